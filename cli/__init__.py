@@ -1,0 +1,1 @@
+"""The command ``lr``: one module per subcommand. It contains no formula."""

@@ -1,0 +1,1 @@
+"""The optimal learning rate of Adam as a function of batch size and epsilon."""
