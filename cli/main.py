@@ -6,19 +6,24 @@ import typer
 
 from scaling.errors import DataError, InputError
 
+from .compare import compare
+from .options import flag
+from .query import query
+
 app = typer.Typer(
     name="lr",
-    help="Which learning rate should Adam use when the batch size or epsilon changes?",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command()(query)
+app.command()(compare)
 
 
 @app.callback()
 def root() -> None:
-    """Which learning rate should Adam use when the batch size or epsilon changes?"""
+    """Learning rates for Adam when the batch size or epsilon changes."""
 
 
 def main() -> None:
@@ -26,15 +31,16 @@ def main() -> None:
     try:
         status = app(prog_name="lr", standalone_mode=False)
     except typer.TyperException as error:
-        sys.exit(fail(error.format_message(), error.exit_code))
+        status = _fail(error.format_message(), error.exit_code)
     except InputError as error:
-        sys.exit(fail(str(error), 2))
+        option = f"{flag(error.parameter)}: " if error.parameter else ""
+        status = _fail(option + error.message, 2)
     except DataError as error:
-        sys.exit(fail(str(error), 1))
+        status = _fail(str(error), 1)
     sys.exit(status)
 
 
-def fail(message: str, status: int) -> int:
+def _fail(message: str, status: int) -> int:
     """Print one line to standard error and return the exit status."""
     sys.stderr.write("lr: " + " ".join(message.split()) + "\n")
     return status

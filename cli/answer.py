@@ -1,0 +1,57 @@
+"""What a law says, as JSON values."""
+
+from typing import Any
+
+from scaling import FittedLaw, Law, TransferLaw, rules_of_thumb
+from scaling.numeric.law import finite_or_none
+
+
+def describe(law: Law) -> dict[str, Any]:
+    """Describe the law itself; null stands for infinite or absent."""
+    intervals = law.parameter_intervals() if isinstance(law, FittedLaw) else None
+    return {
+        "source": law.provenance.source,
+        "description": law.provenance.description,
+        "moments": law.moments if isinstance(law, TransferLaw) else None,
+        "reference": law.reference._asdict(),
+        "noise_batch_size": finite_or_none(law.noise_batch_size),
+        "critical_batch_size": finite_or_none(law.critical_batch_size),
+        "learning_rate_limit": finite_or_none(law.learning_rate_limit),
+        "peak_batch_size": law.peak.batch_size if law.peak else None,
+        "peak_learning_rate": law.peak.learning_rate if law.peak else None,
+        "intervals": intervals
+        and {name: [finite_or_none(x) for x in bounds] for name, bounds in intervals.items()},
+        "assumptions": list(law.assumptions()),
+        "definition": law.to_dict(),
+    }
+
+
+def answers(law: Law, batch_sizes: list[float]) -> list[dict[str, Any]]:
+    """Answer for each batch size."""
+    columns = {
+        "learning_rate": law.learning_rate(batch_sizes),
+        "exponent": law.exponent(batch_sizes),
+        "steps_factor": law.steps_factor(batch_sizes),
+        "examples_factor": law.examples_factor(batch_sizes),
+    }
+    interval = law.interval(batch_sizes)
+    rules = rules_of_thumb(law, batch_sizes)
+    results = []
+    for i, batch in enumerate(batch_sizes):
+        row = {name: finite_or_none(column[i]) for name, column in columns.items()}
+        results.append(
+            {
+                "batch_size": batch,
+                "eps": law.effective_eps if isinstance(law, TransferLaw) else None,
+                "learning_rate": row["learning_rate"],
+                "interval": [float(bound[i]) for bound in interval] if interval else None,
+                "ratio": float(columns["learning_rate"][i] / law.reference.learning_rate),
+                "exponent": row["exponent"],
+                "regime": str(law.regime(batch)),
+                "steps_factor": row["steps_factor"],
+                "examples_factor": row["examples_factor"],
+                "rules": {name: float(rules[name][i]) for name in ("sqrt", "linear")},
+                "warnings": list(law.warnings(batch)),
+            }
+        )
+    return results

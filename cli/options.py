@@ -1,0 +1,182 @@
+"""The options by which a user says which law is meant, shared by the commands."""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import replace
+from functools import wraps
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+
+import typer
+
+from scaling.errors import DataError, InputError
+
+if TYPE_CHECKING:
+    from scaling import Law
+
+
+def _parser(name: str, metavar: str) -> dict[str, Any]:
+    """Make Typer read an option by a function of the numeric layer, imported when needed."""
+
+    def parse(text: str) -> float:
+        from scaling.numeric import _text
+
+        try:
+            number: float = getattr(_text, name)(text)
+        except InputError as error:
+            raise typer.BadParameter(error.message) from None
+        return number
+
+    return {"parser": parse, "metavar": metavar}
+
+
+#: Name of the parameter: its type, its help, and how Typer reads it.
+_Options: TypeAlias = dict[str, tuple[type, str, dict[str, Any]]]
+
+_POSITIVE = _parser("parse_positive", "NUMBER")
+_NON_NEGATIVE = _parser("parse_non_negative", "NUMBER")
+_DECAY_RATE = _parser("parse_decay_rate", "NUMBER")
+BATCH_SIZE = _parser("parse_batch_size", "SIZE")
+
+_RUN = "From a tuned run"
+_TABLE = "From a table or a file"
+
+#: Options that only make sense with a tuned run.
+_RUN_OPTIONS: _Options = {
+    "ref_lr": (float, "Learning rate tuned at the reference batch size.", _POSITIVE),
+    "ref_batch_size": (
+        float,
+        "Its batch size; may be a product, per-device x devices x accumulation: 32x8.",
+        BATCH_SIZE,
+    ),
+    "noise_scale": (
+        float,
+        "Gradient noise scale tr(Sigma)/|g|^2, in the unit of the batch size.",
+        _POSITIVE,
+    ),
+    "ref_eps": (float, "Adam's epsilon in the reference run (default: --eps).", _NON_NEGATIVE),
+    "ref_beta1": (float, "Adam's beta1 in the reference run (default: --beta1).", _DECAY_RATE),
+    "grad_rms": (
+        float,
+        "RMS of the gradient's entries, in the unit of eps; without it eps cannot enter.",
+        _POSITIVE,
+    ),
+    "curvature_ratio": (
+        float,
+        "sign(g)^T H sign(g) / tr(H), which is 1 for a diagonal Hessian (default: 1).",
+        _POSITIVE,
+    ),
+    "moments": (
+        str,
+        "Model of Adam's update: sgd, sign, sign-isru, clip, article, mean-field (eps inside the "
+        "root), mean-field-outside (eps as in PyTorch) (default: mean-field-outside).",
+        {"metavar": "MODEL"},
+    ),
+    "population": (
+        str,
+        "How gradients differ between coordinates: uniform, not at all (default: uniform).",
+        {"metavar": "NAME"},
+    ),
+}
+#: Options that change the optimizer of a tuned run, or of a saved law that came from one.
+_OPTIMIZER_OPTIONS: _Options = {
+    "eps": (float, "Adam's epsilon (default: 1e-8).", _NON_NEGATIVE),
+    "beta1": (float, "Adam's beta1 (default: 0.9; 0 where --moments has none).", _DECAY_RATE),
+}
+_FILE_OPTIONS: _Options = {
+    "points": (str, "CSV of optima, columns batch_size and learning_rate.", {"metavar": "FILE"}),
+    "law": (str, "Law saved with `lr query --save`.", {"metavar": "FILE"}),
+}
+
+
+def takes_law(command: Callable[..., None]) -> Callable[..., None]:
+    """Replace a command's parameter ``law`` by the options from which a law is made."""
+    own = [p for p in inspect.signature(command).parameters.values() if p.name != "law"]
+    panels = {_RUN: _RUN_OPTIONS | _OPTIMIZER_OPTIONS, _TABLE: _FILE_OPTIONS}
+    shared = [
+        inspect.Parameter(
+            name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=None,
+            annotation=Annotated[
+                kind | None,
+                typer.Option(flag(name), help=text, rich_help_panel=panel, **how),
+            ],
+        )
+        for panel, options in panels.items()
+        for name, (kind, text, how) in options.items()
+    ]
+
+    @wraps(command)
+    def with_options(**given: Any) -> None:
+        source = {p.name: given.pop(p.name) for p in shared}
+        command(law=make_law({k: v for k, v in source.items() if v is not None}), **given)
+
+    parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own] + shared
+    with_options.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    with_options.__annotations__ = {p.name: p.annotation for p in parameters}
+    return with_options
+
+
+def flag(parameter: str) -> str:
+    """Command-line option of a parameter."""
+    return "--" + parameter.replace("_", "-")
+
+
+def make_law(given: dict[str, Any]) -> "Law":
+    """Make the law from the options that were given."""
+    sources = [name for name in ("points", "law", "ref_lr") if name in given]
+    if not sources:
+        missing = "--ref-lr is missing" if given else "nothing to answer from"
+        raise InputError(
+            f"{missing}; give a tuned run (--ref-lr, --ref-batch-size, --noise-scale), "
+            "a table of optima (--points) or a saved law (--law)"
+        )
+    if sources[0] == "ref_lr":
+        return _transfer(given)
+    allowed = {sources[0], *(_OPTIMIZER_OPTIONS if sources[0] == "law" else ())}
+    for name in given:
+        if name not in allowed:
+            raise InputError(f"cannot be combined with {flag(sources[0])}; leave one out", name)
+    return _fit(given["points"]) if sources[0] == "points" else _load(given)
+
+
+def _transfer(given: dict[str, Any]) -> "Law":
+    from scaling import GradientStatistics, Recipe, TransferLaw
+
+    for name in ("ref_batch_size", "noise_scale"):
+        if name not in given:
+            raise InputError(f"missing; --ref-lr needs it: {_RUN_OPTIONS[name][1]}", name)
+    optimizer = {name: given[name] for name in _OPTIMIZER_OPTIONS if name in given}
+    reference = optimizer | {
+        name.removeprefix("ref_"): given[name] for name in ("ref_eps", "ref_beta1") if name in given
+    }
+    statistics = ("noise_scale", "grad_rms", "curvature_ratio")
+    model = ("moments", "population")
+    return TransferLaw(
+        Recipe(given["ref_lr"], given["ref_batch_size"], **reference),
+        GradientStatistics(**{name: given[name] for name in statistics if name in given}),
+        **optimizer,
+        **{name: given[name] for name in model if name in given},
+    )
+
+
+def _fit(path: str) -> "Law":
+    from scaling import fit_optima, read_optima
+
+    columns = read_optima(path)
+    try:
+        return fit_optima(*columns, name=path)
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from None
+
+
+def _load(given: dict[str, Any]) -> "Law":
+    from scaling import TransferLaw, load_law
+
+    law = load_law(given.pop("law"))
+    if given and not isinstance(law, TransferLaw):
+        raise InputError(
+            "cannot be changed: the law was fitted to runs with one optimizer; leave it out",
+            next(iter(given)),
+        )
+    return replace(law, **given) if isinstance(law, TransferLaw) else law

@@ -1,0 +1,119 @@
+"""What a law says, for people: lines that fit the terminal."""
+
+import shutil
+import textwrap
+from typing import Any
+
+from scaling import BatchSizeLaw, FittedLaw, Law, TransferLaw
+
+_WIDEST = 88
+_MARGIN = 10
+
+_REGIMES = {
+    "sqrt": "noise dominates, the rate grows like the square root",
+    "linear": "noise dominates and eps damps the update: the rate grows like the batch",
+    "flat": "past the critical batch size, the rate hardly changes",
+    "falling": "beyond the peak: a larger batch wants a smaller rate",
+}
+
+_ROUTES = {
+    "fitted": "fitted to optima, the most reliable route",
+    "measured": "from measured gradients, less reliable than a fit to a sweep",
+    "assumed": "from numbers as given; a fit to a sweep (--points) is more reliable",
+}
+
+_LEFT_OUT = (
+    "the theory looks one step ahead on a quadratic loss with independent coordinates and a "
+    "steady gradient; it has no weight decay, schedule or horizon"
+)
+
+
+def explain(law: Law, results: list[dict[str, Any]]) -> str:
+    """Answer in words: each batch size, then the law, then what is taken for granted."""
+    lines = [line for result in results for line in _answer(law, result)]
+    lines += _field("route", _ROUTES[law.provenance.source])
+    lines += _field("law", law.provenance.description)
+    lines += _field("", _shape(law))
+    lines += _field("", _landmarks(law))
+    for i, text in enumerate(law.assumptions()):
+        lines += _field("" if i else "assumed", text)
+    lines += _field("left out", _LEFT_OUT)
+    return "\n".join(lines)
+
+
+def _answer(law: Law, result: dict[str, Any]) -> list[str]:
+    interval, reference = result["interval"], law.reference
+    head = f"learning rate {result['learning_rate']:.3g} at batch size {result['batch_size']:g}"
+    if interval:
+        head += f"   (95% interval {interval[0]:.3g} to {interval[1]:.3g})"
+    known = "the law" if isinstance(law, BatchSizeLaw) else "the tuned run"
+    lines = [head]
+    lines += _field(
+        "ratio",
+        f"{result['ratio']:.3g} x {known} at batch size {reference.batch_size:g} "
+        f"({reference.learning_rate:.3g})",
+    )
+    lines += _field(
+        "regime",
+        f"{result['regime']}, locally lr ~ B^{result['exponent']:+.2f}: "
+        f"{_REGIMES[result['regime']]}",
+    )
+    rules = result["rules"]
+    lines += _field(
+        "rules", f"sqrt would say {rules['sqrt']:.3g}, linear would say {rules['linear']:.3g}"
+    )
+    lines += _field(
+        "cost",
+        f"{_times(result['steps_factor'])} the fewest steps, "
+        f"{_times(result['examples_factor'])} the fewest examples",
+    )
+    for text in result["warnings"]:
+        lines += _field("WARNING", text)
+    return [*lines, ""]
+
+
+def _shape(law: Law) -> str:
+    """Say the law's formula with its numbers."""
+    if isinstance(law, TransferLaw):
+        return "lr = lr_ref f(B, eps, beta1) / f(reference), uniform population (theory T-E6)"
+    return "lr = lr_inf sqrt(B (B + B_n)) / (B + B_crit) (theory T-E2)"
+
+
+def _landmarks(law: Law) -> str:
+    """Peak, critical and noise batch size, with their intervals where they are known."""
+    intervals = (law.parameter_intervals() if isinstance(law, FittedLaw) else None) or {}
+
+    def with_interval(name: str, value: float) -> str:
+        if name not in intervals:
+            return f"{value:.3g}"
+        low, high = intervals[name]
+        return f"{value:.3g} (95%: {low:.3g} to {high:.3g})"
+
+    peak = law.peak
+    said = [
+        f"peak {peak.learning_rate:.3g} at batch size "
+        + with_interval("peak_batch_size", peak.batch_size)
+        if peak
+        else "no peak",
+        "critical batch size " + with_interval("critical_batch_size", law.critical_batch_size),
+        "B_n " + with_interval("noise_batch_size", law.noise_batch_size),
+        f"lr_inf {law.learning_rate_limit:.3g}",
+    ]
+    return "; ".join(said)
+
+
+def _times(factor: float | None) -> str:
+    return "infinitely many times" if factor is None else f"{factor:.3g} x"
+
+
+def _field(name: str, text: str) -> list[str]:
+    """Lines of a named paragraph, indented and wrapped to the terminal."""
+    width = min(shutil.get_terminal_size().columns, _WIDEST)
+    return textwrap.wrap(
+        text,
+        max(width, 2 * _MARGIN),
+        initial_indent=f"  {name}".ljust(_MARGIN + 2),
+        subsequent_indent=" " * (_MARGIN + 2),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )

@@ -1,0 +1,96 @@
+"""Reading text: numbers as users type them, and files as users keep them."""
+
+import math
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from scaling.errors import DataError, InputError
+
+
+def parse_batch_size(text: str) -> float:
+    """Read a batch size, which may be a product: per-device x devices x accumulation.
+
+    Parameters
+    ----------
+    text : str
+        Such as ``"1024"`` or ``"32x8x16"``; every factor positive and finite.
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    InputError
+        If it is not such a number or product.
+
+    Examples
+    --------
+    >>> parse_batch_size("32x8x16")
+    4096.0
+    """
+    try:
+        return parse_positive(str(math.prod(parse_positive(f) for f in text.lower().split("x"))))
+    except InputError:
+        raise InputError(
+            f"must be a positive, finite number or a product of such, as 32x8x16, got {text!r}"
+        ) from None
+
+
+def parse_positive(text: str) -> float:
+    """Read a positive, finite number.
+
+    Raises
+    ------
+    InputError
+        If it is not one.
+    """
+    return _parse(text, lambda number: 0 < number < float("inf"), "positive and finite")
+
+
+def parse_non_negative(text: str) -> float:
+    """Read a finite number that is at least 0.
+
+    Raises
+    ------
+    InputError
+        If it is not one.
+    """
+    return _parse(text, lambda number: 0 <= number < float("inf"), "at least 0 and finite")
+
+
+def parse_decay_rate(text: str) -> float:
+    """Read a number in [0, 1).
+
+    Raises
+    ------
+    InputError
+        If it is not one.
+    """
+    return _parse(text, lambda number: 0 <= number < 1, "at least 0 and less than 1")
+
+
+def _parse(text: str, accepts: Callable[[float], bool], wanted: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = float("nan")
+    if not accepts(number):
+        raise InputError(f"must be a number, {wanted}, got {text!r}")
+    return number
+
+
+def read_text(path: str | os.PathLike[str]) -> str:
+    """Return the text of a file, or raise an error that names it."""
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = "\0"
+    if "\0" in text:
+        raise DataError(f"{path}: not a text file in UTF-8")
+    return text

@@ -1,0 +1,192 @@
+"""What every law answers.
+
+A law is the optimal learning rate as a function of the batch size, together with what follows
+from it (peak, critical batch size, local exponent, regime, inverse, cost in steps and examples)
+and a statement of where its numbers come from.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from scaling.errors import InputError
+from scaling.numeric._arrays import FloatArray, Real, as_positive, positive
+from scaling.numeric._roots import sign_changes
+
+Source = Literal["fitted", "measured", "assumed"]
+
+#: Beyond this factor outside the fitted range, an answer carries a warning.
+EXTRAPOLATION_LIMIT = 8.0
+
+#: Exponents below this are rounding, not a slope.
+FLAT = 1e-11
+
+
+class Point(NamedTuple):
+    """A batch size and the learning rate that is best there."""
+
+    batch_size: float
+    learning_rate: float
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where a law's numbers come from.
+
+    Attributes
+    ----------
+    source : {"fitted", "measured", "assumed"}
+        Fitted to optima, measured from gradients, or taken as given.
+    description : str
+        The same in words.
+    batch_size_range : tuple of float, optional
+        Smallest and largest batch size that the law was fitted on.
+    """
+
+    source: Source
+    description: str
+    batch_size_range: tuple[float, float] | None = None
+
+
+class Law(ABC):
+    """The optimal learning rate as a function of the batch size.
+
+    Methods take batch sizes as scalars or arrays of any shape and return the same shape.
+    Batch sizes that are not positive and finite give NaN (``regime``: ``"invalid"``).
+
+    Attributes
+    ----------
+    provenance : Provenance
+        Where the numbers come from.
+    noise_batch_size : float
+        B_n of T-E2, where sqrt scaling ends; 0 and infinity are possible.
+    critical_batch_size : float
+        B_crit = E_min/S_min (T-A4, T-E4): fewest examples over fewest steps. Where T-E2 holds
+        exactly, a run at this batch size takes twice the fewest steps.
+    """
+
+    provenance: Provenance
+    noise_batch_size: float
+    critical_batch_size: float
+
+    @property
+    @abstractmethod
+    def reference(self) -> Point:
+        """The point to which ratios, and the rules of thumb, refer."""
+
+    @property
+    @abstractmethod
+    def learning_rate_limit(self) -> float:
+        """lr_inf, the optimum for B -> infinity; infinite if the law never saturates."""
+
+    @property
+    @abstractmethod
+    def peak(self) -> Point | None:
+        """Where the optimum is largest and beyond which it falls (T-E3), if it does."""
+
+    @abstractmethod
+    def learning_rate(self, batch_size: npt.ArrayLike) -> Real:
+        """Optimal learning rate at ``batch_size``."""
+
+    @abstractmethod
+    def steps_factor(self, batch_size: npt.ArrayLike) -> Real:
+        """Steps to a given loss, relative to the fewest possible, S/S_min (T-A4, T-E4)."""
+
+    @abstractmethod
+    def to_dict(self) -> dict[str, Any]:
+        """Return what defines the law, as JSON values; infinite numbers are None."""
+
+    def examples_factor(self, batch_size: npt.ArrayLike) -> Real:
+        """Examples to a given loss, relative to the fewest possible, E/E_min (T-A4, T-E4)."""
+        batch = as_positive(batch_size, "batch_size")
+        critical = self.critical_batch_size
+        if critical == 0:
+            return np.where(np.isnan(batch), np.nan, np.inf)[()]
+        if critical == np.inf:
+            return np.where(np.isnan(batch), np.nan, 1.0)[()]
+        return self.steps_factor(batch) * batch / critical
+
+    def exponent(self, batch_size: npt.ArrayLike) -> Real:
+        """Local exponent d log lr / d log B (T-E5): 1/2 is sqrt scaling, 1 is linear."""
+        batch = as_positive(batch_size, "batch_size")
+        # Fourth-order central difference; at this step truncation and rounding are both 1e-12.
+        step = 1e-3
+
+        def difference(multiple: int) -> Real:
+            ratio = np.exp(multiple * step)
+            return np.log(self.learning_rate(batch * ratio) / self.learning_rate(batch / ratio))
+
+        return (8 * difference(1) - difference(2)) / (12 * step)
+
+    def regime(self, batch_size: npt.ArrayLike) -> Any:
+        """Name the regime of T-E5: "sqrt", "linear", "flat" or "falling".
+
+        Falling beyond the peak; else sqrt below both B_n and B_crit, linear between B_n and
+        B_crit, flat above B_crit. Returns a string for a scalar, else an array of strings.
+        """
+        batch = as_positive(batch_size, "batch_size")
+        names = np.select(
+            [
+                np.isnan(batch),
+                np.asarray(self.exponent(batch) < -FLAT),
+                batch < min(self.noise_batch_size, self.critical_batch_size),
+                batch < self.critical_batch_size,
+            ],
+            ["invalid", "falling", "sqrt", "linear"],
+            default="flat",
+        )
+        return str(names) if names.ndim == 0 else names
+
+    def batch_sizes(self, learning_rate: float) -> tuple[float, ...]:
+        """All batch sizes whose optimum is ``learning_rate``: none, one or two, ascending."""
+        target = positive(learning_rate, "learning_rate")
+
+        def excess(log_batch: FloatArray) -> FloatArray:
+            return np.asarray(np.log(self.learning_rate(np.exp(log_batch)) / target))
+
+        return tuple(float(np.exp(x)) for x, _ in sign_changes(excess, *self._log_range()))
+
+    def interval(self, batch_size: npt.ArrayLike, level: float = 0.95) -> tuple[Real, Real] | None:
+        """Confidence interval of the learning rate, or None where nothing is known of it."""
+        as_positive(batch_size, "batch_size")
+        check_level(level)
+        return None
+
+    def assumptions(self) -> tuple[str, ...]:
+        """Say in words what the answer takes for granted."""
+        return ()
+
+    def warnings(self, batch_size: float) -> tuple[str, ...]:
+        """Say in words why the answer at this batch size should not be trusted, if so."""
+        batch = positive(batch_size, "batch_size")
+        if self.provenance.batch_size_range is None:
+            return ()
+        low, high = self.provenance.batch_size_range
+        outside = max(low / batch, batch / high)
+        if outside <= EXTRAPOLATION_LIMIT:
+            return ()
+        return (
+            f"extrapolated: {batch:g} is {outside:.3g} times outside the fitted range "
+            f"{low:g} to {high:g}",
+        )
+
+    def _log_range(self) -> tuple[float, float]:
+        """Range of log batch size in which a numerical search looks."""
+        scales = [self.reference.batch_size, self.noise_batch_size, self.critical_batch_size]
+        finite = [scale for scale in scales if 0 < scale < np.inf]
+        return float(np.log(min(finite)) - 20), float(np.log(max(finite)) + 20)
+
+
+def finite_or_none(value: float) -> float | None:
+    """Return the number, or None (JSON null) where it is infinite."""
+    return float(value) if np.isfinite(value) else None
+
+
+def check_level(level: float) -> float:
+    """Return a confidence level between 0 and 1, or raise an error."""
+    if not 0 < level < 1:
+        raise InputError(f"must be between 0 and 1, got {level!r}", "level")
+    return level
