@@ -2,11 +2,16 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+OPTIMA := tests/data/marek_adam_1d.csv
 
 .PHONY: demo test check lint types doctest benchmark clean
 
 demo: $(VENV)/installed
-	@$(BIN)/lr --help
+	@echo "An 11M-parameter language model was tuned at seven batch sizes (Marek et al. 2025,"
+	@echo "arXiv 2507.07101). Which learning rate does Adam want at batch size 512?"
+	@echo
+	@echo "$$ lr query --points $(OPTIMA) --batch-size 512"
+	@$(BIN)/lr query --points $(OPTIMA) --batch-size 512
 
 test: $(VENV)/installed-test
 	$(BIN)/python -m pytest
@@ -22,6 +27,11 @@ types: $(VENV)/installed-test
 
 doctest: $(VENV)/installed-test
 	$(BIN)/python -m pytest --doctest-modules scaling cli
+
+# Ratios of running times against what a user would do instead; not part of any test.
+benchmark: $(VENV)/installed-test
+	$(BIN)/python tests/benchmarks/vectorised.py
+	$(BIN)/python tests/benchmarks/start_up.py
 
 clean:
 	rm -rf $(VENV)

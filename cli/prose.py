@@ -34,7 +34,7 @@ def explain(law: Law, results: list[dict[str, Any]]) -> str:
     lines += _field("route", _ROUTES[law.provenance.source])
     lines += _field("law", law.provenance.description)
     lines += _field("", _shape(law))
-    lines += _field("", _landmarks(law))
+    lines += _landmarks(law)
     for i, text in enumerate(law.assumptions()):
         lines += _field("" if i else "assumed", text)
     lines += _field("left out", _LEFT_OUT)
@@ -79,7 +79,7 @@ def _shape(law: Law) -> str:
     return "lr = lr_inf sqrt(B (B + B_n)) / (B + B_crit) (theory T-E2)"
 
 
-def _landmarks(law: Law) -> str:
+def _landmarks(law: Law) -> list[str]:
     """Peak, critical and noise batch size, with their intervals where they are known."""
     intervals = (law.parameter_intervals() if isinstance(law, FittedLaw) else None) or {}
 
@@ -87,19 +87,29 @@ def _landmarks(law: Law) -> str:
         if name not in intervals:
             return f"{value:.3g}"
         low, high = intervals[name]
-        return f"{value:.3g} (95%: {low:.3g} to {high:.3g})"
+        return f"{value:.3g} (95% interval {low:.3g} to {high:.3g})"
 
     peak = law.peak
-    said = [
-        f"peak {peak.learning_rate:.3g} at batch size "
-        + with_interval("peak_batch_size", peak.batch_size)
-        if peak
-        else "no peak",
-        "critical batch size " + with_interval("critical_batch_size", law.critical_batch_size),
-        "B_n " + with_interval("noise_batch_size", law.noise_batch_size),
-        f"lr_inf {law.learning_rate_limit:.3g}",
+    return [
+        *_field(
+            "peak",
+            f"learning rate {peak.learning_rate:.3g} at batch size "
+            + with_interval("peak_batch_size", peak.batch_size)
+            if peak
+            else "none",
+        ),
+        *_field(
+            "B_crit",
+            with_interval("critical_batch_size", law.critical_batch_size)
+            + ": critical batch size, fewest examples over fewest steps",
+        ),
+        *_field(
+            "B_n",
+            with_interval("noise_batch_size", law.noise_batch_size)
+            + ": where noise stops dominating the update",
+        ),
+        *_field("lr_inf", f"{law.learning_rate_limit:.3g}: the limit for a huge batch"),
     ]
-    return "; ".join(said)
 
 
 def _times(factor: float | None) -> str:

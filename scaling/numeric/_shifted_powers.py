@@ -90,10 +90,12 @@ class ShiftedPowersFit:
         """Standard deviation of one log y about the fit; NaN without degrees of freedom."""
         if not self.degrees_of_freedom:
             return np.nan
-        # Huber's proposal: down-weighted points count for what they contribute.
+        # Huber (1973): down-weighted points count for what they contribute, with his correction
+        # for few points.
         share = np.mean(self.weights == 1) if np.any(self.weights == 1) else 1.0
+        correction = 1 + self.form.size / self.x.size * (1 - share) / share
         total = np.sum((self.weights * self.residuals) ** 2) / self.degrees_of_freedom
-        return float(max(np.sqrt(total) / share, _EXACT))
+        return float(max(np.sqrt(total) * correction / share, _EXACT))
 
     @property
     def covariance(self) -> FloatArray:

@@ -7,7 +7,7 @@ and a statement of where its numbers come from.
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -49,6 +49,17 @@ class Provenance:
     source: Source
     description: str
     batch_size_range: tuple[float, float] | None = None
+
+    def __post_init__(self) -> None:
+        if self.source not in get_args(Source):
+            raise InputError(f"must be one of {get_args(Source)}, got {self.source!r}", "source")
+        if self.batch_size_range is not None:
+            low, high = self.batch_size_range
+            if not 0 < low <= high < np.inf:
+                raise InputError(
+                    f"must be two positive numbers in order, got {low:g} and {high:g}",
+                    "batch_size_range",
+                )
 
 
 class Law(ABC):

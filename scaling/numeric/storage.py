@@ -4,9 +4,9 @@ import json
 import os
 import tempfile
 from pathlib import Path
-from typing import Any, cast, get_args
+from typing import Any, cast
 
-from scaling.errors import DataError, InputError
+from scaling.errors import DataError, ScalingError
 from scaling.numeric._text import read_text
 from scaling.numeric.batch_size_law import BatchSizeLaw
 from scaling.numeric.law import Law, Point, Provenance, Source
@@ -84,14 +84,17 @@ def load_law(path: str | os.PathLike[str]) -> Law:
     def refuse(constant: str) -> None:
         raise DataError(f"{path}: holds {constant}, which is not a number; save the law again")
 
+    text = read_text(path)
     try:
-        document = json.loads(read_text(path), parse_constant=refuse)
+        document = json.loads(text, parse_constant=refuse)
     except json.JSONDecodeError as error:
         raise DataError(
             f"{path}: not a whole JSON file: {error.msg} at line {error.lineno}; save the law again"
         ) from None
-    except RecursionError:
-        raise DataError(f"{path}: not a law: nested too deeply") from None
+    except DataError:
+        raise
+    except (RecursionError, ValueError):
+        raise DataError(f"{path}: not a law: nested too deeply, or a number too long") from None
     if not isinstance(document, dict) or document.pop("format", None) != LAW_FORMAT:
         raise DataError(f"{path}: not a law; `lr query ... --save` writes one")
     version = document.pop("version", None)
@@ -104,7 +107,7 @@ def load_law(path: str | os.PathLike[str]) -> Law:
         )
     try:
         return _law_from(_Reader(document))
-    except (_MalformedError, InputError) as error:
+    except (_MalformedError, ScalingError) as error:
         raise DataError(f"{path}: not a valid law: {error}") from None
 
 
@@ -135,7 +138,13 @@ class _Reader:
         value = self.value(key)
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise _MalformedError(f"{self.where}{key} must be a number, got {value!r}")
-        return float(value)
+        try:
+            number = float(value)
+        except OverflowError:
+            number = float("inf")
+        if not abs(number) < float("inf"):
+            raise _MalformedError(f"{self.where}{key} is too large for a number")
+        return number
 
     def optional_number(self, key: str) -> float | None:
         if self.document.get(key, 0) is not None:
@@ -228,8 +237,6 @@ def _optima_from(rows: list[_Reader]) -> tuple[tuple[Point, ...], tuple[float, .
 
 def _provenance_from(reader: _Reader) -> Provenance:
     source, description = reader.text("source"), reader.text("description")
-    if source not in get_args(Source):
-        raise _MalformedError(f"provenance.source {source!r} is unknown")
     span = reader.optional_pair("batch_size_range")
     reader.end()
     return Provenance(cast("Source", source), description, span)

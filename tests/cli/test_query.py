@@ -1,0 +1,263 @@
+"""`lr query` as a user meets it."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from scaling import GradientStatistics, Recipe, TransferLaw
+
+RUN = ("--ref-lr", "3e-4", "--ref-batch-size", "32x8", "--noise-scale", "4000")
+
+
+def answer(lr, *arguments):
+    ran = lr("query", *arguments, "--json")
+    assert (ran.status, ran.err) == (0, "")
+    return json.loads(ran.out)
+
+
+def test_from_a_tuned_run(lr):
+    found = answer(lr, *RUN, "--batch-size", 1024, "--batch-size", "32x8x16")
+    law = TransferLaw(Recipe(3e-4, 256), GradientStatistics(4000))
+    assert [row["batch_size"] for row in found["results"]] == [1024, 4096]
+    for row in found["results"]:
+        batch = row["batch_size"]
+        assert row["learning_rate"] == law.learning_rate(batch)
+        assert row["ratio"] == pytest.approx(law.learning_rate(batch) / 3e-4)
+        assert row["exponent"] == law.exponent(batch)
+        assert row["regime"] == "falling"
+        assert row["steps_factor"] == pytest.approx(1 + 4000 / 19 / batch)
+        assert row["examples_factor"] == pytest.approx(1 + batch / (4000 / 19))
+        assert row["rules"]["sqrt"] == pytest.approx(3e-4 * np.sqrt(batch / 256))
+        assert row["rules"]["linear"] == pytest.approx(3e-4 * batch / 256)
+        assert row["interval"] is None
+        assert row["eps"] == 0
+        assert row["warnings"] == []
+    assert found["law"]["source"] == "assumed"
+    assert found["law"]["moments"] == "mean-field-outside"
+    assert found["law"]["noise_batch_size"] == 4000
+    assert found["law"]["critical_batch_size"] == pytest.approx(4000 / 19)
+    assert found["law"]["peak_batch_size"] == pytest.approx(4000 / 17)
+
+
+def test_null_stands_for_infinite_or_absent(lr):
+    law = answer(lr, *RUN, "--batch-size", 1, "--beta1", 0.2)["law"]
+    assert law["peak_batch_size"] is None
+    assert answer(lr, *RUN, "--batch-size", 1, "--moments", "sgd")["law"]["noise_batch_size"] == 0
+
+
+def test_eps_enters_with_the_size_of_the_gradient(lr):
+    gradient = ("--grad-rms", "2e-6")
+    row = answer(lr, *RUN, *gradient, "--eps", "1e-6", "--batch-size", 1024)["results"][0]
+    statistics = GradientStatistics(4000, 2e-6)
+    law = TransferLaw(Recipe(3e-4, 256, eps=1e-6), statistics)
+    assert row["learning_rate"] == law.learning_rate(1024)
+    assert row["eps"] == 1e-6
+    changed = answer(
+        lr, *RUN, *gradient, "--eps", "1e-6", "--ref-eps", "1e-8", "--batch-size", 1024
+    )
+    law = TransferLaw(Recipe(3e-4, 256, eps=1e-8), statistics, eps=1e-6)
+    assert changed["results"][0]["learning_rate"] == law.learning_rate(1024)
+
+
+def test_beta1_of_target_and_reference(lr):
+    row = answer(lr, *RUN, "--beta1", 0.95, "--ref-beta1", 0.8, "--batch-size", 64)["results"][0]
+    law = TransferLaw(Recipe(3e-4, 256, beta1=0.8), GradientStatistics(4000), beta1=0.95)
+    assert row["learning_rate"] == law.learning_rate(64)
+
+
+@pytest.mark.parametrize(
+    "moments", ["sgd", "sign", "sign-isru", "clip", "article", "mean-field", "mean-field-outside"]
+)
+def test_every_moment_model(lr, moments):
+    found = answer(
+        lr, *RUN, "--moments", moments, "--population", "uniform", "--curvature-ratio", 3,
+        "--eps", "1e-8", "--grad-rms", "2e-6", "--batch-size", 256,
+    )  # fmt: skip
+    assert found["results"][0]["learning_rate"] == pytest.approx(3e-4, rel=1e-14)
+    assert found["law"]["moments"] == moments
+
+
+def test_from_published_optima(lr, marek):
+    found = answer(lr, "--points", marek, "--batch-size", 4, "--batch-size", 2048)
+    law, (small, large) = found["law"], found["results"]
+    assert law["source"] == "fitted"
+    assert 64 < law["peak_batch_size"] < 1024
+    assert law["noise_batch_size"] is None
+    assert small["exponent"] > 0.3
+    assert small["regime"] == "sqrt"
+    assert large["exponent"] < -0.3
+    assert large["regime"] == "falling"
+    for row in found["results"]:
+        low, high = row["interval"]
+        assert low < row["learning_rate"] < high
+    assert law["intervals"]["noise_batch_size"][1] is None
+
+
+def test_saved_laws_answer_the_same(lr, marek, tmp_path):
+    for number, source in enumerate(
+        (RUN, (*RUN, "--grad-rms", "2e-6", "--eps", "1e-6"), ("--points", marek))
+    ):
+        path = tmp_path / f"law{number}.json"
+        saved = answer(lr, *source, "--batch-size", 512, "--save", path)
+        assert answer(lr, "--law", path, "--batch-size", 512) == saved
+
+
+def test_optimizer_of_a_saved_transfer_can_be_changed(lr, tmp_path):
+    path = tmp_path / "law.json"
+    answer(lr, *RUN, "--grad-rms", "2e-6", "--batch-size", 512, "--save", path)
+    changed = answer(lr, "--law", path, "--eps", "1e-5", "--beta1", 0.5, "--batch-size", 512)
+    law = TransferLaw(
+        Recipe(3e-4, 256, beta1=None), GradientStatistics(4000, 2e-6), eps=1e-5, beta1=0.5
+    )
+    assert changed["results"][0]["learning_rate"] == law.learning_rate(512)
+
+
+def test_warnings(lr, marek):
+    (row,) = answer(lr, "--points", marek, "--batch-size", 40000)["results"]
+    assert "extrapolated" in row["warnings"][0]
+    (row,) = answer(lr, *RUN, "--eps", 1e-5, "--grad-rms", 2e-6, "--batch-size", 64)["results"]
+    assert "acts as SGD" in row["warnings"][0]
+
+
+@pytest.mark.parametrize("columns", [60, 80, 200])
+def test_words_fit_the_terminal(lr, marek, columns, monkeypatch):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.chdir(marek.parent)
+    for source in ((*RUN, "--eps", "1e-8"), ("--points", marek.name)):
+        ran = lr("query", *source, "--batch-size", 512, "--batch-size", "1e6")
+        assert ran.status == 0
+        assert max(len(line) for line in ran.out.splitlines()) <= columns
+        for said in ("learning rate", "sqrt would say", "B_crit", "assumed", "route"):
+            assert said in ran.out
+    assert "WARNING" in ran.out
+    assert "cannot enter" in lr("query", *RUN, "--batch-size", 512).out.replace(
+        "\n" + " " * 12, " "
+    )
+
+
+USAGE = {
+    "zero": (["--ref-lr", "0"], "--ref-lr"),
+    "negative": (["--ref-lr", "-1e-3"], "--ref-lr"),
+    "nan": (["--ref-lr", "nan"], "--ref-lr"),
+    "infinite": (["--ref-lr", "inf"], "--ref-lr"),
+    "word": (["--ref-lr", "fast"], "--ref-lr"),
+    "batch nan": (["--batch-size", "nan"], "--batch-size"),
+    "batch zero": (["--batch-size", "0"], "--batch-size"),
+    "dangling": (["--batch-size", "32x"], "--batch-size"),
+    "zero factor": (["--batch-size", "0x8"], "--batch-size"),
+    "overflow": (["--batch-size", "1e999"], "--batch-size"),
+    "empty": (["--batch-size", ""], "--batch-size"),
+    "reference": (["--ref-batch-size", "x8"], "--ref-batch-size"),
+    "noise": (["--noise-scale", "-4000"], "--noise-scale"),
+    "noise nan": (["--noise-scale", "nan"], "--noise-scale"),
+    "eps": (["--eps", "-1e-8"], "--eps"),
+    "ref eps": (["--ref-eps", "-1"], "--ref-eps"),
+    "beta1": (["--beta1", "1"], "--beta1"),
+    "beta1 negative": (["--beta1", "-0.1"], "--beta1"),
+    "ref beta1": (["--ref-beta1", "1.5"], "--ref-beta1"),
+    "grad rms": (["--grad-rms", "0"], "--grad-rms"),
+    "curvature": (["--curvature-ratio", "0"], "--curvature-ratio"),
+    "moments": (["--moments", "adam"], "--moments"),
+    "population": (["--population", "gaussian"], "--population"),
+    "no momentum": (["--moments", "article", "--beta1", "0.9"], "--beta1"),
+    "two sources": (["--law", "law.json"], "--ref-lr"),
+    "another two": (["--points", "optima.csv"], "--ref-lr"),
+    "unknown option": (["--batchsize", "3"], "--batchsize"),
+    "no value": (["--eps"], "--eps"),
+    "argument": (["512"], "512"),
+}
+
+
+@pytest.mark.parametrize("name", list(USAGE))
+def test_wrong_calls_are_one_line_and_status_2(lr, name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    arguments, names = USAGE[name]
+    given = [*RUN, "--batch-size", "512", "--save", "law.json", *arguments]
+    ran = lr("query", *given)
+    assert (ran.status, ran.out) == (2, "")
+    assert ran.err.count("\n") == 1
+    assert names in ran.err
+    assert os.listdir() == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "names"),
+    [
+        ([], "--ref-lr"),
+        (["--batch-size", "512"], "--points"),
+        (["--noise-scale", "512", "--batch-size", "512"], "--ref-lr is missing"),
+        (["--ref-lr", "1e-3", "--noise-scale", "512", "--batch-size", "5"], "--ref-batch-size"),
+        (["--ref-lr", "1e-3", "--ref-batch-size", "5", "--batch-size", "5"], "--noise-scale"),
+        (list(RUN), "--batch-size"),
+    ],
+)
+def test_what_is_missing_is_named(lr, arguments, names):
+    ran = lr("query", *arguments)
+    assert (ran.status, ran.out, ran.err.count("\n")) == (2, "", 1)
+    assert names in ran.err
+
+
+def test_fitted_laws_have_no_eps(lr, marek, tmp_path):
+    path = tmp_path / "law.json"
+    answer(lr, "--points", marek, "--batch-size", 5, "--save", path)
+    for source in (("--law", path), ("--points", marek)):
+        ran = lr("query", *source, "--eps", "1e-6", "--batch-size", 512)
+        assert (ran.status, ran.out) == (2, "")
+        assert "--eps" in ran.err
+
+
+FILES = {
+    "missing": None,
+    "empty": b"",
+    "binary": b"\x80\x04\x95\x00\xff",
+    "header only": b"batch_size,learning_rate\n",
+    "missing column": b"batch_size,lr\n1,2\n2,3\n3,4\n",
+    "duplicate column": b"batch_size,learning_rate,learning_rate\n1,2,3\n",
+    "bad cell": b"batch_size,learning_rate\n1,1e-3\n2,oops\n4,1e-3\n",
+    "too few": b"batch_size,learning_rate\n1,1e-3\n2,1e-3\n",
+    "one batch size": b"batch_size,learning_rate\n8,1e-3\n8,2e-3\n8,3e-3\n8,3e-3\n",
+}
+
+
+@pytest.mark.parametrize("option", ["--points", "--law"])
+@pytest.mark.parametrize("name", list(FILES))
+def test_bad_files_are_one_line_and_status_1(lr, name, option, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    if FILES[name] is not None:
+        Path("file").write_bytes(FILES[name])
+    before = os.listdir()
+    ran = lr("query", option, "file", "--batch-size", 512, "--save", "law.json")
+    assert (ran.status, ran.out, ran.err.count("\n")) == (1, "", 1)
+    assert "file: " in ran.err
+    if (name, option) == ("bad cell", "--points"):
+        assert "row 2 (line 3)" in ran.err
+    assert os.listdir() == before
+
+
+def test_directories_are_no_files(lr, tmp_path):
+    for option in ("--points", "--law"):
+        ran = lr("query", option, tmp_path, "--batch-size", 512)
+        assert (ran.status, ran.out, ran.err.count("\n")) == (1, "", 1)
+        assert "directory" in ran.err
+
+
+def test_save_that_fails_prints_nothing_else(lr, tmp_path):
+    ran = lr("query", *RUN, "--batch-size", 512, "--save", tmp_path / "no" / "law.json")
+    assert (ran.status, ran.out, ran.err.count("\n")) == (1, "", 1)
+    assert "cannot be written" in ran.err
+
+
+def test_as_a_process_of_its_own():
+    command = [Path(sys.executable).with_name("lr"), "query", *RUN, "--batch-size", "1024"]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert ran.stdout.startswith("learning rate 0.000246 at batch size 1024")
+    closed = subprocess.run(
+        f"'{command[0]}' query {' '.join(RUN)} --batch-size 1024 | true",
+        shell=True, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert closed.stderr == ""

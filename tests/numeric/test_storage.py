@@ -1,0 +1,176 @@
+"""Laws in files: what goes in comes out, and nothing malformed comes in."""
+
+import copy
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from scaling import (
+    BatchSizeLaw,
+    DataError,
+    GradientStatistics,
+    Recipe,
+    TransferLaw,
+    fit_optima,
+    load_law,
+    read_optima,
+    save_law,
+)
+
+DATA = Path(__file__).parents[1] / "data"
+
+
+@pytest.fixture(scope="module")
+def laws():
+    statistics = GradientStatistics(4000, 2e-6, 1.5)
+    return {
+        "plain": BatchSizeLaw(256, 3e-4, 4000.0, 200.0),
+        "corner": BatchSizeLaw(256, 3e-4, np.inf, np.inf),
+        "transfer": TransferLaw(Recipe(3e-4, 256, beta1=0.8), statistics, eps=1e-7),
+        "bare": TransferLaw(Recipe(3e-4, 256), GradientStatistics(4000), moments="sign"),
+        "fitted": fit_optima(*read_optima(DATA / "marek_adam_1d.csv"), name="marek"),
+    }
+
+
+@pytest.mark.parametrize("name", ["plain", "corner", "transfer", "bare", "fitted"])
+def test_what_goes_in_comes_out(name, laws, tmp_path):
+    law, path = laws[name], tmp_path / "law.json"
+    save_law(law, path)
+    assert load_law(path) == law
+    assert os.listdir(tmp_path) == ["law.json"]
+    again = load_law(path)
+    batch = np.logspace(0, 5, 7)
+    np.testing.assert_array_equal(again.learning_rate(batch), law.learning_rate(batch))
+    if name == "fitted":
+        np.testing.assert_array_equal(again.interval(batch), law.interval(batch))
+
+
+@pytest.fixture(params=["plain", "transfer", "fitted"])
+def document(request, laws, tmp_path):
+    path = tmp_path / "good.json"
+    save_law(laws[request.param], path)
+    return json.loads(path.read_text())
+
+
+def places(value, path=()):
+    """Every key and index of a JSON document."""
+    items = value.items() if isinstance(value, dict) else enumerate(value)
+    for key, inner in items:
+        yield (*path, key)
+        if isinstance(inner, dict | list):
+            yield from places(inner, (*path, key))
+
+
+def changed(document, path, change):
+    result = copy.deepcopy(document)
+    inner = result
+    for key in path[:-1]:
+        inner = inner[key]
+    change(inner, path[-1])
+    return result
+
+
+def refuse(tmp_path, text):
+    path = tmp_path / "law.json"
+    path.write_text(text)
+    with pytest.raises(DataError) as caught:
+        load_law(path)
+    message = str(caught.value)
+    assert message.startswith(f"{path}: ")
+    assert "\n" not in message
+    return message
+
+
+# A text field accepts any text, and null stands for infinite, absent or default in these.
+TEXTS = {"description"}
+NULLABLE = {
+    "noise_batch_size",
+    "critical_batch_size",
+    "grad_rms",
+    "eps",
+    "beta1",
+    "batch_size_range",
+}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [None, True, "text", -1.0, [], {}, [[]], "NaN", "Infinity", "-Infinity", "1e999", 10**400],
+)
+def test_every_field_refuses_what_it_is_not(document, value, tmp_path):
+    for path in places(document):
+        name = path[-1]
+        if (value is None and name in NULLABLE and path != ("recipe", "eps")) or (
+            isinstance(value, str) and name in TEXTS
+        ):
+            continue
+        spoilt = changed(document, path, lambda inner, key: inner.__setitem__(key, "SPOILT"))
+        literal = value if value in ("NaN", "Infinity", "-Infinity", "1e999") else json.dumps(value)
+        refuse(tmp_path, json.dumps(spoilt).replace('"SPOILT"', literal))
+
+
+def test_every_field_is_needed_and_no_other(document, tmp_path):
+    for path in places(document):
+        if not isinstance(path[-1], str):
+            continue
+        missing = changed(document, path, lambda inner, key: inner.pop(key))
+        message = refuse(tmp_path, json.dumps(missing))
+        assert path[-1] in message or path[-1] == "format"
+        extra = changed(document, path, lambda inner, _: inner.__setitem__("extra", 1))
+        assert "extra is unknown" in refuse(tmp_path, json.dumps(extra))
+
+
+def test_truncated_files_are_refused(document, tmp_path):
+    text = json.dumps(document)
+    for length in range(0, len(text), 7):
+        refuse(tmp_path, text[:length])
+
+
+def test_newer_versions_say_so(document, tmp_path):
+    document["version"] = 2
+    assert "written in version 2" in refuse(tmp_path, json.dumps(document))
+    assert "update adam-lr-scaling" in refuse(tmp_path, json.dumps(document))
+
+
+def test_what_is_not_a_number_is_named(document, tmp_path):
+    text = json.dumps(document).replace("0.0003", "NaN").replace("64.0", "NaN")
+    assert "holds NaN" in refuse(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "3", '"law"', "{}", "[" * 100_000, "9" * 5000, '{"format": "other"}']
+)
+def test_other_documents_are_refused(text, tmp_path):
+    refuse(tmp_path, text)
+
+
+def test_files_that_cannot_be_read(tmp_path):
+    (tmp_path / "binary").write_bytes(b"\x80\x04\x95\x00")
+    for name, says in (("missing", "No such file"), (".", "directory"), ("binary", "not a text")):
+        with pytest.raises(DataError, match=says):
+            load_law(tmp_path / name)
+
+
+def test_files_that_cannot_be_written(tmp_path):
+    law = BatchSizeLaw(256, 3e-4, 4000.0, 200.0)
+    (tmp_path / "folder").mkdir()
+    for name in ("missing/law.json", "folder"):
+        with pytest.raises(DataError, match="cannot be written"):
+            save_law(law, tmp_path / name)
+    assert os.listdir(tmp_path) == ["folder"]
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
+    law, path = BatchSizeLaw(256, 3e-4, 4000.0, 200.0), tmp_path / "law.json"
+    save_law(law, path)
+    before = path.read_bytes()
+    monkeypatch.setattr(
+        "pathlib.Path.replace", lambda *_: (_ for _ in ()).throw(OSError(28, "No space"))
+    )
+    with pytest.raises(DataError, match="No space"):
+        save_law(BatchSizeLaw(1, 1, 1, 1), path)
+    assert path.read_bytes() == before
+    assert os.listdir(tmp_path) == ["law.json"]
