@@ -14,7 +14,7 @@ demo: $(VENV)/installed
 	@$(BIN)/lr query --points $(OPTIMA) --batch-size 512
 
 test: $(VENV)/installed-test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto
 
 check: lint types doctest test
 

@@ -1,8 +1,10 @@
 """What a law says, as JSON values."""
 
+import math
 from typing import Any
 
 from scaling import FittedLaw, Law, TransferLaw, rules_of_thumb
+from scaling.errors import InputError
 from scaling.numeric.law import finite_or_none
 
 
@@ -28,30 +30,31 @@ def describe(law: Law) -> dict[str, Any]:
 
 def answers(law: Law, batch_sizes: list[float]) -> list[dict[str, Any]]:
     """Answer for each batch size."""
-    columns = {
-        "learning_rate": law.learning_rate(batch_sizes),
-        "exponent": law.exponent(batch_sizes),
-        "steps_factor": law.steps_factor(batch_sizes),
-        "examples_factor": law.examples_factor(batch_sizes),
-    }
+    rates = law.learning_rate(batch_sizes)
+    exponents = law.exponent(batch_sizes)
+    steps, examples = law.steps_factor(batch_sizes), law.examples_factor(batch_sizes)
     interval = law.interval(batch_sizes)
     rules = rules_of_thumb(law, batch_sizes)
-    results = []
-    for i, batch in enumerate(batch_sizes):
-        row = {name: finite_or_none(column[i]) for name, column in columns.items()}
-        results.append(
-            {
-                "batch_size": batch,
-                "eps": law.effective_eps if isinstance(law, TransferLaw) else None,
-                "learning_rate": row["learning_rate"],
-                "interval": [float(bound[i]) for bound in interval] if interval else None,
-                "ratio": float(columns["learning_rate"][i] / law.reference.learning_rate),
-                "exponent": row["exponent"],
-                "regime": str(law.regime(batch)),
-                "steps_factor": row["steps_factor"],
-                "examples_factor": row["examples_factor"],
-                "rules": {name: float(rules[name][i]) for name in ("sqrt", "linear")},
-                "warnings": list(law.warnings(batch)),
-            }
-        )
-    return results
+    return [
+        {
+            "batch_size": batch,
+            "eps": law.effective_eps if isinstance(law, TransferLaw) else None,
+            "learning_rate": finite(rates[i]),
+            "interval": [finite_or_none(bound[i]) for bound in interval] if interval else None,
+            "ratio": finite(rates[i] / law.reference.learning_rate),
+            "exponent": finite(exponents[i]),
+            "regime": str(law.regime(batch)),
+            "steps_factor": finite_or_none(steps[i]),
+            "examples_factor": finite_or_none(examples[i]),
+            "rules": {name: finite(rules[name][i]) for name in ("sqrt", "linear")},
+            "warnings": list(law.warnings(batch)),
+        }
+        for i, batch in enumerate(batch_sizes)
+    ]
+
+
+def finite(number: float) -> float:
+    """Return a number that has to be finite."""
+    if not math.isfinite(number):
+        raise InputError("the numbers given are so large or so small that arithmetic fails on them")
+    return float(number)

@@ -10,13 +10,15 @@ import typer
 
 from scaling.errors import InputError
 
-from .options import BATCH_SIZE, takes_law
+from .options import BATCH_SIZE, NUMBER, takes_law
 
 if TYPE_CHECKING:
     from scaling import Law
 
 #: Without a fitted range, how far to go from the reference, either way.
 _REACH = 16.0
+
+_NARROWEST = 80
 
 _TITLES = {
     "batch_size": "batch size",
@@ -41,8 +43,9 @@ def compare(
         typer.Option(help="Largest batch size.", **BATCH_SIZE),
     ] = None,
     alpha: Annotated[
-        float, typer.Option(help="Exponent of OpenAI's rule, between 1/2 and 1.")
-    ] = 0.75,
+        float | None,
+        typer.Option(help="Exponent of OpenAI's rule, from 1/2 to 1 (default: 0.75).", **NUMBER),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print comma-separated values.")] = False,
 ) -> None:
@@ -53,6 +56,9 @@ def compare(
     """
     if as_json and as_csv:
         raise InputError("cannot be combined with --json; leave one out", "csv")
+    from scaling.numeric.rules import DEFAULT_ALPHA
+
+    alpha = DEFAULT_ALPHA if alpha is None else alpha
     rows = _rows(law, _batch_sizes(law, min_batch_size, max_batch_size), alpha)
     if as_json:
         from .answer import describe
@@ -78,7 +84,7 @@ def _batch_sizes(law: "Law", smallest: float | None, largest: float | None) -> l
         raise InputError(
             f"must be at least the smallest batch size, {low:g}, got {high:g}", "max_batch_size"
         )
-    doublings = int(math.log2(high / low) + 1e-9)
+    doublings = int(math.log2(high) - math.log2(low) + 1e-9)
     sizes = [low * 2**k for k in range(doublings + 1)]
     return sizes if math.isclose(sizes[-1], high) else [*sizes, high]
 
@@ -86,11 +92,13 @@ def _batch_sizes(law: "Law", smallest: float | None, largest: float | None) -> l
 def _rows(law: "Law", batch_sizes: list[float], alpha: float) -> list[dict[str, Any]]:
     from scaling import rules_of_thumb
 
+    from .answer import finite
+
     columns = {"law": law.learning_rate(batch_sizes)}
     columns |= rules_of_thumb(law, batch_sizes, alpha=alpha)
     return [
         {"batch_size": batch}
-        | {name: float(column[i]) for name, column in columns.items()}
+        | {name: finite(column[i]) for name, column in columns.items()}
         | {"regime": str(law.regime(batch))}
         for i, batch in enumerate(batch_sizes)
     ]
@@ -101,14 +109,15 @@ def _print_table(law: "Law", rows: list[dict[str, Any]], alpha: float) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    reference = law.reference
+    reference, critical = law.reference, law.critical_batch_size
+    level = f", {critical:.3g}" if 0 < critical < math.inf else f" ({critical:g}: never)"
     table = Table(
         box=box.SIMPLE,
         title=f"Learning rate by {law.provenance.source} law and by rules of thumb",
         caption=(
             f"All pass through {reference.learning_rate:.3g} at batch size "
-            f"{reference.batch_size:g}. OpenAI: alpha = {alpha:g}; it and SGD level off at the "
-            f"law's critical batch size, {law.critical_batch_size:.3g}."
+            f"{reference.batch_size:.10g}. OpenAI: alpha = {alpha:g}; it and SGD level off at the "
+            f"law's critical batch size{level}."
         ),
         title_justify="left",
         caption_justify="left",
@@ -119,8 +128,10 @@ def _print_table(law: "Law", rows: list[dict[str, Any]], alpha: float) -> None:
         bold = math.isclose(row["batch_size"], reference.batch_size)
         cells = [f"{row[name]:.3g}" for name in _TITLES if name not in ("batch_size", "regime")]
         style = "bold" if bold else None
-        table.add_row(f"{row['batch_size']:g}", *cells, row["regime"], style=style)
-    console = Console(highlight=False)
+        table.add_row(f"{row['batch_size']:.10g}", *cells, row["regime"], style=style)
+    # A narrow terminal would cut the numbers off; let it wrap the lines instead.
+    console = Console(highlight=False, width=max(Console().width, _NARROWEST))
     console.print(table)
-    for text in dict.fromkeys(text for row in rows for text in law.warnings(row["batch_size"])):
-        console.print(f"WARNING: {text}", soft_wrap=True)
+    ends = [row["batch_size"] for row in (rows[0], rows[-1])]
+    for text in dict.fromkeys(text for batch in ends for text in law.warnings(batch)):
+        console.print(f"WARNING: {text}")

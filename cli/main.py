@@ -1,6 +1,7 @@
 """Entry point of ``lr``: registers the subcommands and turns errors into one line."""
 
 import sys
+import warnings
 
 import typer
 
@@ -28,6 +29,8 @@ def root() -> None:
 
 def main() -> None:
     """Run ``lr``; exit with 0, 1 (the data cannot be used) or 2 (the call is wrong)."""
+    # Overflow in an extreme call is not warned of but refused, once, by what prints the answer.
+    warnings.simplefilter("ignore", RuntimeWarning)
     try:
         status = app(prog_name="lr", standalone_mode=False)
     except typer.TyperException as error:
@@ -37,10 +40,13 @@ def main() -> None:
         status = _fail(option + error.message, 2)
     except DataError as error:
         status = _fail(str(error), 1)
+    except OSError as error:
+        status = _fail(f"cannot write the answer: {error.strerror}", 1)
     sys.exit(status)
 
 
 def _fail(message: str, status: int) -> int:
     """Print one line to standard error and return the exit status."""
-    sys.stderr.write("lr: " + " ".join(message.split()) + "\n")
+    if message:  # empty when the help was printed for want of a command
+        sys.stderr.write("lr: " + " ".join(message.split()) + "\n")
     return status

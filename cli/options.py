@@ -32,7 +32,7 @@ def _parser(name: str, metavar: str) -> dict[str, Any]:
 #: Name of the parameter: its type, its help, and how Typer reads it.
 _Options: TypeAlias = dict[str, tuple[type, str, dict[str, Any]]]
 
-_POSITIVE = _parser("parse_positive", "NUMBER")
+NUMBER = _parser("parse_positive", "NUMBER")
 _NON_NEGATIVE = _parser("parse_non_negative", "NUMBER")
 _DECAY_RATE = _parser("parse_decay_rate", "NUMBER")
 BATCH_SIZE = _parser("parse_batch_size", "SIZE")
@@ -42,7 +42,7 @@ _TABLE = "From a table or a file"
 
 #: Options that only make sense with a tuned run.
 _RUN_OPTIONS: _Options = {
-    "ref_lr": (float, "Learning rate tuned at the reference batch size.", _POSITIVE),
+    "ref_lr": (float, "Learning rate tuned at the reference batch size.", NUMBER),
     "ref_batch_size": (
         float,
         "Its batch size; may be a product, per-device x devices x accumulation: 32x8.",
@@ -51,19 +51,19 @@ _RUN_OPTIONS: _Options = {
     "noise_scale": (
         float,
         "Gradient noise scale tr(Sigma)/|g|^2, in the unit of the batch size.",
-        _POSITIVE,
+        NUMBER,
     ),
     "ref_eps": (float, "Adam's epsilon in the reference run (default: --eps).", _NON_NEGATIVE),
     "ref_beta1": (float, "Adam's beta1 in the reference run (default: --beta1).", _DECAY_RATE),
     "grad_rms": (
         float,
         "RMS of the gradient's entries, in the unit of eps; without it eps cannot enter.",
-        _POSITIVE,
+        NUMBER,
     ),
     "curvature_ratio": (
         float,
         "sign(g)^T H sign(g) / tr(H), which is 1 for a diagonal Hessian (default: 1).",
-        _POSITIVE,
+        NUMBER,
     ),
     "moments": (
         str,
@@ -79,8 +79,12 @@ _RUN_OPTIONS: _Options = {
 }
 #: Options that change the optimizer of a tuned run, or of a saved law that came from one.
 _OPTIMIZER_OPTIONS: _Options = {
-    "eps": (float, "Adam's epsilon (default: 1e-8).", _NON_NEGATIVE),
-    "beta1": (float, "Adam's beta1 (default: 0.9; 0 where --moments has none).", _DECAY_RATE),
+    "eps": (float, "Adam's epsilon (default: 1e-8; with --law its own).", _NON_NEGATIVE),
+    "beta1": (
+        float,
+        "Adam's beta1 (default: 0.9, or 0 if --moments has none; with --law its own).",
+        _DECAY_RATE,
+    ),
 }
 _FILE_OPTIONS: _Options = {
     "points": (str, "CSV of optima, columns batch_size and learning_rate.", {"metavar": "FILE"}),
@@ -137,6 +141,8 @@ def make_law(given: dict[str, Any]) -> "Law":
     for name in given:
         if name not in allowed:
             raise InputError(f"cannot be combined with {flag(sources[0])}; leave one out", name)
+    if not given[sources[0]]:
+        raise InputError("needs the name of a file", sources[0])
     return _fit(given["points"]) if sources[0] == "points" else _load(given)
 
 
@@ -145,19 +151,32 @@ def _transfer(given: dict[str, Any]) -> "Law":
 
     for name in ("ref_batch_size", "noise_scale"):
         if name not in given:
-            raise InputError(f"missing; --ref-lr needs it: {_RUN_OPTIONS[name][1]}", name)
+            raise InputError("missing; a tuned run (--ref-lr) is not enough without it", name)
     optimizer = {name: given[name] for name in _OPTIMIZER_OPTIONS if name in given}
     reference = optimizer | {
         name.removeprefix("ref_"): given[name] for name in ("ref_eps", "ref_beta1") if name in given
     }
     statistics = ("noise_scale", "grad_rms", "curvature_ratio")
     model = ("moments", "population")
+    if given.get("ref_beta1"):
+        _check_reference_beta1(given.get("moments"), given["ref_beta1"])
     return TransferLaw(
         Recipe(given["ref_lr"], given["ref_batch_size"], **reference),
         GradientStatistics(**{name: given[name] for name in statistics if name in given}),
         **optimizer,
         **{name: given[name] for name in model if name in given},
     )
+
+
+def _check_reference_beta1(moments: str | None, beta1: float) -> None:
+    """Let an error about the reference's beta1 name the option that was typed."""
+    from scaling.numeric.moments import DEFAULT_MODEL, moment_model
+
+    model = moment_model(moments or DEFAULT_MODEL)
+    try:
+        model.noise_damping(beta1)
+    except InputError as error:
+        raise InputError(error.message, "ref_beta1") from None
 
 
 def _fit(path: str) -> "Law":

@@ -1,5 +1,6 @@
 """What a law says, for people: lines that fit the terminal."""
 
+import math
 import shutil
 import textwrap
 from typing import Any
@@ -10,10 +11,10 @@ _WIDEST = 88
 _MARGIN = 10
 
 _REGIMES = {
-    "sqrt": "noise dominates, the rate grows like the square root",
-    "linear": "noise dominates and eps damps the update: the rate grows like the batch",
-    "flat": "past the critical batch size, the rate hardly changes",
-    "falling": "beyond the peak: a larger batch wants a smaller rate",
+    "sqrt": "the rate grows about as the square root of the batch",
+    "linear": "the rate grows about in proportion to the batch",
+    "flat": "the rate hardly changes with the batch",
+    "falling": "beyond the peak, a larger batch wants a smaller rate",
 }
 
 _ROUTES = {
@@ -43,14 +44,15 @@ def explain(law: Law, results: list[dict[str, Any]]) -> str:
 
 def _answer(law: Law, result: dict[str, Any]) -> list[str]:
     interval, reference = result["interval"], law.reference
-    head = f"learning rate {result['learning_rate']:.3g} at batch size {result['batch_size']:g}"
+    head = f"learning rate {result['learning_rate']:.3g} at batch size {result['batch_size']:.10g}"
     if interval:
-        head += f"   (95% interval {interval[0]:.3g} to {interval[1]:.3g})"
+        low, high = (math.inf if bound is None else bound for bound in interval)
+        head += f" (95% interval {low:.3g} to {high:.3g})"
     known = "the law" if isinstance(law, BatchSizeLaw) else "the tuned run"
-    lines = [head]
+    lines = _wrap(head, "", " " * (_MARGIN + 2))
     lines += _field(
         "ratio",
-        f"{result['ratio']:.3g} x {known} at batch size {reference.batch_size:g} "
+        f"{result['ratio']:.3g} x {known} at batch size {reference.batch_size:.10g} "
         f"({reference.learning_rate:.3g})",
     )
     lines += _field(
@@ -64,8 +66,8 @@ def _answer(law: Law, result: dict[str, Any]) -> list[str]:
     )
     lines += _field(
         "cost",
-        f"{_times(result['steps_factor'])} the fewest steps, "
-        f"{_times(result['examples_factor'])} the fewest examples",
+        f"{_times(result['steps_factor'])} the steps of a huge batch, "
+        f"{_times(result['examples_factor'])} the examples of a tiny one (by theory, T-E4)",
     )
     for text in result["warnings"]:
         lines += _field("WARNING", text)
@@ -101,7 +103,7 @@ def _landmarks(law: Law) -> list[str]:
         *_field(
             "B_crit",
             with_interval("critical_batch_size", law.critical_batch_size)
-            + ": critical batch size, fewest examples over fewest steps",
+            + ": critical batch size, where more batch begins to cost more than it saves",
         ),
         *_field(
             "B_n",
@@ -117,13 +119,18 @@ def _times(factor: float | None) -> str:
 
 
 def _field(name: str, text: str) -> list[str]:
-    """Lines of a named paragraph, indented and wrapped to the terminal."""
-    width = min(shutil.get_terminal_size().columns, _WIDEST)
+    """Lines of a named paragraph, indented."""
+    return _wrap(text, f"  {name}".ljust(_MARGIN + 2), " " * (_MARGIN + 2))
+
+
+def _wrap(text: str, first: str, rest: str) -> list[str]:
+    """Wrap to the terminal, with a prefix for the first line and for the rest."""
+    width = max(min(shutil.get_terminal_size().columns, _WIDEST), 2 * _MARGIN)
     return textwrap.wrap(
         text,
-        max(width, 2 * _MARGIN),
-        initial_indent=f"  {name}".ljust(_MARGIN + 2),
-        subsequent_indent=" " * (_MARGIN + 2),
+        width,
+        initial_indent=first,
+        subsequent_indent=rest,
         break_long_words=False,
         break_on_hyphens=False,
     )

@@ -27,7 +27,7 @@ def query(
 
     Say what you have: a tuned run, a table of optima, or a saved law.
 
-    lr query --ref-lr 3e-4 --ref-batch-size 32x8 --noise-scale 4e3 --batch-size 1024
+    lr query --ref-lr 3e-4 --ref-batch-size 256 --noise-scale 4e3 --batch-size 512
 
     lr query --points optima.csv --batch-size 512 --save law.json
     """

@@ -107,7 +107,10 @@ def test_public_names():
 
 
 # A snapshot: a change of the public face is made here on purpose, or is a mistake.
-PLAIN_LAW = "reference_batch_size, reference_learning_rate, noise_batch_size, critical_batch_size, provenance"
+PLAIN_LAW = (
+    "reference_batch_size, reference_learning_rate, noise_batch_size, critical_batch_size, "
+    "provenance"
+)
 SIGNATURES = f"""
 BatchSizeLaw({PLAIN_LAW})
 DataError(args, kwargs)

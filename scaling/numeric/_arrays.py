@@ -1,5 +1,7 @@
 """Reading numbers and arrays at the edge of the numeric layer."""
 
+import numbers
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -12,13 +14,20 @@ FloatArray: TypeAlias = npt.NDArray[np.float64]
 #: cannot know, and a union would make users narrow every answer.
 Real: TypeAlias = Any
 
+#: No table of training runs spans more; beyond, powers of the ratio overflow.
+_WIDEST_TABLE = 1e50
+
 
 def as_array(values: npt.ArrayLike, name: str) -> FloatArray:
     """Return ``values`` as an array of floats, or raise an error that names them."""
     try:
-        return np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise InputError("must be a number or an array of numbers", name) from error
+        array = np.asarray(values)
+    except ValueError:  # rows of different lengths
+        array = np.empty(1, dtype=object)
+    # Integers and floats only: NumPy would read texts as numbers and None as NaN.
+    if array.size and array.dtype.kind not in "iuf":
+        raise InputError("must be a number or an array of numbers", name)
+    return array.astype(np.float64)
 
 
 def as_positive(values: npt.ArrayLike, name: str) -> FloatArray:
@@ -28,11 +37,17 @@ def as_positive(values: npt.ArrayLike, name: str) -> FloatArray:
     return array if valid.all() else np.where(valid, array, np.nan)
 
 
-def positive(value: float, name: str, *, unit: str = "") -> float:
+def as_non_negative(values: npt.ArrayLike, name: str) -> FloatArray:
+    """Return an array of floats in which whatever is negative or not finite is NaN."""
+    array = as_array(values, name)
+    return np.where((array >= 0) & (array < np.inf), array, np.nan)
+
+
+def positive(value: float, name: str) -> float:
     """Return a positive finite number, or raise an error that names it."""
     number = _number(value, name)
     if not 0 < number < np.inf:
-        raise InputError(f"must be a positive, finite number{unit}, got {value!r}", name)
+        raise InputError(f"must be positive and finite, got {value!r}", name)
     return number
 
 
@@ -40,7 +55,15 @@ def non_negative(value: float, name: str) -> float:
     """Return a finite number that is at least zero, or raise an error that names it."""
     number = _number(value, name)
     if not 0 <= number < np.inf:
-        raise InputError(f"must be zero or a positive, finite number, got {value!r}", name)
+        raise InputError(f"must be at least 0 and finite, got {value!r}", name)
+    return number
+
+
+def shift(value: float, name: str) -> float:
+    """Return a number from 0 to infinity, both included, or raise an error that names it."""
+    number = _number(value, name)
+    if not number >= 0:
+        raise InputError(f"must be between 0 and infinity, got {value!r}", name)
     return number
 
 
@@ -52,11 +75,19 @@ def decay_rate(value: float, name: str) -> float:
     return number
 
 
-def _number(value: float, name: str) -> float:
+def store(record: object, check: Callable[[float, str], float], *names: str) -> None:
+    """Check fields of a frozen dataclass and keep them as floats, whatever number they were."""
+    for name in names:
+        object.__setattr__(record, name, check(getattr(record, name), name))
+
+
+def _number(value: object, name: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise InputError(f"must be a number, got {value!r}", name)
     try:
         return float(value)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"must be a number, got {value!r}", name) from error
+    except OverflowError:
+        return float("inf")
 
 
 def read_table(
@@ -71,6 +102,8 @@ def read_table(
         if bad.size:
             value = column[bad[0]]
             raise DataError(f"{name}[{bad[0]}] is {value:g}; it must be positive and finite")
+    if columns[0].size and columns[0].max() / _WIDEST_TABLE > columns[0].min():
+        raise DataError(f"{names[0]} spans more than {_WIDEST_TABLE:g}: is the unit the same?")
     different = np.unique(columns[0]).size
     if min(columns[0].size, different) < parameters:
         raise DataError(

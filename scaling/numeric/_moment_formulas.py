@@ -1,58 +1,69 @@
 """The formulas behind the moment models of `scaling.numeric.moments`.
 
-Each takes arrays a and b and the noise damping c, and returns mean and second moment of the
-update; the noiseless updates take the gradient and eps.
+Each takes arrays a and b and the noise damping c, and returns mean, second moment and variance
+of the update; the noiseless updates take the gradient and eps.
 """
+
+from typing import TypeAlias
 
 import numpy as np
 
 from scaling.numeric._arrays import FloatArray
 from scaling.numeric._clip import clip_moments
 
+#: Mean, second moment and variance. The variance is given too, because where noise is weak
+#: it cannot be had from the other two: it is lost in their difference.
+Result: TypeAlias = tuple[FloatArray, FloatArray, FloatArray]
+
 # Every formula has the arguments (a, b, c). Models without momentum have c = 1, and models
 # without epsilon take b only for its shape and its NaN.
 
 
-def sgd(a: FloatArray, b: FloatArray, _: float) -> tuple[FloatArray, FloatArray]:
+def sgd(a: FloatArray, b: FloatArray, _: float) -> Result:
     """T-A3: the batch gradient itself, in units of sigma/sqrt(B)."""
-    return a + 0 * b, a**2 + 1 + 0 * b
+    nothing = 0 * a + 0 * b
+    return a + nothing, a**2 + 1 + nothing, 1 + nothing
 
 
-def sign(a: FloatArray, b: FloatArray, _: float) -> tuple[FloatArray, FloatArray]:
+def sign(a: FloatArray, b: FloatArray, _: float) -> Result:
     """T-A5."""
-    from scipy.special import erf
+    from scipy.special import erf, erfc
 
     mean = erf(a / np.sqrt(2)) + 0 * b
-    return mean, 1 + 0 * mean
+    return mean, 1 + 0 * mean, erfc(np.abs(a) / np.sqrt(2)) * (1 + np.abs(mean))
 
 
-def sign_isru(a: FloatArray, b: FloatArray, _: float) -> tuple[FloatArray, FloatArray]:
+def sign_isru(a: FloatArray, b: FloatArray, _: float) -> Result:
     """T-A6."""
-    mean = a / np.hypot(a, np.sqrt(np.pi / 2)) + 0 * b
-    return mean, 1 + 0 * mean
+    root = np.hypot(a, np.sqrt(np.pi / 2))
+    mean = a / root + 0 * b
+    return mean, 1 + 0 * mean, (np.sqrt(np.pi / 2) / root) ** 2 + 0 * b
 
 
-def clip(a: FloatArray, b: FloatArray, _: float) -> tuple[FloatArray, FloatArray]:
+def clip(a: FloatArray, b: FloatArray, _: float) -> Result:
     """T-B3 and T-B6."""
     return clip_moments(a, b)
 
 
-def article(a: FloatArray, b: FloatArray, _: float) -> tuple[FloatArray, FloatArray]:
+def article(a: FloatArray, b: FloatArray, _: float) -> Result:
     """T-B5 (second form) and T-B7, the latter without its subtraction."""
-    root = np.sqrt(a**2 + b**2 + np.pi / 2)
-    return a / root, (a**2 + np.pi / 2) / root**2
+    return _ratio_moments(a, np.sqrt(np.pi / 2), np.hypot(np.hypot(a, b), np.sqrt(np.pi / 2)))
 
 
-def mean_field(a: FloatArray, b: FloatArray, c: float) -> tuple[FloatArray, FloatArray]:
+def mean_field(a: FloatArray, b: FloatArray, c: float) -> Result:
     """T-C1 and T-E1."""
-    root = np.sqrt(a**2 + b**2 + 1)
-    return a / root, (a**2 + c) / root**2
+    return _ratio_moments(a, np.sqrt(c), np.hypot(np.hypot(a, b), 1))
 
 
-def mean_field_outside(a: FloatArray, b: FloatArray, c: float) -> tuple[FloatArray, FloatArray]:
+def mean_field_outside(a: FloatArray, b: FloatArray, c: float) -> Result:
     """T-E7 divided through by sigma/sqrt(B)."""
-    denominator = np.sqrt(a**2 + 1) + b
-    return a / denominator, (a**2 + c) / denominator**2
+    return _ratio_moments(a, np.sqrt(c), np.hypot(a, 1) + b)
+
+
+def _ratio_moments(a: FloatArray, noise: float, root: FloatArray) -> Result:
+    """Moments of an update of mean a/root and standard deviation noise/root."""
+    mean, variance = a / root, (noise / root) ** 2
+    return mean, mean**2 + variance, variance
 
 
 def gradient(gradient: FloatArray, eps: FloatArray) -> FloatArray:

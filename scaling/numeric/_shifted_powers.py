@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from scaling.errors import DataError
 from scaling.numeric._arrays import FloatArray
 from scaling.numeric._confidence import sample_region
 
@@ -81,6 +82,11 @@ class ShiftedPowersFit:
         return self.log_y - self.constant - self.form.shape(self.x, self.shifts)
 
     @property
+    def has_error(self) -> bool:
+        """Whether there is scatter about the fit from which to tell how far to trust it."""
+        return self.degrees_of_freedom > 0 and self.error > 10 * _EXACT
+
+    @property
     def degrees_of_freedom(self) -> int:
         """Points minus parameters; corners count as parameters, since they were searched."""
         return self.x.size - self.form.size
@@ -146,6 +152,11 @@ class ShiftedPowersFit:
         sampled = sample_region(lambda shifts: profile(shifts)[1] - minimum, self.shifts, budget)
         shifts = np.vstack([self.shifts, sampled])
         constant, cost = profile(shifts)
+        # Laws are read from files, and files are edited.
+        if cost.min() < 0.9 * minimum - self.x.size * _EXACT**2 or abs(
+            constant[0] - self.constant
+        ) > max(1e-6, self.error):
+            raise DataError("the parameters are not those that fit the optima; fit them again")
         half = np.sqrt(np.maximum(budget - (cost - minimum), 0) / total)
         return Region(shifts, constant - half, constant + half)
 
@@ -181,6 +192,8 @@ def fit_shifted_powers(form: ShiftedPowers, x: FloatArray, log_y: FloatArray) ->
     low, high = np.log(x.min()), np.log(x.max())
     starts = np.array(list(product(np.linspace(low, high, 3), repeat=len(form.powers))))
     fit = _best_fit(form, x, log_y, weights, starts)
+    if x.size <= form.size:
+        return fit  # nothing is left over by which to judge a point
     for reweighting in range(_MAX_REWEIGHTINGS):
         sizes = np.abs(fit.residuals)
         scale = (
@@ -190,8 +203,10 @@ def fit_shifted_powers(form: ShiftedPowers, x: FloatArray, log_y: FloatArray) ->
         if reweighting > _ABSOLUTE_ROUNDS and np.max(np.abs(reweighted - weights)) < 1e-6:
             break
         weights = reweighted
-        start = np.clip(np.log(np.maximum(fit.shifts, 1e-300)), low - 1, high + 1)
-        fit = _best_fit(form, x, log_y, weights, start[None, :])
+        logs = np.log(np.maximum(fit.shifts, 1e-300))
+        # From where the last fit ended, and in case that is a far corner, from nearer by.
+        restarts = np.stack([np.clip(logs, low - far, high + far) for far in (30, 1)])
+        fit = _best_fit(form, x, log_y, weights, restarts, last=fit)
     return fit
 
 
@@ -206,11 +221,22 @@ def _robust_scale(sizes: FloatArray, parameters: int) -> float:
 
 
 def _best_fit(
-    form: ShiftedPowers, x: FloatArray, log_y: FloatArray, weights: FloatArray, starts: FloatArray
+    form: ShiftedPowers,
+    x: FloatArray,
+    log_y: FloatArray,
+    weights: FloatArray,
+    starts: FloatArray,
+    last: ShiftedPowersFit | None = None,
 ) -> ShiftedPowersFit:
-    """Weighted least squares over every choice of which shifts are 0, infinite or free."""
+    """Weighted least squares over every choice of which shifts are 0, infinite or free.
+
+    The shifts of the last fit, if any, are kept unless better ones are found.
+    """
     best: ShiftedPowersFit | None = None
     best_cost = np.inf
+    if last is not None:
+        best = _corner_fit(form, x, log_y, weights, last.shifts, last.shifts)
+        best_cost = float(np.sum(weights * best.residuals**2))
     # Corners first, and an interior fit only if it is better: a shift that runs away to
     # infinity must end as infinity and not as some large number.
     choices = sorted(product((0.0, np.inf, np.nan), repeat=len(form.powers)), key=_count_free)

@@ -2,10 +2,13 @@
 
 import math
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 from scaling.errors import DataError, InputError
+
+_NUMBER = r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"
 
 
 def parse_batch_size(text: str) -> float:
@@ -72,10 +75,8 @@ def parse_decay_rate(text: str) -> float:
 
 
 def _parse(text: str, accepts: Callable[[float], bool], wanted: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = float("nan")
+    """Read a plain decimal number: float() alone would take 1_000 and digits of any script."""
+    number = float(text) if re.fullmatch(_NUMBER, text.strip(), re.ASCII) else math.nan
     if not accepts(number):
         raise InputError(f"must be a number, {wanted}, got {text!r}")
     return number
@@ -87,6 +88,8 @@ def read_text(path: str | os.PathLike[str]) -> str:
         data = Path(path).read_bytes()
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from None
+    except ValueError as error:  # a null byte in the name
+        raise DataError(f"{path!r}: cannot be read: {error}") from None
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:

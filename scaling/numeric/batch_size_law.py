@@ -6,9 +6,16 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from scaling.errors import InputError
-from scaling.numeric._arrays import FloatArray, Real, as_positive, positive
-from scaling.numeric.law import Law, Point, Provenance, finite_or_none
+from scaling.numeric._arrays import (
+    FloatArray,
+    Real,
+    as_positive,
+    non_negative,
+    positive,
+    shift,
+    store,
+)
+from scaling.numeric.law import Law, Point, Provenance, finite_or_none, is_close
 
 
 @dataclass(frozen=True)
@@ -55,12 +62,8 @@ class BatchSizeLaw(Law):
     )
 
     def __post_init__(self) -> None:
-        positive(self.reference_batch_size, "reference_batch_size")
-        positive(self.reference_learning_rate, "reference_learning_rate")
-        for name in ("noise_batch_size", "critical_batch_size"):
-            value = getattr(self, name)
-            if not value >= 0:
-                raise InputError(f"must be between 0 and infinity, got {value!r}", name)
+        store(self, positive, "reference_batch_size", "reference_learning_rate")
+        store(self, shift, "noise_batch_size", "critical_batch_size")
 
     @classmethod
     def from_limit(
@@ -75,8 +78,7 @@ class BatchSizeLaw(Law):
             (noise_batch_size, "noise_batch_size"),
             (critical_batch_size, "critical_batch_size"),
         ):
-            if not 0 <= value < np.inf:
-                raise InputError(f"must be at least 0 and finite, got {value!r}", name)
+            non_negative(value, name)
         reference = float(critical_batch_size or noise_batch_size or 1.0)
         unscaled = cls(reference, limit, noise_batch_size, critical_batch_size)
         return replace(
@@ -136,13 +138,14 @@ class BatchSizeLaw(Law):
         """All batch sizes whose optimum is ``learning_rate``: none, one or two, ascending."""
         target = positive(learning_rate, "learning_rate")
         peak = self.peak
-        if peak is not None and abs(target / peak.learning_rate - 1) < 4 * np.finfo(float).eps:
+        if peak is not None and is_close(target, peak.learning_rate):
             return (peak.batch_size,)
         # T-E2 squared is a quadratic in x = B/B_reference, all of whose positive roots count.
         (noise_0, noise_1), (critical_0, critical_1) = self._weights()
-        ratio = (target / self.reference_learning_rate) ** 2
+        ratio = float(np.square(target / self.reference_learning_rate, dtype=np.float64))
+        at_limit = self.learning_rate_limit and is_close(target, self.learning_rate_limit)
         roots = _quadratic_roots(
-            ratio * critical_1**2 - noise_1,
+            0.0 if at_limit else ratio * critical_1**2 - noise_1,
             2 * ratio * critical_0 * critical_1 - noise_0,
             ratio * critical_0**2,
         )

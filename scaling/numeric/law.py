@@ -53,6 +53,8 @@ class Provenance:
     def __post_init__(self) -> None:
         if self.source not in get_args(Source):
             raise InputError(f"must be one of {get_args(Source)}, got {self.source!r}", "source")
+        if not self.description.isprintable():
+            raise InputError("must be printable, on one line", "description")
         if self.batch_size_range is not None:
             low, high = self.batch_size_range
             if not 0 < low <= high < np.inf:
@@ -75,8 +77,9 @@ class Law(ABC):
     noise_batch_size : float
         B_n of T-E2, where sqrt scaling ends; 0 and infinity are possible.
     critical_batch_size : float
-        B_crit = E_min/S_min (T-A4, T-E4): fewest examples over fewest steps. Where T-E2 holds
-        exactly, a run at this batch size takes twice the fewest steps.
+        B_crit = E_min/S_min (T-A4, T-E4): the examples that tiny batches need over the steps
+        that huge ones need. Where T-E2 holds exactly, a run at this batch size takes twice the
+        fewest of both.
     """
 
     provenance: Provenance
@@ -104,14 +107,17 @@ class Law(ABC):
 
     @abstractmethod
     def steps_factor(self, batch_size: npt.ArrayLike) -> Real:
-        """Steps to a given loss, relative to the fewest possible, S/S_min (T-A4, T-E4)."""
+        """Steps to a given loss, relative to those of a huge batch, S/S_min (T-A4, T-E4)."""
 
     @abstractmethod
     def to_dict(self) -> dict[str, Any]:
         """Return what defines the law, as JSON values; infinite numbers are None."""
 
     def examples_factor(self, batch_size: npt.ArrayLike) -> Real:
-        """Examples to a given loss, relative to the fewest possible, E/E_min (T-A4, T-E4)."""
+        """Examples to a given loss, relative to those of a tiny batch, E/E_min (T-A4, T-E4).
+
+        A tiny batch needs the fewest where T-E2 holds exactly, but not always elsewhere.
+        """
         batch = as_positive(batch_size, "batch_size")
         critical = self.critical_batch_size
         if critical == 0:
@@ -133,21 +139,20 @@ class Law(ABC):
         return (8 * difference(1) - difference(2)) / (12 * step)
 
     def regime(self, batch_size: npt.ArrayLike) -> Any:
-        """Name the regime of T-E5: "sqrt", "linear", "flat" or "falling".
+        """Name the regime of T-E5 by the local exponent.
 
-        Falling beyond the peak; else sqrt below both B_n and B_crit, linear between B_n and
-        B_crit, flat above B_crit. Returns a string for a scalar, else an array of strings.
+        Returns
+        -------
+        str, or ndarray of str
+            "falling" below 0 (beyond the peak), "flat" up to 1/4, "sqrt" up to 3/4, "linear"
+            above: the multiples of 1/2 that the exponent tends to far from B_n and B_crit, with
+            the boundaries halfway. "invalid" for malformed batch sizes.
         """
-        batch = as_positive(batch_size, "batch_size")
+        exponent = np.asarray(self.exponent(batch_size))
         names = np.select(
-            [
-                np.isnan(batch),
-                np.asarray(self.exponent(batch) < -FLAT),
-                batch < min(self.noise_batch_size, self.critical_batch_size),
-                batch < self.critical_batch_size,
-            ],
-            ["invalid", "falling", "sqrt", "linear"],
-            default="flat",
+            [np.isnan(exponent), exponent < -FLAT, exponent < 0.25, exponent < 0.75],
+            ["invalid", "falling", "flat", "sqrt"],
+            default="linear",
         )
         return str(names) if names.ndim == 0 else names
 
@@ -158,7 +163,17 @@ class Law(ABC):
         def excess(log_batch: FloatArray) -> FloatArray:
             return np.asarray(np.log(self.learning_rate(np.exp(log_batch)) / target))
 
-        return tuple(float(np.exp(x)) for x, _ in sign_changes(excess, *self._log_range()))
+        low, high = self._log_range()
+        peak = self.peak
+        if peak is None:
+            branches = [(low, high)]
+        elif is_close(target, peak.learning_rate):
+            return (peak.batch_size,)
+        else:
+            top = float(np.log(peak.batch_size))
+            branches = [(low, top), (top, high)]
+        roots = [root for branch in branches for root, _ in sign_changes(excess, *branch)]
+        return tuple(float(np.exp(root)) for root in roots)
 
     def interval(self, batch_size: npt.ArrayLike, level: float = 0.95) -> tuple[Real, Real] | None:
         """Confidence interval of the learning rate, or None where nothing is known of it."""
@@ -180,20 +195,25 @@ class Law(ABC):
         if outside <= EXTRAPOLATION_LIMIT:
             return ()
         return (
-            f"extrapolated: {batch:g} is {outside:.3g} times outside the fitted range "
-            f"{low:g} to {high:g}",
+            f"extrapolated: {batch:.10g} is {outside:.3g} times outside the fitted range "
+            f"{low:.10g} to {high:.10g}",
         )
 
     def _log_range(self) -> tuple[float, float]:
         """Range of log batch size in which a numerical search looks."""
         scales = [self.reference.batch_size, self.noise_batch_size, self.critical_batch_size]
         finite = [scale for scale in scales if 0 < scale < np.inf]
-        return float(np.log(min(finite)) - 20), float(np.log(max(finite)) + 20)
+        return float(np.log(min(finite)) - 50), float(np.log(max(finite)) + 50)
 
 
 def finite_or_none(value: float) -> float | None:
     """Return the number, or None (JSON null) where it is infinite."""
     return float(value) if np.isfinite(value) else None
+
+
+def is_close(value: float, other: float) -> bool:
+    """Whether two positive numbers differ by rounding only."""
+    return bool(abs(value / other - 1) < 4 * np.finfo(float).eps)
 
 
 def check_level(level: float) -> float:

@@ -58,7 +58,8 @@ class MomentModel:
     in_gradient_units : bool
         True for SGD, whose update is the gradient itself and not a pure number.
     formula : callable
-        ``formula(a, b, c)`` with the noise damping c = (1-beta1)/(1+beta1).
+        ``formula(a, b, c)`` with the noise damping c = (1-beta1)/(1+beta1): mean, second
+        moment and variance.
     noiseless : callable
         ``noiseless(gradient, eps)``, the update when there is no noise (nu of T-B8).
     """
@@ -69,7 +70,7 @@ class MomentModel:
     eps: Literal["inside", "outside", "absent"]
     has_momentum: bool
     gaussian_factor: float
-    formula: Callable[[FloatArray, FloatArray, float], tuple[FloatArray, FloatArray]]
+    formula: Callable[[FloatArray, FloatArray, float], formulas.Result]
     noiseless: Callable[[FloatArray, FloatArray], FloatArray]
     in_gradient_units: bool = False
 
@@ -166,14 +167,24 @@ def update_moments(
     >>> print(f"{mean:.4f} {second_moment:.4f}")
     0.6667 0.4678
     """
-    model = moment_model(moments)
+    mean, second_moment, _ = evaluate(moment_model(moments), signal, damping, beta1)
+    return Moments(mean, second_moment)
+
+
+def evaluate(
+    model: MomentModel, signal: npt.ArrayLike, damping: npt.ArrayLike, beta1: float | None
+) -> tuple[Real, Real, Real]:
+    """Mean, second moment and variance of the update; see `update_moments`."""
     noise_damping = model.noise_damping(beta1)
-    a, b = np.broadcast_arrays(as_array(signal, "signal"), as_array(damping, "damping"))
+    try:
+        a, b = np.broadcast_arrays(as_array(signal, "signal"), as_array(damping, "damping"))
+    except ValueError as error:
+        raise InputError(f"does not fit the signal: {error}", "damping") from None
     valid = np.isfinite(a) & np.isfinite(b) & (b >= 0)
     if not valid.all():
         a, b = np.where(valid, a, np.nan), np.where(valid, b, np.nan)
-    mean, second_moment = model.formula(a, b, noise_damping)
-    return Moments(mean[()], second_moment[()])
+    mean, second_moment, variance = model.formula(a, b, noise_damping)
+    return mean[()], second_moment[()], variance[()]
 
 
 #: Every moment model by name.

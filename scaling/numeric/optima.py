@@ -79,11 +79,12 @@ class FittedLaw(BatchSizeLaw):
         -------
         (lower, upper) or None
             Arrays of the shape of ``batch_size``: the profile-likelihood interval of the law
-            itself, not of a new run. None if there are no more points than parameters.
+            itself, not of a new run. None if there is no scatter to tell it from: no more points
+            than parameters, or an exact table.
         """
         check_level(level)
         x = as_positive(batch_size, "batch_size") / self.reference_batch_size
-        if not self._fit.degrees_of_freedom:
+        if not self._fit.has_error:
             return None
         lower, upper = np.full(x.shape, np.inf), np.full(x.shape, -np.inf)
         flat = np.atleast_1d(x)
@@ -100,10 +101,10 @@ class FittedLaw(BatchSizeLaw):
         dict or None
             Keys ``noise_batch_size``, ``critical_batch_size``, ``peak_batch_size``; bounds may
             be 0 or infinite (for the peak: laws without any are not excluded). None if there
-            are no more points than parameters.
+            is no scatter to tell it from: no more points than parameters, or an exact table.
         """
         check_level(level)
-        if not self._fit.degrees_of_freedom:
+        if not self._fit.has_error:
             return None
         shifts, _, _ = self._fit.region(level)
         peaks = [
@@ -129,7 +130,7 @@ class FittedLaw(BatchSizeLaw):
             if intervals is None:
                 if not 0 < value < np.inf:
                     end = "infinity" if value else "0"
-                    said.append(f"{symbol} ran to {end}; 3 optima leave no error bar")
+                    said.append(f"{symbol} ran to {end}, with no error bar")
                 continue
             low, high = intervals[name]
             if low == 0 and high == np.inf:
@@ -144,15 +145,21 @@ class FittedLaw(BatchSizeLaw):
         """Say in words what the answer takes for granted, and how well the law fits."""
         said = ["optimizer, model and budget are those of the fitted runs"]
         octaves = self.residuals / np.log(2)
-        if np.isfinite(self.error):
+        count, misfit = len(self.optima), float(np.abs(octaves).max())
+        if self._fit.has_error:
             said.append(
-                f"robust fit of 3 parameters to {len(self.optima)} optima, "
+                f"robust fit of 3 parameters to {count} optima, "
                 f"error {self.error / np.log(2):.2g} octave each"
             )
+        elif misfit < 1e-3:
+            said.append(f"the law passes through all {count} optima: no scatter, hence no interval")
         else:
-            said.append("3 parameters through 3 optima: no error can be estimated, no interval")
+            said.append(
+                f"3 parameters for {count} optima: no error can be estimated, hence no interval; "
+                f"the law cannot follow them closer than {misfit:.2g} octave"
+            )
         said.extend(
-            f"the optimum at batch size {point.batch_size:g} lies {abs(residual):.2g} octave "
+            f"the optimum at batch size {point.batch_size:.10g} lies {abs(residual):.2g} octave "
             f"{'above' if residual > 0 else 'below'} the law and counts only {weight:.0%}"
             for point, weight, residual in zip(self.optima, self.weights, octaves, strict=True)
             if weight < _DOWN_WEIGHTED
@@ -231,7 +238,8 @@ def fit_optima(
         float(fit.shifts[1] * reference),
         Provenance(
             "fitted",
-            f"fitted to {x.size} optima at batch sizes {span[0]:g} to {span[1]:g} of {name}",
+            f"fitted to {x.size} optima at batch sizes {span[0]:.10g} to {span[1]:.10g} of "
+            f"{name if name.isprintable() else ascii(name)}",
             span,
         ),
         tuple(Point(float(b), float(rate)) for b, rate in zip(x, y, strict=True)),

@@ -14,7 +14,7 @@ from scaling.errors import InputError
 from scaling.numeric._arrays import FloatArray, Real, as_array, as_positive, non_negative
 from scaling.numeric.batch_size_law import BatchSizeLaw
 from scaling.numeric.law import Provenance
-from scaling.numeric.moments import DEFAULT_MODEL, MomentModel, moment_model, update_moments
+from scaling.numeric.moments import DEFAULT_MODEL, MomentModel, evaluate, moment_model
 
 #: A diagonal (N,), a dense matrix (N, N) or a scipy.sparse.linalg.LinearOperator of that shape.
 Hessian: TypeAlias = Any
@@ -100,9 +100,9 @@ def quadratic_optimum(
     batches = as_positive(batch_size, "batch_size")
     slope, curvature = np.empty(batches.shape), np.empty(batches.shape)
     for index, batch in np.ndenumerate(batches):
-        mean, second_moment = _update(model, g, sigma / np.sqrt(batch), eps, beta1)
+        mean, variance = _update(model, g, sigma / np.sqrt(batch), eps, beta1)
         slope[index] = mean @ g
-        curvature[index] = np.sum((second_moment - mean**2) * diagonal) + mean @ product(mean)
+        curvature[index] = variance @ diagonal + mean @ product(mean)
     downward = np.where(curvature > 0, curvature, np.nan)
     return QuadraticOptimum((slope / downward)[()], (slope**2 / (2 * downward))[()], curvature[()])
 
@@ -179,14 +179,14 @@ def mean_field_law(
 def _update(
     model: MomentModel, g: FloatArray, noise: FloatArray, eps: float, beta1: float | None
 ) -> tuple[FloatArray, FloatArray]:
-    """Mean and second moment of the update where each coordinate has its own noise."""
+    """Mean and variance of the update where each coordinate has its own noise."""
     noisy = noise != 0  # NaN, from a malformed batch size, is noise and stays NaN
     scale = np.where(noisy, noise, 1.0)
-    mean, second_moment = update_moments(g / scale, eps / scale, beta1, moments=model.name)
+    mean, _, variance = evaluate(model, g / scale, eps / scale, beta1)
     if model.in_gradient_units:
-        mean, second_moment = mean * scale, second_moment * scale**2
+        mean, variance = mean * scale, variance * scale**2
     noiseless = model.noiseless(g, np.full_like(g, eps))
-    return np.where(noisy, mean, noiseless), np.where(noisy, second_moment, noiseless**2)
+    return np.where(noisy, mean, noiseless), np.where(noisy, variance, 0.0)
 
 
 def _read(

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from scaling.numeric._arrays import decay_rate, non_negative, positive
+from scaling.numeric._arrays import decay_rate, non_negative, positive, store
 
 #: PyTorch's and optax's default.
 DEFAULT_EPS = 1e-8
@@ -33,7 +33,7 @@ class Recipe:
     Examples
     --------
     >>> Recipe(learning_rate=3e-4, batch_size=256)
-    Recipe(learning_rate=0.0003, batch_size=256, eps=1e-08, beta1=None)
+    Recipe(learning_rate=0.0003, batch_size=256.0, eps=1e-08, beta1=None)
     """
 
     learning_rate: float
@@ -42,11 +42,10 @@ class Recipe:
     beta1: float | None = None
 
     def __post_init__(self) -> None:
-        positive(self.learning_rate, "learning_rate")
-        positive(self.batch_size, "batch_size")
-        non_negative(self.eps, "eps")
+        store(self, positive, "learning_rate", "batch_size")
+        store(self, non_negative, "eps")
         if self.beta1 is not None:
-            decay_rate(self.beta1, "beta1")
+            store(self, decay_rate, "beta1")
 
 
 @dataclass(frozen=True)
@@ -70,8 +69,8 @@ class GradientStatistics:
 
     Examples
     --------
-    >>> GradientStatistics(noise_scale=4000, grad_rms=2e-6)
-    GradientStatistics(noise_scale=4000, grad_rms=2e-06, curvature_ratio=1.0)
+    >>> GradientStatistics(noise_scale=4000.0, grad_rms=2e-6)
+    GradientStatistics(noise_scale=4000.0, grad_rms=2e-06, curvature_ratio=1.0)
     """
 
     noise_scale: float
@@ -79,7 +78,6 @@ class GradientStatistics:
     curvature_ratio: float = 1.0
 
     def __post_init__(self) -> None:
-        positive(self.noise_scale, "noise_scale")
+        store(self, positive, "noise_scale", "curvature_ratio")
         if self.grad_rms is not None:
-            positive(self.grad_rms, "grad_rms")
-        positive(self.curvature_ratio, "curvature_ratio")
+            store(self, positive, "grad_rms")

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from scaling.errors import InputError
-from scaling.numeric._arrays import Real, as_positive
+from scaling.numeric._arrays import Real, as_positive, positive, shift
 from scaling.numeric.batch_size_law import shift_weights
 from scaling.numeric.law import Law, Point
 
@@ -43,14 +43,21 @@ def power_rule(
     numpy.float64 or ndarray
         Of the shape of ``batch_size``; NaN where that is not positive and finite.
 
+    Raises
+    ------
+    InputError
+        If the reference, alpha or the noise batch size is out of its range.
+
     Examples
     --------
     >>> float(power_rule(1024, (256, 3e-4), alpha=0.5))
     0.0006
     """
-    x = as_positive(batch_size, "batch_size") / reference[0]
-    constant, slope = shift_weights(noise_batch_size, reference[0])
-    return reference[1] * (x / (constant + slope * x)) ** alpha
+    known_batch = positive(reference[0], "reference")
+    known_rate = positive(reference[1], "reference")
+    x = as_positive(batch_size, "batch_size") / known_batch
+    constant, slope = shift_weights(shift(noise_batch_size, "noise_batch_size"), known_batch)
+    return known_rate * (x / (constant + slope * x)) ** positive(alpha, "alpha")
 
 
 def rules_of_thumb(

@@ -2,7 +2,6 @@
 
 import json
 import os
-import tempfile
 from pathlib import Path
 from typing import Any, cast
 
@@ -33,7 +32,7 @@ def save_law(law: Law, path: str | os.PathLike[str]) -> None:
     DataError
         If it cannot be written.
     """
-    target = Path(path)
+    target = Path(os.path.realpath(path))  # through links, not over them
     provenance = law.provenance
     document = {
         "format": LAW_FORMAT,
@@ -46,21 +45,17 @@ def save_law(law: Law, path: str | os.PathLike[str]) -> None:
         },
     }
     text = json.dumps(document, indent=2, allow_nan=False) + "\n"
-    beside = None
+    beside = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
-        if target.is_dir():
-            raise IsADirectoryError(21, "it is a directory")
-        handle, beside = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
+        if target.exists() and not target.is_file():
+            raise DataError(f"{path}: cannot be written: it is not a regular file")
+        with beside.open("x", encoding="utf-8") as file:
             file.write(text)
-        umask = os.umask(0)
-        os.umask(umask)
-        Path(beside).chmod(0o666 & ~umask)
-        Path(beside).replace(target)
+        beside.replace(target)
     except OSError as error:
-        if beside is not None:
-            Path(beside).unlink(missing_ok=True)
         raise DataError(f"{path}: cannot be written: {error.strerror}") from None
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 def load_law(path: str | os.PathLike[str]) -> Law:
@@ -80,21 +75,7 @@ def load_law(path: str | os.PathLike[str]) -> Law:
     DataError
         If the file cannot be read, is malformed, or comes from a newer version.
     """
-
-    def refuse(constant: str) -> None:
-        raise DataError(f"{path}: holds {constant}, which is not a number; save the law again")
-
-    text = read_text(path)
-    try:
-        document = json.loads(text, parse_constant=refuse)
-    except json.JSONDecodeError as error:
-        raise DataError(
-            f"{path}: not a whole JSON file: {error.msg} at line {error.lineno}; save the law again"
-        ) from None
-    except DataError:
-        raise
-    except (RecursionError, ValueError):
-        raise DataError(f"{path}: not a law: nested too deeply, or a number too long") from None
+    document = _parse(path, read_text(path))
     if not isinstance(document, dict) or document.pop("format", None) != LAW_FORMAT:
         raise DataError(f"{path}: not a law; `lr query ... --save` writes one")
     version = document.pop("version", None)
@@ -109,6 +90,30 @@ def load_law(path: str | os.PathLike[str]) -> Law:
         return _law_from(_Reader(document))
     except (_MalformedError, ScalingError) as error:
         raise DataError(f"{path}: not a valid law: {error}") from None
+
+
+def _parse(path: str | os.PathLike[str], text: str) -> Any:
+    """Read JSON, strictly: no NaN, no key twice."""
+
+    def refuse(constant: str) -> None:
+        raise DataError(f"{path}: holds {constant}, which is not a number; save the law again")
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        result = dict(pairs)
+        if len(result) < len(pairs):
+            raise DataError(f"{path}: a key stands twice among {', '.join(k for k, _ in pairs)}")
+        return result
+
+    try:
+        return json.loads(text, parse_constant=refuse, object_pairs_hook=unique)
+    except json.JSONDecodeError as error:
+        raise DataError(
+            f"{path}: not a whole JSON file: {error.msg} at line {error.lineno}; save the law again"
+        ) from None
+    except DataError:
+        raise
+    except (RecursionError, ValueError):
+        raise DataError(f"{path}: not a law: nested too deeply, or a number too long") from None
 
 
 class _MalformedError(Exception):
@@ -215,11 +220,11 @@ def _law_from(reader: _Reader) -> Law:
             provenance,
         )
         point.end()
-        law = (
-            BatchSizeLaw(*parameters)
-            if kind == "batch-size"
-            else FittedLaw(*parameters, *_optima_from(reader.objects("optima")))
-        )
+        if kind == "batch-size":
+            law = BatchSizeLaw(*parameters)
+        else:
+            law = FittedLaw(*parameters, *_optima_from(reader.objects("optima")))
+            law.parameter_intervals()  # which refuses parameters that do not fit the optima
     else:
         raise _MalformedError(f"kind {kind!r} is unknown")
     reader.end()

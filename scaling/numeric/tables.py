@@ -2,6 +2,7 @@
 
 import csv
 import os
+import re
 
 from scaling.errors import DataError, InputError
 from scaling.numeric._text import parse_batch_size, parse_positive, read_text
@@ -27,7 +28,7 @@ def read_optima(path: str | os.PathLike[str]) -> tuple[list[float], list[float]]
     """
     lines = [
         (number, line)
-        for number, line in enumerate(read_text(path).splitlines(), start=1)
+        for number, line in enumerate(re.split(r"\r\n|\r|\n", read_text(path)), start=1)
         if line.strip() and not line.lstrip().startswith("#")
     ]
     if not lines:

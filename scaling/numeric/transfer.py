@@ -5,7 +5,7 @@ settings does not: for a uniform population (every coordinate with the same |gra
 same noise) it is f(target)/f(reference) with f = mu / (s + (R0 - 1) mu^2).
 """
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -16,19 +16,15 @@ from scaling.errors import InputError
 from scaling.numeric._arrays import (
     FloatArray,
     Real,
+    as_non_negative,
     as_positive,
+    decay_rate,
     non_negative,
 )
 from scaling.numeric._roots import sign_changes
 from scaling.numeric.batch_size_law import BatchSizeLaw
 from scaling.numeric.law import FLAT, Law, Point, Provenance
-from scaling.numeric.moments import (
-    DEFAULT_MODEL,
-    MomentModel,
-    Moments,
-    moment_model,
-    update_moments,
-)
+from scaling.numeric.moments import DEFAULT_MODEL, MomentModel, evaluate, moment_model
 from scaling.numeric.recipe import GradientStatistics, Recipe
 
 
@@ -80,22 +76,28 @@ class TransferLaw(Law):
     critical_batch_size: float = field(init=False)
 
     def __post_init__(self) -> None:
-        model = self.model
         if self.population != "uniform":
             raise InputError(f"must be 'uniform', got {self.population!r}", "population")
-        if self.eps is not None:
-            non_negative(self.eps, "eps")
-        model.noise_damping(self.recipe.beta1)
+        recipe, model = self.recipe, self.model
+        # Defaults are resolved here, once, so that a saved law does not depend on its reader's.
+        recipe_beta1 = model.default_beta1 if recipe.beta1 is None else recipe.beta1
+        recipe = replace(recipe, beta1=recipe_beta1)
+        eps = recipe.eps if self.eps is None else non_negative(self.eps, "eps")
+        beta1 = recipe_beta1 if self.beta1 is None else decay_rate(self.beta1, "beta1")
+        model.noise_damping(recipe_beta1)
         # T-E2 as the limits of T-E6 for B -> 0 and B -> infinity, for every moment model:
         # kappa^2 = nu^2 sigma^2/g^2 with nu the noiseless update (T-B8).
         noise = model.gaussian_factor * self.statistics.noise_scale
-        critical = model.noise_damping(self.optimizer[1]) * noise / self.statistics.curvature_ratio
-        if model.in_gradient_units:
-            noise = 0.0
-        else:
-            noise *= self._noiseless(self.optimizer[0]) ** 2
-        object.__setattr__(self, "noise_batch_size", noise)
-        object.__setattr__(self, "critical_batch_size", critical)
+        critical = model.noise_damping(beta1) * noise / self.statistics.curvature_ratio
+        noise *= 0.0 if model.in_gradient_units else self._noiseless(eps) ** 2
+        for name, value in (
+            ("recipe", recipe),
+            ("eps", eps),
+            ("beta1", beta1),
+            ("noise_batch_size", noise),
+            ("critical_batch_size", critical),
+        ):
+            object.__setattr__(self, name, value)
 
     @property
     def model(self) -> MomentModel:
@@ -103,17 +105,9 @@ class TransferLaw(Law):
         return moment_model(self.moments)
 
     @property
-    def optimizer(self) -> tuple[float, float | None]:
-        """The (eps, beta1) for which the law answers."""
-        return (
-            self.recipe.eps if self.eps is None else self.eps,
-            self.recipe.beta1 if self.beta1 is None else self.beta1,
-        )
-
-    @property
     def effective_eps(self) -> float:
         """The eps that enters: 0 without a gradient size, or in a model without epsilon."""
-        return self.optimizer[0] if self._eps_enters else 0.0
+        return self._own_eps if self._eps_enters else 0.0
 
     @property
     def reference(self) -> Point:
@@ -125,7 +119,7 @@ class TransferLaw(Law):
         """lr_inf, where the update is noiseless."""
         if self._closed_form is not None:
             return self._closed_form.learning_rate_limit
-        limit = 1 / (self._noiseless(self.optimizer[0]) * self.statistics.curvature_ratio)
+        limit = 1 / (self._noiseless(self._own_eps) * self.statistics.curvature_ratio)
         return self.recipe.learning_rate * limit / self._reference_value()
 
     @property
@@ -149,7 +143,7 @@ class TransferLaw(Law):
         self,
         batch_size: npt.ArrayLike,
         *,
-        eps: float | None = None,
+        eps: npt.ArrayLike | None = None,
         beta1: float | None = None,
     ) -> Real:
         """Optimal learning rate at ``batch_size``.
@@ -158,20 +152,30 @@ class TransferLaw(Law):
         ----------
         batch_size : array_like
             In the unit of the recipe's.
-        eps, beta1 : float, optional
-            Another optimizer than the law's own.
+        eps : array_like, optional
+            Another epsilon than the law's own, at least 0, broadcast against ``batch_size``.
+        beta1 : float, optional
+            Another beta1 than the law's own.
 
         Returns
         -------
         numpy.float64 or ndarray
-            Of the shape of ``batch_size``; NaN where that is not positive and finite.
+            Of the broadcast shape; NaN where a batch size is not positive and finite or an eps
+            is negative or not finite.
+
+        Raises
+        ------
+        InputError
+            If an eps is given that cannot enter: without the gradient's RMS, or in a model
+            without epsilon.
         """
         batch = as_positive(batch_size, "batch_size")
         if eps is None and beta1 is None and self._closed_form is not None:
             return self._closed_form.learning_rate(batch)
-        own_eps, own_beta1 = self.optimizer
-        eps = own_eps if eps is None else non_negative(eps, "eps")
-        value = self._value(batch, eps, own_beta1 if beta1 is None else beta1)
+        if eps is not None and not self._eps_enters:
+            raise InputError(f"cannot enter: {self._why_eps_is_left_out}", "eps")
+        epsilons = np.asarray(self._own_eps) if eps is None else as_non_negative(eps, "eps")
+        value = self._value(batch, epsilons, self._own_beta1 if beta1 is None else beta1)
         return value * (self.recipe.learning_rate / self._reference_value())
 
     def exponent(self, batch_size: npt.ArrayLike) -> Real:
@@ -183,9 +187,8 @@ class TransferLaw(Law):
     def steps_factor(self, batch_size: npt.ArrayLike) -> Real:
         """S/S_min, by T-A1 the largest possible decrease over the decrease at ``batch_size``."""
         batch = as_positive(batch_size, "batch_size")
-        mean, second_moment = self._moments(batch, *self.optimizer)
-        ratio = self.statistics.curvature_ratio
-        return (second_moment / mean**2 + (ratio - 1)) / ratio
+        mean, variance = self._moments(batch, np.asarray(self._own_eps), self._own_beta1)
+        return 1 + variance / mean / mean / self.statistics.curvature_ratio
 
     def batch_sizes(self, learning_rate: float) -> tuple[float, ...]:
         """All batch sizes whose optimum is ``learning_rate``: none, one or two, ascending."""
@@ -196,49 +199,57 @@ class TransferLaw(Law):
     def assumptions(self) -> tuple[str, ...]:
         """Say in words what the answer takes for granted."""
         statistics, model = self.statistics, self.model
-        eps, beta1 = self.optimizer
-        beta1 = model.default_beta1 if beta1 is None else beta1
         said = [
             f"noise scale {statistics.noise_scale:g}: {self.provenance.source}, with no error bar, "
             "hence no interval",
             f"every coordinate alike, curvature ratio R0 = {statistics.curvature_ratio:g}"
             + (" (diagonal Hessian)" if statistics.curvature_ratio == 1 else ""),
-            f"beta1 = {beta1:g}; update: {model.summary} ({model.theory})",
+            f"beta1 = {self._own_beta1:g}; update: {model.summary} ({model.theory})",
         ]
-        if model.eps == "absent":
-            said.append(f"moments '{model.name}' have no eps")
-        elif statistics.grad_rms is None:
+        if not self._eps_enters:
             said.append(
-                f"eps -> 0: without the gradient's RMS, eps = {eps:g} cannot enter; "
-                "that is harmless while eps is far below that RMS"
+                f"eps -> 0: eps = {self._own_eps:g} cannot enter, {self._why_eps_is_left_out}; "
+                "that is harmless while eps is far below the gradient's RMS"
             )
         else:
+            ratio = self._eps_ratio(self._own_eps)
             said.append(
-                f"eps = {eps:g} {model.eps} the root, gradient RMS {statistics.grad_rms:g}: "
-                f"eps/RMS = {eps / statistics.grad_rms:.3g}"
+                f"eps = {self._own_eps:g} {model.eps} the root, {ratio:.3g} times the gradient's "
+                f"RMS {statistics.grad_rms:g}"
             )
         return tuple(said)
 
     def warnings(self, batch_size: float) -> tuple[str, ...]:
         """Say in words why the answer at this batch size should not be trusted, if so."""
         said = list(super().warnings(batch_size))
-        eps, reference = self.optimizer[0], self.recipe.eps
-        if eps != reference and not self._eps_enters:
+        target, reference = self._own_eps, self.recipe.eps
+        if target != reference and not self._eps_enters:
             said.append(
-                f"the change of eps from {reference:g} to {eps:g} is left out: "
-                + (
-                    f"moments '{self.moments}' have no eps"
-                    if self.model.eps == "absent"
-                    else "it needs the gradient's RMS"
-                )
+                f"the change of eps from {reference:g} to {target:g} is left out: "
+                f"{self._why_eps_is_left_out}"
             )
-        ratio = max(eps, reference) / (self.statistics.grad_rms or np.inf)
-        if self._eps_enters and ratio >= 1:
-            said.append(
-                f"eps is {ratio:.3g} times the gradient's RMS: Adam divides by little else and "
-                "acts as SGD with momentum, its best learning rate growing in proportion to eps"
-            )
+        said.extend(self._eps_warning("eps", target, batch_size))
+        if target != reference:
+            said.extend(self._eps_warning("the reference's eps", reference, self.recipe.batch_size))
         return tuple(said)
+
+    def _eps_warning(self, name: str, eps: float, batch_size: float) -> list[str]:
+        """Say what it means that eps is as large as the gradient, if it is."""
+        ratio = float(self._eps_ratio(eps))
+        if ratio < 1:
+            return []
+        # What eps competes with is the batch gradient, noise included.
+        noisy = ratio / float(np.hypot(1, np.sqrt(self.statistics.noise_scale / batch_size)))
+        said = f"{name} is {ratio:.3g} times the gradient's RMS"
+        if noisy >= 1:
+            return [
+                f"{said}: Adam divides by little else and acts as SGD with momentum, its best "
+                "learning rate growing in proportion to eps"
+            ]
+        return [
+            f"{said}, though only {noisy:.2g} times that of the noisy batch gradient: with larger "
+            "batches Adam comes to act as SGD with momentum"
+        ]
 
     def to_dict(self) -> dict[str, Any]:
         """Return what defines the law, as JSON values."""
@@ -253,49 +264,65 @@ class TransferLaw(Law):
         }
 
     @property
+    def _own_eps(self) -> float:
+        return float(self.eps or 0.0)
+
+    @property
+    def _own_beta1(self) -> float:
+        return float(self.beta1 or 0.0)
+
+    @property
     def _eps_enters(self) -> bool:
         return self.statistics.grad_rms is not None and self.model.eps != "absent"
+
+    @property
+    def _why_eps_is_left_out(self) -> str:
+        if self.model.eps == "absent":
+            return f"moments '{self.moments}' have no eps"
+        return "the gradient's RMS is not given"
 
     @cached_property
     def _closed_form(self) -> BatchSizeLaw | None:
         """T-E2 itself, where it is not only the two limits of this law but all of it."""
         if self.moments in ("sign", "clip") or (self.model.eps == "outside" and self.effective_eps):
             return None
-        at_reference = self._value(as_positive(self.recipe.batch_size, ""), *self.optimizer)
+        batch, eps = np.asarray(self.recipe.batch_size), np.asarray(self._own_eps)
+        at_reference = float(self._value(batch, eps, self._own_beta1))
         return BatchSizeLaw(
             self.recipe.batch_size,
-            float(self.recipe.learning_rate * at_reference / self._reference_value()),
+            self.recipe.learning_rate * at_reference / self._reference_value(),
             self.noise_batch_size,
             self.critical_batch_size,
         )
 
     def _reference_value(self) -> float:
         """f of T-E6 at the tuned run."""
-        recipe = self.recipe
-        return float(
-            self._value(as_positive(recipe.batch_size, "batch_size"), recipe.eps, recipe.beta1)
-        )
+        batch, eps = np.asarray(self.recipe.batch_size), np.asarray(self.recipe.eps)
+        return float(self._value(batch, eps, self.recipe.beta1))
 
-    def _value(self, batch: FloatArray, eps: float, beta1: float | None) -> Real:
-        """f of T-E6."""
-        mean, second_moment = self._moments(batch, eps, beta1)
-        value = mean / (second_moment + (self.statistics.curvature_ratio - 1) * mean**2)
+    def _value(self, batch: FloatArray, eps: FloatArray, beta1: float | None) -> Real:
+        """f of T-E6, in the form mu/(s - mu^2 + R0 mu^2), which does not cancel."""
+        mean, variance = self._moments(batch, eps, beta1)
+        value = mean / (variance + self.statistics.curvature_ratio * mean**2)
         if self.model.in_gradient_units:
             # The update shrinks as sigma/sqrt(B), so the learning rate grows as its inverse.
             value = value * np.sqrt(batch / self.statistics.noise_scale)
         return value
 
-    def _moments(self, batch: FloatArray, eps: float, beta1: float | None) -> Moments:
+    def _moments(
+        self, batch: FloatArray, eps: FloatArray, beta1: float | None
+    ) -> tuple[Real, Real]:
+        """Mean and variance of the update."""
         signal = np.sqrt(batch / self.statistics.noise_scale)
-        damping = signal * self._eps_ratio(eps)
-        return update_moments(signal, damping, beta1, moments=self.moments)
+        mean, _, variance = evaluate(self.model, signal, signal * self._eps_ratio(eps), beta1)
+        return mean, variance
 
-    def _eps_ratio(self, eps: float) -> float:
+    def _eps_ratio(self, eps: npt.ArrayLike) -> Real:
         """eps/gamma, or 0 where eps does not enter."""
         if not self._eps_enters or self.statistics.grad_rms is None:
-            return 0.0
-        return eps / self.statistics.grad_rms
+            return np.zeros_like(eps, dtype=float)[()]
+        return np.asarray(eps)[()] / self.statistics.grad_rms
 
     def _noiseless(self, eps: float) -> float:
         """Noiseless update nu of a gradient of size gamma (T-B8)."""
-        return float(self.model.noiseless(np.ones(()), np.full((), self._eps_ratio(eps))))
+        return float(self.model.noiseless(np.ones(()), np.asarray(self._eps_ratio(eps))))

@@ -7,18 +7,9 @@ from pathlib import Path
 from timing import ratio, report
 
 LR = Path(sys.executable).with_name("lr")
-RUN = "query --ref-lr 3e-4 --ref-batch-size 256 --noise-scale 4000 --batch-size 1024".split()  # noqa: SIM905
-    "query",
-    "--ref-lr",
-    "3e-4",
-    "--ref-batch-size",
-    "32x8",
-    "--noise-scale",
-    "4000",
-    "--batch-size",
-    "1024",
-]
-EPS = ["--eps", "1e-6", "--grad-rms", "2e-6"]
+RUN = ("query", "--ref-lr", "3e-4", "--ref-batch-size", "32x8", "--noise-scale", "4000")
+ASK = (*RUN, "--batch-size", "1024")
+EPS = ("--eps", "1e-6", "--grad-rms", "2e-6")
 
 
 def process(*command):
@@ -28,10 +19,8 @@ def process(*command):
 if __name__ == "__main__":
     imports = process(sys.executable, "-c", "import numpy, typer")
     results = [
-        report("lr query / import numpy, typer", ratio(process(LR, *RUN), imports, 10), 1.6),
-        report(
-            "  with eps", ratio(process(LR, *RUN, *EPS), imports, 10), 1.6
-        ),
+        report("lr query / import numpy, typer", ratio(process(LR, *ASK), imports, 10), 1.6),
+        report("  with eps", ratio(process(LR, *ASK, *EPS), imports, 10), 1.6),
         report("lr --help / import numpy, typer", ratio(process(LR, "--help"), imports, 10), 1.6),
     ]
     sys.exit(not all(results))

@@ -56,6 +56,16 @@ def test_table_fits_80_columns(lr, marek, monkeypatch):
     assert "…" not in ran.out
 
 
+def test_narrow_terminals_keep_the_numbers(lr, marek, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    assert "…" not in lr("compare", "--points", marek).out
+
+
+def test_the_widest_range(lr):
+    found = rows(lr, *RUN, "--min-batch-size", "1e-150", "--max-batch-size", "1e150")
+    assert (found[0]["batch_size"], found[-1]["batch_size"]) == (1e-150, 1e150)
+
+
 @pytest.mark.parametrize(
     ("arguments", "names"),
     [

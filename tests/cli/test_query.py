@@ -112,7 +112,7 @@ def test_optimizer_of_a_saved_transfer_can_be_changed(lr, tmp_path):
     answer(lr, *RUN, "--grad-rms", "2e-6", "--batch-size", 512, "--save", path)
     changed = answer(lr, "--law", path, "--eps", "1e-5", "--beta1", 0.5, "--batch-size", 512)
     law = TransferLaw(
-        Recipe(3e-4, 256, beta1=None), GradientStatistics(4000, 2e-6), eps=1e-5, beta1=0.5
+        Recipe(3e-4, 256, beta1=0.9), GradientStatistics(4000, 2e-6), eps=1e-5, beta1=0.5
     )
     assert changed["results"][0]["learning_rate"] == law.learning_rate(512)
 
@@ -120,7 +120,7 @@ def test_optimizer_of_a_saved_transfer_can_be_changed(lr, tmp_path):
 def test_warnings(lr, marek):
     (row,) = answer(lr, "--points", marek, "--batch-size", 40000)["results"]
     assert "extrapolated" in row["warnings"][0]
-    (row,) = answer(lr, *RUN, "--eps", 1e-5, "--grad-rms", 2e-6, "--batch-size", 64)["results"]
+    (row,) = answer(lr, *RUN, "--eps", 1e-4, "--grad-rms", 2e-6, "--batch-size", 64)["results"]
     assert "acts as SGD" in row["warnings"][0]
 
 
@@ -167,6 +167,9 @@ USAGE = {
     "no momentum": (["--moments", "article", "--beta1", "0.9"], "--beta1"),
     "two sources": (["--law", "law.json"], "--ref-lr"),
     "another two": (["--points", "optima.csv"], "--ref-lr"),
+    "no name": (["--points", ""], "--points"),
+    "reference without momentum": (["--moments", "sign", "--ref-beta1", ".9"], "--ref-beta1"),
+    "script digits": (["--ref-lr", "\uff11"], "--ref-lr"),
     "unknown option": (["--batchsize", "3"], "--batchsize"),
     "no value": (["--eps"], "--eps"),
     "argument": (["512"], "512"),
@@ -200,6 +203,56 @@ def test_what_is_missing_is_named(lr, arguments, names):
     ran = lr("query", *arguments)
     assert (ran.status, ran.out, ran.err.count("\n")) == (2, "", 1)
     assert names in ran.err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [
+            "--ref-lr",
+            "1e300",
+            "--ref-batch-size",
+            "1",
+            "--noise-scale",
+            "4e3",
+            "--batch-size",
+            "1e10",
+        ],
+        [*RUN, "--grad-rms", "1e-300", "--batch-size", "5"],
+        [*RUN, "--grad-rms", "1", "--eps", "1e200", "--batch-size", "5"],
+        [
+            "--ref-lr",
+            "1",
+            "--ref-batch-size",
+            "1",
+            "--noise-scale",
+            "1e300",
+            "--batch-size",
+            "1e-300",
+        ],
+    ],
+)
+@pytest.mark.parametrize("more", [[], ["--json"]])
+def test_extreme_numbers_give_an_answer_or_one_line(lr, arguments, more):
+    ran = lr("query", *arguments, *more)
+    if ran.status:
+        assert (ran.status, ran.out, ran.err.count("\n")) == (2, "", 1)
+    else:
+        assert ran.err == ""
+        assert "nan" not in ran.out.lower()
+
+
+def test_answer_that_cannot_be_written():
+    command = [Path(sys.executable).with_name("lr"), "query", *RUN, "--batch-size", "1024"]
+    with open("/dev/full", "w") as full:  # noqa: PTH123
+        ran = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (ran.returncode, ran.stderr.count("\n")) == (1, 1)
+    assert "cannot write the answer" in ran.stderr
+
+
+def test_token_counts_keep_their_digits(lr):
+    ran = lr("query", *RUN, "--batch-size", 1048577)
+    assert "at batch size 1048577" in ran.out
 
 
 def test_fitted_laws_have_no_eps(lr, marek, tmp_path):

@@ -141,7 +141,7 @@ def test_inverse_gives_none_one_or_two():
     assert low < law.peak.batch_size < high
     assert len(law.batch_sizes(1e-3)) == 1  # the limit: met once, approached at infinity
     assert len(law.batch_sizes(0.5e-3)) == 1
-    with pytest.raises(InputError, match="learning_rate: must be a positive"):
+    with pytest.raises(InputError, match="learning_rate: must be positive"):
         law.batch_sizes(-1.0)
 
 
@@ -156,14 +156,22 @@ def test_numerical_face_agrees_with_the_closed_form():
 
 def test_regimes_in_their_order():
     adam = BatchSizeLaw.from_limit(1.0, 4000.0, 200.0)
-    assert adam.regime([1, 100, 210, 250, 1e5, 0, np.nan]).tolist() == [
+    assert adam.regime([1, 10, 210, 250, 1e5, 0, np.nan]).tolist() == [
         "sqrt", "sqrt", "flat", "falling", "falling", "invalid", "invalid",
     ]  # fmt: skip
-    large_eps = BatchSizeLaw.from_limit(1.0, 5.0, 500.0)
-    assert large_eps.regime([1, 50, 5000]).tolist() == ["sqrt", "linear", "flat"]
+    large_eps = BatchSizeLaw.from_limit(1.0, 5.0, 5000.0)  # T-E5: sqrt, linear, flat
+    assert large_eps.regime([0.05, 150, 1e6]).tolist() == ["sqrt", "linear", "flat"]
     signs = BatchSizeLaw.from_limit(1.0, 300.0, 300.0)  # rises forever, ever more slowly
     assert signs.regime([1.0, 1e15]).tolist() == ["sqrt", "flat"]
     assert BatchSizeLaw(1.0, 1.0, np.inf, 0.0).regime(5) == "falling"
+
+
+@given(shifts, shifts, sizes)
+def test_regime_and_exponent_say_the_same(noise, critical, batch):
+    law = BatchSizeLaw(1.0, 1.0, noise, critical)
+    center = {"falling": -0.25, "flat": 0.125, "sqrt": 0.5, "linear": 0.875}[law.regime(batch)]
+    assert abs(law.exponent(batch) - center) <= 0.2500001
+    assert (law.regime(batch) == "falling") <= (law.peak is None or batch > law.peak.batch_size)
 
 
 def test_scalars_stay_scalars_and_shapes_stay():
@@ -174,8 +182,9 @@ def test_scalars_stay_scalars_and_shapes_stay():
         assert method(np.ones((2, 3))).shape == (2, 3)
         assert method([]).shape == (0,)
         assert np.isnan(method([1, 0, -1, np.nan, np.inf])).tolist() == [False, *4 * [True]]
-        with pytest.raises(InputError, match="batch_size: must be a number"):
-            method("12 examples")
+        for bad in ("12", ["1", "2"], None, [1, None], [[1], [1, 2]], 10**400, True):
+            with pytest.raises(InputError, match="batch_size: must be a number"):
+                method(bad)
     assert isinstance(law.regime(12), str)
     for noise, critical in CORNERS:
         corner = BatchSizeLaw(10.0, 2e-3, noise, critical)
@@ -198,6 +207,10 @@ def test_extreme_batch_sizes_do_not_overflow(batch):
         ((1, np.inf, 1, 1), "reference_learning_rate"),
         ((1, 1e-3, -1, 1), "noise_batch_size"),
         ((1, 1e-3, 1, np.nan), "critical_batch_size"),
+        ((1, 1e-3, None, 5), "noise_batch_size"),
+        ((1, 1e-3, 1, "5"), "critical_batch_size"),
+        ((True, 1e-3, 1, 5), "reference_batch_size"),
+        ((10**400, 1e-3, 1, 5), "reference_batch_size"),
     ],
 )
 def test_parameters_are_checked(arguments, name):

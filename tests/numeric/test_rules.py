@@ -32,6 +32,9 @@ def test_corners(noise):
 
 def test_malformed():
     assert np.isnan(power_rule([0, -1, np.nan], (1, 1), alpha=0.5)).all()
+    for reference, alpha in (((0, 1), 0.5), ((1, -1), 0.5), ((1, 1), np.nan), ((1, 1), 0)):
+        with pytest.raises(InputError):
+            power_rule(1, reference, alpha=alpha)
     law = BatchSizeLaw(256.0, 3e-4, 4000.0, 200.0)
     for alpha in (0.5, 1.0, np.nan, -3):
         with pytest.raises(InputError, match="alpha"):

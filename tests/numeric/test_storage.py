@@ -123,6 +123,25 @@ def test_every_field_is_needed_and_no_other(document, tmp_path):
         assert "extra is unknown" in refuse(tmp_path, json.dumps(extra))
 
 
+def test_no_key_twice(document, tmp_path):
+    text = json.dumps(document)
+    assert "stands twice" in refuse(tmp_path, text[:-1] + ', "kind": "fitted"}')
+
+
+@pytest.mark.parametrize("text", ["\ud800", "\x1b[31m", "two\nlines"])
+def test_descriptions_are_one_printable_line(document, text, tmp_path):
+    document["provenance"]["description"] = text
+    assert "printable" in refuse(tmp_path, json.dumps(document))
+
+
+@pytest.mark.parametrize("name", ["critical_batch_size", "noise_batch_size"])
+def test_edited_parameters_do_not_pass_for_a_fit(name, laws, tmp_path):
+    path = tmp_path / "law.json"
+    save_law(laws["fitted"], path)
+    edited = json.loads(path.read_text()) | {name: 5.0}
+    assert "not those that fit the optima" in refuse(tmp_path, json.dumps(edited))
+
+
 def test_truncated_files_are_refused(document, tmp_path):
     text = json.dumps(document)
     for length in range(0, len(text), 7):
@@ -148,6 +167,8 @@ def test_other_documents_are_refused(text, tmp_path):
 
 
 def test_files_that_cannot_be_read(tmp_path):
+    with pytest.raises(DataError, match="cannot be read"):
+        load_law("a\0b")
     (tmp_path / "binary").write_bytes(b"\x80\x04\x95\x00")
     for name, says in (("missing", "No such file"), (".", "directory"), ("binary", "not a text")):
         with pytest.raises(DataError, match=says):
@@ -163,14 +184,33 @@ def test_files_that_cannot_be_written(tmp_path):
     assert os.listdir(tmp_path) == ["folder"]
 
 
+def test_only_regular_files_are_replaced(tmp_path):
+    law = BatchSizeLaw(256, 3e-4, 4000.0, 200.0)
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(DataError, match="not a regular file"):
+        save_law(law, tmp_path / "pipe")
+    (tmp_path / "old.json").write_text("old")
+    (tmp_path / "link.json").symlink_to("old.json")
+    save_law(law, tmp_path / "link.json")
+    assert (tmp_path / "link.json").is_symlink()
+    assert load_law(tmp_path / "old.json") == law
+    assert sorted(os.listdir(tmp_path)) == ["link.json", "old.json", "pipe"]
+
+
 def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
     law, path = BatchSizeLaw(256, 3e-4, 4000.0, 200.0), tmp_path / "law.json"
     save_law(law, path)
     before = path.read_bytes()
-    monkeypatch.setattr(
-        "pathlib.Path.replace", lambda *_: (_ for _ in ()).throw(OSError(28, "No space"))
-    )
-    with pytest.raises(DataError, match="No space"):
-        save_law(BatchSizeLaw(1, 1, 1, 1), path)
-    assert path.read_bytes() == before
-    assert os.listdir(tmp_path) == ["law.json"]
+    for error, seen in (
+        (OSError(28, "No space"), DataError),
+        (KeyboardInterrupt(), KeyboardInterrupt),
+    ):
+
+        def fail(*_, error=error):
+            raise error
+
+        monkeypatch.setattr("pathlib.Path.replace", fail)
+        with pytest.raises(seen):
+            save_law(BatchSizeLaw(1, 1, 1, 1), path)
+        assert path.read_bytes() == before
+        assert os.listdir(tmp_path) == ["law.json"]

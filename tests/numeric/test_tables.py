@@ -23,6 +23,8 @@ GOOD = "batch_size,learning_rate\n32x8,1e-3\n512,2e-3\n"
         GOOD.replace(",", ";"),
         GOOD.replace(",", "\t"),
         "# measured on Monday\n\n" + GOOD + "\n\n",
+        GOOD.replace("\n", "\r"),
+        "batch_size,note,learning_rate\n32x8,a\u0085b\x0bc\u2028d,1e-3\n512,,2e-3\n",
         'learning_rate , seed,"batch_size"\n1e-3,0," 32x8"\n2e-3,1,512\n',
     ],
 )
@@ -100,6 +102,8 @@ BAD = [
     "nan",
     "inf",
     "ten",
+    "1_000",
+    "\uff11\uff12",
     "0",
 ]
 
