@@ -157,3 +157,10 @@ def test_every_public_docstring_has_an_example_or_is_a_plain_record():
         value = getattr(scaling, name)
         if inspect.isfunction(value) and name not in {"load_law", "save_law", "read_optima"}:
             assert ">>>" in value.__doc__, name
+
+
+def test_readme_shows_what_the_demo_prints(lr, marek, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.chdir(ROOT)
+    ran = lr("query", "--points", marek.relative_to(ROOT), "--batch-size", 512)
+    assert ran.out.split("\n\n")[0] in (ROOT / "README.md").read_text()
