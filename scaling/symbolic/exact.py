@@ -1,0 +1,461 @@
+"""Part F, first half: exact expectations over Gaussian gradient noise (T-F1 to T-F3)."""
+
+from collections.abc import Callable
+
+import mpmath
+import sympy
+
+from .functions import erfcx, kve, normal_density, softsign
+from .proof import integrand, mpmath_functions, proved_equal, same_integral
+from .step import Step, equation
+from .symbols import symbol, symbols
+
+GAUSSIAN = ("x ~ N(a, 1): the batch gradient in units of sigma/sqrt(B); b is epsilon in these units",)
+POINTS = ((0.1, 0.01), (1, 1), (0.5, 3), (3, 0.3), (-0.7, 0.2))
+DIGITS = 25
+
+
+def laplace_variable() -> sympy.Symbol:
+    """Return the variable of the integral representation of a negative power.
+
+    Examples
+    --------
+    >>> laplace_variable()
+    l
+    """
+    return sympy.Symbol("l", positive=True)
+
+
+def negative_power(power: sympy.Expr) -> sympy.Expr:
+    """Return the weight w(l) with v^(-power) = int_0^inf w(l) exp(-l v) dl.
+
+    SymPy integrates ``l**(power - 1) exp(-l v)`` to fix the normalization.
+
+    Examples
+    --------
+    >>> negative_power(sympy.Rational(1, 2))
+    1/(sqrt(pi)*sqrt(l))
+    """
+    rate = laplace_variable()
+    v = sympy.Symbol("v", positive=True)
+    bare = rate ** (power - 1)
+    integral = sympy.integrate(bare * sympy.exp(-rate * v), (rate, 0, sympy.oo))
+    return bare / sympy.simplify(integral * v**power)
+
+
+def tilted_moment(order: int) -> sympy.Expr:
+    """Integrate E[x^order exp(-l x^2)] for x ~ N(a, 1).
+
+    Examples
+    --------
+    >>> tilted_moment(0)
+    exp(-a**2*l/(2*l + 1))/sqrt(2*l + 1)
+    """
+    a, rate = symbol("signal"), laplace_variable()
+    x = sympy.Symbol("x", real=True)
+    # Completing the square by hand spares SymPy the general case.
+    centre, width = a / (1 + 2 * rate), 1 / sympy.sqrt(1 + 2 * rate)
+    exponent = -rate * x**2 - (x - a) ** 2 / 2 + (x - centre) ** 2 / (2 * width**2)
+    y = sympy.Symbol("y", real=True)
+    constant = sympy.exp(sympy.simplify(exponent))
+    moment = sympy.integrate(
+        sympy.expand((centre + width * y) ** order) * normal_density(y), (y, -sympy.oo, sympy.oo)
+    )
+    return constant * width * sympy.simplify(moment)
+
+
+def on_unit_interval(function: sympy.Expr) -> sympy.Expr:
+    """Change variables from l in (0, inf) to u in (0, 1), u^2 = 2 l/(1 + 2 l).
+
+    Examples
+    --------
+    >>> on_unit_interval(1 / (1 + 2 * laplace_variable()) ** 2)
+    Integral(u, (u, 0, 1))
+    """
+    u, m = sympy.symbols("u m", positive=True)
+    # By way of m = 1/u^2 - 1 > 0, so that SymPy knows every root's sign; l = 1/(2 m).
+    rate = 1 / (2 * m)
+    inside = function.subs(laplace_variable(), rate) * sympy.diff(rate, m)
+    inside = sympy.simplify(inside)
+    back = 1 / u**2 - 1
+    return sympy.Integral(sympy.simplify(inside.subs(m, back) * sympy.diff(back, u)), (u, 0, 1))
+
+
+def derived_mean() -> sympy.Expr:
+    """Derive T-F1: 1/sqrt(v) as a Laplace integral, the Gaussian first, then u.
+
+    Examples
+    --------
+    >>> isinstance(derived_mean(), sympy.Integral)
+    True
+    """
+    b, rate = symbol("damping"), laplace_variable()
+    weight = negative_power(sympy.Rational(1, 2)) * sympy.exp(-rate * b**2)
+    return on_unit_interval(weight * tilted_moment(1))
+
+
+def exact_mean() -> sympy.Expr:
+    """Return T-F1, E[softsign].
+
+    Examples
+    --------
+    >>> exact_mean().has(sympy.Integral)
+    True
+    """
+    a, b = symbols("signal damping")
+    u = sympy.Symbol("u", positive=True)
+    inside = sympy.exp(-(a**2 * u**2 + b**2 * u**2 / (1 - u**2)) / 2)
+    return a * sympy.sqrt(2 / sympy.pi) * sympy.Integral(inside, (u, 0, 1))
+
+
+def exact_second_moment() -> sympy.Expr:
+    """Return T-F2, E[softsign^2] = 1 - pi b V(a; 1, b), V the Voigt profile.
+
+    Examples
+    --------
+    >>> exact_second_moment().has(erfcx)
+    True
+    """
+    a, b = symbols("signal damping")
+    voigt = sympy.re(erfcx((b - sympy.I * a) / sympy.sqrt(2))) / sympy.sqrt(2 * sympy.pi)
+    return 1 - sympy.pi * b * voigt
+
+
+def lorentz_average() -> sympy.Expr:
+    """Derive E[b^2/(x^2 + b^2)]: a Fourier integral, the Gaussian first, then SymPy.
+
+    Returns
+    -------
+    sympy.Expr
+        Complex; the average is its real part.
+
+    Examples
+    --------
+    >>> lorentz_average().has(sympy.erf)
+    True
+    """
+    a, b = symbols("signal damping")
+    k = sympy.Symbol("k", positive=True)
+    x, y = sympy.symbols("x y", real=True)
+    # b/(x^2 + b^2) = int_0^inf exp(-b k) cos(k x) dk, proved here:
+    fourier = sympy.integrate(sympy.exp(-b * k) * sympy.cos(k * x), (k, 0, sympy.oo), conds="none")
+    if not proved_equal(fourier, b / (x**2 + b**2)):
+        return sympy.nan
+    # E cos(k x) = Re exp(i k a) E cos(k y), since E sin(k y) = 0
+    wave = sympy.integrate(sympy.cos(k * y) * normal_density(y), (y, -sympy.oo, sympy.oo))
+    exponent = sympy.exp(-b * k) * wave * sympy.exp(sympy.I * k * a)
+    return b * sympy.integrate(exponent, (k, 0, sympy.oo), conds="none")
+
+
+def real_part_agrees(derived: sympy.Expr, statement: sympy.Eq) -> bool:
+    """Compare 1 - Re(derived) with a statement of the form constant + factor Re(inner).
+
+    Examples
+    --------
+    >>> real_part_agrees(lorentz_average(), equation(symbol("mean"), exact_second_moment()))
+    True
+    """
+    parts = list(statement.rhs.atoms(sympy.re))
+    if len(parts) != 1:
+        return False
+    part = sympy.Dummy()
+    linear = sympy.Poly(statement.rhs.subs(parts[0], part), part)
+    if linear.degree() != 1:
+        return False
+    factor, constant = linear.all_coeffs()
+    inside = (factor * parts[0].args[0]).rewrite(sympy.erfc).rewrite(sympy.erf)
+    return proved_equal(constant, sympy.Integer(1)) and proved_equal(derived, -inside)
+
+
+def quadrature(power: int) -> Callable[[float, float], mpmath.mpf]:
+    """Return E[softsign^power] by quadrature of the definition with mpmath.
+
+    Examples
+    --------
+    >>> round(float(quadrature(1)(1, 1)), 6)
+    0.513467
+    """
+    x, b = symbols("argument damping")
+    update = sympy.lambdify((x, b), softsign(x, b) ** power, "mpmath")
+
+    def expectation(a: float, damping: float) -> mpmath.mpf:
+        a, damping = mpmath.mpf(a), mpmath.mpf(damping)
+        cuts = sorted({a - 12, -damping, mpmath.mpf(0), damping, a, a + 12})
+        return mpmath.quad(lambda t: update(t, damping) * mpmath.npdf(t, a, 1), cuts)
+
+    return expectation
+
+
+def agrees_with_quadrature(formula: sympy.Expr, power: int) -> bool:
+    """Hold a formula of (a, b) against quadrature of the definition, at 25 digits.
+
+    Examples
+    --------
+    >>> agrees_with_quadrature(exact_second_moment(), 2)
+    True
+    """
+    parts = integrand(formula)
+    definition = quadrature(power)
+    variables = symbols("signal damping")
+    with mpmath.workdps(DIGITS):
+        if parts is None:
+            value = sympy.lambdify(variables, formula, [mpmath_functions(), "mpmath"])
+        else:
+            inner, (u, start, end) = parts
+            under = sympy.lambdify((u, *variables), inner, "mpmath")
+
+            def value(a: float, b: float) -> mpmath.mpf:
+                return mpmath.quad(
+                    lambda t: under(t, mpmath.mpf(a), mpmath.mpf(b)) if t < 1 else mpmath.mpf(0),
+                    [start, sympy.Rational(1, 2), end],
+                )
+
+        return all(
+            mpmath.almosteq(
+                value(mpmath.mpf(a), mpmath.mpf(b)), definition(a, b), mpmath.mpf(10) ** -15
+            )
+            for a, b in POINTS
+        )
+
+
+def population_moments() -> dict[str, sympy.Expr]:
+    """Derive the two expectations of T-F3 as Gaussian integrals over y = x/tau.
+
+    E[g | x] comes out of the joint Gaussian of g ~ N(0, gamma^2) and x - g ~ N(0, sigma^2/B).
+
+    Examples
+    --------
+    >>> sorted(population_moments())
+    ['numerator', 'regression']
+    """
+    gamma, tau, r = symbols("population_rms total_rms relative_eps")
+    g, x = sympy.symbols("g x", real=True)
+    noise = sympy.Symbol("w", positive=True)
+    tilt = 1 / gamma**2 + 1 / noise**2
+    centre, width = x / noise**2 / tilt, 1 / sympy.sqrt(tilt)
+    shape = -(g**2) / (2 * gamma**2) - (x - g) ** 2 / (2 * noise**2)
+    rest = sympy.simplify(shape + (g - centre) ** 2 / (2 * width**2))
+    if rest.has(g):
+        return {}
+    # The density of g given x is a Gaussian around ``centre``.
+    regression = sympy.simplify(centre.subs(noise, sympy.sqrt(tau**2 - gamma**2)))
+    y = sympy.Symbol("y", real=True)
+    return {
+        "regression": regression,
+        "numerator": sympy.simplify(regression.subs(x, tau * y) * softsign(tau * y, tau * r)),
+    }
+
+
+def hyperbolic_substitution() -> sympy.Expr:
+    """Change variables y = r sinh(theta/2) in E[y^2/sqrt(y^2 + r^2)].
+
+    Returns
+    -------
+    sympy.Expr
+        The integrand over theta in (0, inf).
+
+    Examples
+    --------
+    >>> hyperbolic_substitution().has(sympy.cosh)
+    True
+    """
+    r = symbol("relative_eps")
+    theta = sympy.Symbol("theta", positive=True)
+    y = r * sympy.sinh(theta / 2)
+    root = r * sympy.cosh(theta / 2)
+    return 2 * y**2 / root * normal_density(y) * sympy.diff(y, theta)
+
+
+def bessel_integrand(formula: sympy.Expr) -> sympy.Expr:
+    """Put K_n(z) = int_0^inf exp(-z cosh theta) cosh(n theta) dtheta into a formula.
+
+    Examples
+    --------
+    >>> bessel_integrand(sympy.besselk(0, sympy.Symbol("z")))
+    exp(-z*cosh(theta))
+    """
+    theta = sympy.Symbol("theta", positive=True)
+    return formula.rewrite(sympy.besselk).replace(
+        sympy.besselk, lambda n, z: sympy.exp(-z * sympy.cosh(theta)) * sympy.cosh(n * theta)
+    )
+
+
+def bessel_agrees(derived: sympy.Expr, statement: sympy.Eq) -> bool:
+    """Compare integrands over theta; both sides must be linear in the Bessel functions.
+
+    Examples
+    --------
+    >>> bessel_agrees(hyperbolic_substitution(), equation(symbol("mean"), bessel_moment()))
+    True
+    """
+    formula = statement.rhs.rewrite(sympy.besselk)
+    bare = formula.replace(sympy.besselk, lambda *_: sympy.Integer(0))
+    if bare != 0:
+        return False
+    difference = (derived - bessel_integrand(formula)).rewrite(sympy.exp)
+    theta = sympy.Symbol("theta", positive=True)
+    half = sympy.Symbol("e", positive=True)
+    exponential = sympy.expand(difference.subs(theta, 2 * sympy.log(half)))
+    return proved_equal(exponential + 1, sympy.Integer(1))
+
+
+def bessel_moment() -> sympy.Expr:
+    """Return h1 of T-F3, E[y^2/sqrt(y^2 + r^2)] for y ~ N(0, 1).
+
+    Examples
+    --------
+    >>> bessel_moment().has(kve)
+    True
+    """
+    r = symbol("relative_eps")
+    z = r**2 / 4
+    return sympy.sqrt(2 / sympy.pi) * z * (kve(1, z) - kve(0, z))
+
+
+def tail_moment() -> sympy.Expr:
+    """Return h2 of T-F3, E[y^2/(y^2 + r^2)] for y ~ N(0, 1).
+
+    Examples
+    --------
+    >>> tail_moment().has(erfcx)
+    True
+    """
+    r = symbol("relative_eps")
+    return 1 - sympy.sqrt(sympy.pi / 2) * r * erfcx(r / sympy.sqrt(2))
+
+
+def steps() -> tuple[Step, ...]:
+    """Return the steps T-F1 to T-F3.
+
+    Returns
+    -------
+    tuple of Step
+
+    Examples
+    --------
+    >>> [step.theory_id for step in steps()][:2]
+    ['F1', 'F1']
+    """
+    a, b, mu, s, B = symbols("signal damping mean second_moment batch_size")
+    gamma, tau, r, sigma = symbols("population_rms total_rms relative_eps sigma")
+    h1, h2, y = sympy.symbols("h1 h2 y", real=True)
+    numerator = sympy.Symbol("N", real=True)
+    positive = sympy.Symbol("m", positive=True)
+    population = ("g ~ N(0, gamma^2)", "x = g + noise, noise ~ N(0, sigma^2/B)", "H diagonal")
+    return (
+        Step(
+            "F1",
+            "exact mean of softsign under Gaussian noise",
+            equation(mu, exact_mean()),
+            derived_mean,
+            "1/sqrt(v) as a Laplace integral, Gaussian integral, change of variables; "
+            "and quadrature of the definition at 25 digits",
+            compare=lambda derived, statement: (
+                same_integral(derived, statement.rhs) and agrees_with_quadrature(statement.rhs, 1)
+            ),
+            assumptions=GAUSSIAN,
+        ),
+        Step(
+            "F1.sign",
+            "its limit at epsilon = 0 is the mean of the sign",
+            equation(sympy.Limit(mu, b, 0), sympy.erf(a / sympy.sqrt(2))),
+            lambda: sympy.simplify(exact_mean().subs({a: positive, b: 0}).doit()),
+            "integration at b = 0, for a > 0 (both sides are odd)",
+            compare=lambda derived, statement: proved_equal(
+                derived, statement.rhs.subs(a, positive)
+            ),
+            uses=("F1", "A5"),
+        ),
+        Step(
+            "F2",
+            "exact second moment of softsign: the Voigt profile",
+            equation(s, exact_second_moment()),
+            lorentz_average,
+            "Fourier integral of the Lorentzian, Gaussian integral, integration; "
+            "and quadrature of the definition at 25 digits",
+            compare=lambda derived, statement: (
+                real_part_agrees(derived, statement) and agrees_with_quadrature(statement.rhs, 2)
+            ),
+            assumptions=GAUSSIAN,
+        ),
+        Step(
+            "F3.regression",
+            "Gaussian population: E[g phi] with E[g | x] = gamma^2 x/tau^2 put in",
+            equation(numerator, gamma**2 / tau * y**2 / sympy.sqrt(y**2 + r**2)),
+            lambda: population_moments().get("numerator", sympy.nan),
+            "completing the square in the joint Gaussian of g and x",
+            assumptions=(*population, "y = x/tau ~ N(0, 1), tau^2 = gamma^2 + sigma^2/B"),
+        ),
+        Step(
+            "F3.numerator",
+            "Gaussian population: E[y^2/sqrt(y^2 + r^2)]",
+            equation(h1, bessel_moment()),
+            hyperbolic_substitution,
+            "change of variables y = r sinh(theta/2), integral representation of K_n",
+            compare=lambda derived, statement: (
+                bessel_agrees(derived, statement) and _moment_agrees(statement.rhs, 1)
+            ),
+            route="verified",
+            why="SymPy returns a Meijer G-function that it does not reduce to Bessel functions",
+            uses=("F3.regression",),
+        ),
+        Step(
+            "F3.denominator",
+            "Gaussian population: E[y^2/(y^2 + r^2)]",
+            equation(h2, tail_moment()),
+            lambda: 1 - lorentz_average().subs({a: 0, b: r}),
+            "F2 at a = 0",
+            compare=lambda derived, statement: (
+                proved_equal(derived, statement.rhs.rewrite(sympy.erfc).rewrite(sympy.erf))
+                and _moment_agrees(statement.rhs, 2)
+            ),
+            uses=("F2",),
+        ),
+        Step(
+            "F3",
+            "Gaussian population: the law, per unit of the mean of H_ii",
+            equation(
+                symbol("optimal_learning_rate"), gamma**2 / tau * bessel_moment() / tail_moment()
+            ),
+            lambda: _population_factor() * bessel_moment() / tail_moment(),
+            "substitution of the two moments into A1",
+            uses=("A1.minimum", "F3.regression", "F3.numerator", "F3.denominator"),
+            assumptions=population,
+        ),
+        Step(
+            "F3.sign",
+            "at epsilon = 0 it is the mean-field law with lambda = 1 and kappa = sigma/gamma",
+            equation(
+                symbol("optimal_learning_rate"),
+                sympy.sqrt(2 / sympy.pi) * gamma / sympy.sqrt(1 + sigma**2 / gamma**2 / B),
+            ),
+            lambda: (
+                _population_factor()
+                * (2 * sympy.integrate(y * normal_density(y), (y, 0, sympy.oo)))
+                / sympy.integrate(normal_density(y), (y, -sympy.oo, sympy.oo))
+            ).subs(tau, sympy.sqrt(gamma**2 + sigma**2 / B)),
+            "integration of both moments at r = 0",
+            uses=("F3",),
+        ),
+    )
+
+
+def _population_factor() -> sympy.Expr:
+    """Return what multiplies y^2/sqrt(y^2 + r^2) in E[g phi]."""
+    y, r = sympy.Symbol("y", real=True), symbol("relative_eps")
+    return sympy.simplify(population_moments()["numerator"] / (y * softsign(y, r)))
+
+
+def _moment_agrees(formula: sympy.Expr, power: int) -> bool:
+    r = symbol("relative_eps")
+    value = sympy.lambdify(r, formula, [mpmath_functions(), "mpmath"])
+    with mpmath.workdps(DIGITS):
+        for point in (mpmath.mpf("0.05"), mpmath.mpf(1), mpmath.mpf(4)):
+            definition = 2 * mpmath.quad(
+                lambda t, p=point: t**2 / (t**2 + p**2) ** (mpmath.mpf(power) / 2)
+                * mpmath.npdf(t),
+                [0, point, 1, 12],
+            )
+            if not mpmath.almosteq(value(point), definition, mpmath.mpf(10) ** -15):
+                return False
+    return True
