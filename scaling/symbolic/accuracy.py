@@ -28,6 +28,8 @@ class ApproximationError:
     expression : sympy.Expr, optional
     at : tuple of (str, float), optional
         Where the maximum is reached.
+    bound : float, optional
+        A proved bound, where the maximum is only approached at the region's edge.
 
     Examples
     --------
@@ -40,9 +42,11 @@ class ApproximationError:
     value: float | None = None
     expression: sympy.Expr | None = None
     at: tuple[tuple[str, float], ...] = ()
+    bound: float | None = None
 
     def __str__(self) -> str:
         size = f"{self.value:.4g}" if self.value is not None else str(self.expression)
+        size += "" if self.bound is None else f" (bound {self.bound:.4g})"
         place = ", ".join(f"{name} = {value:.3g}" for name, value in self.at)
         return f"{self.sort} {size}: {self.of}" + (f"; reached at {place}" if place else "")
 

@@ -151,7 +151,9 @@ def peak(formula: sympy.Expr, variable: sympy.Symbol) -> sympy.Expr:
     2
     """
     slope = sympy.numer(sympy.together(sympy.diff(formula, variable)))
-    (root,) = sympy.solve(slope, variable)
+    (root,) = (
+        root for root in sympy.solve(slope, variable) if not root.could_extract_minus_sign()
+    )
     return sympy.simplify(root)
 
 
