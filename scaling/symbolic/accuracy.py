@@ -91,7 +91,7 @@ def float_function(formula: sympy.Expr, variables: tuple[sympy.Symbol, ...]) -> 
 
 def measured_maximum(
     approximation: sympy.Expr,
-    exact: sympy.Expr,
+    exact: sympy.Expr | Callable[..., float],
     variables: tuple[sympy.Symbol, ...],
     of: str,
 ) -> ApproximationError:
@@ -102,7 +102,9 @@ def measured_maximum(
 
     Parameters
     ----------
-    approximation, exact : sympy.Expr
+    approximation : sympy.Expr
+    exact : sympy.Expr or callable
+        A callable takes the variables in their order.
     variables : tuple of sympy.Symbol
         Positive values suffice, where both expressions are odd or both are even.
     of : str
@@ -120,7 +122,7 @@ def measured_maximum(
     0.367879
     """
     rough = float_function(approximation, variables)
-    reference = float_function(exact, variables)
+    reference = float_function(exact, variables) if isinstance(exact, sympy.Expr) else exact
 
     def difference(exponents: tuple[float, ...]) -> float:
         point = [10**exponent for exponent in exponents]

@@ -57,11 +57,13 @@ def tilted_moment(order: int) -> sympy.Expr:
     centre, width = a / (1 + 2 * rate), 1 / sympy.sqrt(1 + 2 * rate)
     exponent = -rate * x**2 - (x - a) ** 2 / 2 + (x - centre) ** 2 / (2 * width**2)
     y = sympy.Symbol("y", real=True)
-    constant = sympy.exp(sympy.simplify(exponent))
-    moment = sympy.integrate(
-        sympy.expand((centre + width * y) ** order) * normal_density(y), (y, -sympy.oo, sympy.oo)
+    constant = sympy.exp(sympy.factor(sympy.simplify(exponent)))
+    polynomial = sympy.Poly((centre + width * y) ** order, y)
+    moment = sum(
+        coefficient * sympy.integrate(y**power * normal_density(y), (y, -sympy.oo, sympy.oo))
+        for (power,), coefficient in polynomial.terms()
     )
-    return constant * width * sympy.simplify(moment)
+    return constant * width * moment
 
 
 def on_unit_interval(function: sympy.Expr) -> sympy.Expr:
