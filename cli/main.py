@@ -6,6 +6,8 @@ import typer
 
 from scaling.errors import DataError, InputError
 
+from .derive import derive
+
 app = typer.Typer(
     name="lr",
     help="Which learning rate should Adam use when the batch size or epsilon changes?",
@@ -19,6 +21,9 @@ app = typer.Typer(
 @app.callback()
 def root() -> None:
     """Which learning rate should Adam use when the batch size or epsilon changes?"""
+
+
+app.command()(derive)
 
 
 def main() -> None:

@@ -151,9 +151,10 @@ def peak(formula: sympy.Expr, variable: sympy.Symbol) -> sympy.Expr:
     2
     """
     slope = sympy.numer(sympy.together(sympy.diff(formula, variable)))
-    (root,) = (
-        root for root in sympy.solve(slope, variable) if not root.could_extract_minus_sign()
-    )
+    roots = sympy.solve(slope, variable)
+    if len(roots) > 1:  # a root and its opposite
+        roots = [root for root in roots if not root.could_extract_minus_sign()]
+    (root,) = roots
     return sympy.simplify(root)
 
 

@@ -1,0 +1,141 @@
+"""``lr derive``: print the derivation, check it, or export it."""
+
+import sys
+from collections.abc import Callable
+from enum import Enum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from scaling.symbolic import Derivation, Verdict
+
+PROCESSES = 2
+
+
+class Format(str, Enum):
+    """What ``lr derive`` prints."""
+
+    text = "text"
+    latex = "latex"
+    markdown = "markdown"
+    json = "json"
+    python = "python"
+    mermaid = "mermaid"
+    dot = "dot"
+
+
+def derive(
+    identifiers: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[ID]...", help="Steps to show, such as B9 or A1.decrease; all by default."
+        ),
+    ] = None,
+    form: Annotated[
+        Format,
+        typer.Option(
+            "--format",
+            help="latex: a document, or the bare equations of the steps named; "
+            "python: closed forms as functions; mermaid, dot: which step uses which.",
+        ),
+    ] = Format.text,
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="Derive every step again; exit with 1 if one fails."),
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Check, and print a JSON list of the steps.")
+    ] = False,
+) -> None:
+    """Print the derivation of the laws, every step with how it was obtained.
+
+    Without --check nothing is verified, and the errors of approximations, which are
+    computed, are not shown. With --check and a format other than text, the document
+    contains the verdicts.
+    """
+    from scaling.symbolic import derivation, render  # noqa: PLC0415
+
+    steps = derivation().select(identifiers or [])
+    if as_json:
+        if form not in (Format.text, Format.json):
+            raise typer.BadParameter("it contradicts --format", param_hint="'--json'")
+        form, check = Format.json, True
+    verdicts = check_all(steps) if check else {}
+    if check and form is Format.text and not (identifiers and len(steps.steps) == 1):
+        show_table(steps, verdicts)
+    elif form is Format.python:
+        sys.stdout.write(render.python_source(steps))
+    else:
+        unicode = (sys.stdout.encoding or "").lower().startswith("utf")
+        documents: dict[Format, Callable[[], str]] = {
+            Format.text: lambda: render.text(steps, verdicts, unicode=unicode),
+            Format.latex: lambda: (
+                render.latex_snippet(steps)
+                if identifiers
+                else render.latex_document(steps, verdicts)
+            ),
+            Format.markdown: lambda: render.markdown(steps, verdicts),
+            Format.json: lambda: render.to_json(steps, verdicts),
+            Format.mermaid: lambda: render.mermaid(steps),
+            Format.dot: lambda: render.dot(steps),
+        }
+        sys.stdout.write(documents[form]().rstrip("\n") + "\n")
+    if not all(verdict.verified for verdict in verdicts.values()):
+        raise typer.Exit(1)
+
+
+def check_all(steps: "Derivation") -> "dict[str, Verdict]":
+    """Check the steps in two processes; show progress if standard error is a terminal."""
+    from rich.console import Console  # noqa: PLC0415
+    from rich.progress import Progress  # noqa: PLC0415
+
+    console = Console(stderr=True)
+    verdicts = {}
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("checking", total=len(steps.steps))
+        processes = PROCESSES if len(steps.steps) > 4 * PROCESSES else 1
+        for verdict in steps.verdicts(processes):
+            verdicts[verdict.id] = verdict
+            progress.advance(task)
+    return verdicts
+
+
+def show_table(steps: "Derivation", verdicts: "dict[str, Verdict]") -> None:
+    """Print one row per step, then the errors of the approximations."""
+    from rich import box  # noqa: PLC0415
+    from rich.console import Console  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("id", no_wrap=True)
+    table.add_column("statement", ratio=3, overflow="fold")
+    table.add_column("kind", no_wrap=True)
+    table.add_column("method", ratio=2, overflow="fold")
+    table.add_column("s", justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    for step in steps.steps:
+        verdict = verdicts[step.id]
+        table.add_row(
+            step.id,
+            Text(step.title),
+            "approx." if step.kind == "approximation" else "exact",
+            Text(step.method if step.route == "derived" else f"verified: {step.method}"),
+            f"{verdict.seconds:.1f}",
+            "ok" if verdict.verified else "FAIL",
+        )
+    console = Console(width=None if sys.stdout.isatty() else 80)
+    console.print(table)
+    errors = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    errors.add_column("id", no_wrap=True)
+    errors.add_column("error of the approximation", overflow="fold")
+    for step in steps.steps:
+        if verdicts[step.id].error is not None:
+            errors.add_row(step.id, Text(str(verdicts[step.id].error)))
+    if errors.row_count:
+        console.print(errors)
+    failed = [verdict for verdict in verdicts.values() if not verdict.verified]
+    for verdict in failed:
+        console.print(Text(f"{verdict.id} failed. {verdict.problem}".rstrip()))
+    console.print(f"{len(verdicts) - len(failed)} of {len(verdicts)} steps verified")
