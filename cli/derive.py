@@ -50,9 +50,8 @@ def derive(
 ) -> None:
     """Print the derivation of the laws, every step with how it was obtained.
 
-    Without --check nothing is verified, and the errors of approximations, which are
-    computed, are not shown. With --check and a format other than text, the document
-    contains the verdicts.
+    --check prints a table of verdicts; with another --format, that document with the
+    verdicts in it. Without --check only the errors of the approximations are computed.
     """
     from scaling.symbolic import derivation, render  # noqa: PLC0415
 
@@ -61,8 +60,10 @@ def derive(
         if form not in (Format.text, Format.json):
             raise typer.BadParameter("it contradicts --format", param_hint="'--json'")
         form, check = Format.json, True
-    verdicts = check_all(steps) if check else {}
-    if check and form is Format.text and not (identifiers and len(steps.steps) == 1):
+    states_errors = form in (Format.text, Format.markdown, Format.json) or not identifiers
+    graph_or_code = form in (Format.python, Format.mermaid, Format.dot)
+    verdicts = run(steps, check) if check or (states_errors and not graph_or_code) else {}
+    if check and form is Format.text:
         show_table(steps, verdicts)
     elif form is Format.python:
         sys.stdout.write(render.python_source(steps))
@@ -81,21 +82,21 @@ def derive(
             Format.dot: lambda: render.dot(steps),
         }
         sys.stdout.write(documents[form]().rstrip("\n") + "\n")
-    if not all(verdict.verified for verdict in verdicts.values()):
+    if any(verdict.verified is False for verdict in verdicts.values()):
         raise typer.Exit(1)
 
 
-def check_all(steps: "Derivation") -> "dict[str, Verdict]":
-    """Check the steps in two processes; show progress if standard error is a terminal."""
+def run(steps: "Derivation", check: bool) -> "dict[str, Verdict]":
+    """Check the steps, or only compute errors; show progress if standard error is a terminal."""
     from rich.console import Console  # noqa: PLC0415
     from rich.progress import Progress  # noqa: PLC0415
 
     console = Console(stderr=True)
     verdicts = {}
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("checking", total=len(steps.steps))
+        task = progress.add_task("checking" if check else "measuring errors", total=len(steps.steps))
         processes = PROCESSES if len(steps.steps) > 4 * PROCESSES else 1
-        for verdict in steps.verdicts(processes):
+        for verdict in steps.verdicts(processes) if check else steps.errors():
             verdicts[verdict.id] = verdict
             progress.advance(task)
     return verdicts

@@ -406,7 +406,7 @@ def average_agrees(power: int) -> Callable[[sympy.Expr, sympy.Eq], bool]:
 
 
 def float_moments(
-    beta1: float, beta2: float, spacing: float = 0.2
+    beta1: float, beta2: float, spacing: float = 0.4
 ) -> Callable[[float, float, int], float]:
     """Tabulate T-F4 for t = infinity and epsilon inside the root, in float64.
 
@@ -431,8 +431,8 @@ def float_moments(
     first = [(1 - beta1) * beta1**k for k in range(count)]
     second = [(1 - beta2) * beta2**k for k in range(count)]
     table = []
-    for number in range(int(110 / spacing)):
-        node = exp(-70 + number * spacing)
+    for number in range(int(95 / spacing)):
+        node = exp(-65 + number * spacing)
         wide = [1 + 2 * node * w for w in second]
         spread = sum(log(d) for d in wide) / 2
         pull = sum(node * w / d for w, d in zip(second, wide, strict=True))

@@ -20,7 +20,8 @@ class Verdict:
     Parameters
     ----------
     id : str
-    verified : bool
+    verified : bool or None
+        None if only the error was computed.
     seconds : float
         Time that the derivation, the comparison and the error took.
     error : ApproximationError or None
@@ -35,7 +36,7 @@ class Verdict:
     """
 
     id: str
-    verified: bool
+    verified: bool | None
     seconds: float
     error: ApproximationError | None = None
     problem: str = ""
@@ -136,6 +137,18 @@ class Derivation:
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
+
+    def errors(self) -> Iterator[Verdict]:
+        """Compute the errors of the approximations, and check nothing.
+
+        Yields
+        ------
+        Verdict
+            One per step, with ``verified`` None.
+        """
+        for step in self.steps:
+            error = None if step.error is None else step.error()
+            yield Verdict(step.id, verified=None, seconds=0.0, error=error)
 
     def _unknown(self, identifier: str) -> str:
         known = ", ".join(self.theory_ids())

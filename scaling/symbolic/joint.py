@@ -195,7 +195,7 @@ def steps() -> tuple[Step, ...]:
             where=one,
             uses=("E1",),
             assumptions=("lambda = 1; one kappa for all coordinates is the mean field",),
-            error=lambda: mean_field_error(sympy.Integer(1)),
+            error=lambda: mean_field_error(sympy.Integer(1), 2),
         ),
         Step(
             "E1.law",

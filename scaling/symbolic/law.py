@@ -250,7 +250,7 @@ def steps() -> tuple[Step, ...]:
             "simplify(lhs - rhs) against B7",
             where=gaussian,
             uses=("B7", "B8"),
-            error=lambda: mean_field_error(sympy.pi / 2),
+            error=lambda: mean_field_error(sympy.pi / 2, 2),
         ),
         Step(
             "B8.matrix",

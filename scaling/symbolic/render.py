@@ -2,17 +2,21 @@
 
 import json
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 import sympy
 from scaling.errors import InputError
 from sympy.printing.latex import LatexPrinter
-from sympy.printing.pretty import pretty
+from sympy.printing.pretty.pretty import PrettyPrinter
+from sympy.printing.pretty.pretty_symbology import pretty_use_unicode
+from sympy.printing.pretty.stringpict import prettyForm
+from sympy.printing.str import StrPrinter
 
 from .accuracy import ApproximationError
 from .assembly import Derivation, Verdict
 from .step import Step
-from .symbols import latex_names
+from .symbols import NOTATION, latex_names, symbol
 
 WIDTH = 78
 PARTS = {
@@ -104,18 +108,65 @@ def text(derivation: Derivation, verdicts: Mapping[str, Verdict], *, unicode: bo
     return "\n\n\n".join(blocks)
 
 
+class _LinePrinter(StrPrinter):  # type: ignore[misc]
+    """Prints sums and components on one line, as in sum_ij[H_ij*g_i*g_j]."""
+
+    printmethod = "_on_one_line"  # components would otherwise print themselves
+
+    def _print_Sum(self, total: sympy.Sum) -> str:
+        variables = "".join(sorted(str(limit[0]) for limit in total.limits))
+        start, end = total.limits[0][1:]
+        bounds = "" if start == 1 else f"={start}..{self._print(end)}"
+        return f"sum_{variables}{bounds}[{self._print(total.function)}]"
+
+    def _print_Indexed(self, component: sympy.Indexed) -> str:
+        base, *indices = component.args
+        return f"{base}_{''.join(str(number) for number in indices)}"
+
+    def _print_KroneckerDelta(self, delta: sympy.KroneckerDelta) -> str:
+        return f"delta_{''.join(str(number) for number in delta.args)}"
+
+
 def _drawn(relation: sympy.Eq, unicode: bool, sign: str) -> list[str]:
-    left, right = relation.args
-    candidates = (
-        pretty(relation, use_unicode=unicode, wrap_line=False),
-        f"{left} {sign} {right}",
-    )
-    drawing = candidates[0].splitlines()
-    if sign != "=":  # the approximation sign stands where the equation's sign was drawn
-        drawing = [line.replace(" = ", " ≈ " if unicode else " ~ ", 1) for line in drawing]
-    if max(map(len, drawing)) > WIDTH - 4:
-        drawing = textwrap.wrap(candidates[1], WIDTH - 4, break_long_words=False)
+    plain = {symbol(entry.name): sympy.Symbol(entry.text) for entry in NOTATION}
+    plain |= {
+        symbol(name): sympy.Symbol(shown)
+        for name, shown in (
+            ("optimal_learning_rate", "lr*"),
+            ("decrease", "dL*"),
+            ("loss_after", "E[L(w - lr phi)]"),
+        )
+    }
+    left, right = (side.xreplace(plain) for side in relation.args)
+    drawing = []
+    if not relation.has(sympy.Indexed):
+        with pretty_use_unicode_for(unicode):
+            printer = PrettyPrinter({"wrap_line": False, "use_unicode": unicode})
+            shown = "≈" if unicode and sign == "~" else sign
+            parts = printer._print(left), f" {shown} ", printer._print(right)  # noqa: SLF001
+            drawing = str(prettyForm(*prettyForm.next(*parts))).splitlines()
+    if not drawing or max(map(len, drawing)) > WIDTH - 4:
+        one_line = _LinePrinter()
+        words = f"{one_line.doprint(left)} {sign} {one_line.doprint(right)}".replace("**", "^")
+        drawing = textwrap.wrap(words, WIDTH - 4, break_long_words=False)
     return [*(f"    {line}" for line in drawing), ""]
+
+
+@contextmanager
+def pretty_use_unicode_for(flag: bool) -> Iterator[None]:
+    """Let SymPy draw with Unicode characters, or not, inside a block.
+
+    Examples
+    --------
+    >>> with pretty_use_unicode_for(False):
+    ...     print(sympy.pretty(sympy.pi))
+    pi
+    """
+    before = pretty_use_unicode(flag)
+    try:
+        yield
+    finally:
+        pretty_use_unicode(before)
 
 
 def _wrapped(label: str, words: str) -> list[str]:
@@ -136,6 +187,7 @@ def _facts(step: Step, verdict: Verdict | None) -> list[tuple[str, str]]:
     if verdict is not None:
         if verdict.error is not None:
             facts.append(("error: ", str(verdict.error)))
+    if verdict is not None and verdict.verified is not None:
         words = "verified" if verdict.verified else f"FAILED {verdict.problem}".rstrip()
         facts.append(("check: ", words))
     return facts
@@ -191,7 +243,6 @@ def latex_document(derivation: Derivation, verdicts: Mapping[str, Verdict]) -> s
     """
     lines = [
         r"\documentclass[11pt]{article}",
-        r"\usepackage[T1]{fontenc}",
         r"\usepackage[margin=25mm]{geometry}",
         r"\usepackage{amsmath,amssymb}",
         r"\setlength{\parindent}{0pt}",

@@ -215,18 +215,20 @@ def peak_beta() -> sympy.Expr:
     return peak(sign_learning_rate(), symbol("beta"))
 
 
-def mean_field_error(scale: sympy.Expr | int) -> ApproximationError:
-    """Bound what one kappa for all coordinates does to beta.
+def mean_field_error(scale: sympy.Expr | int, power: int = 1) -> ApproximationError:
+    """Bound what one kappa for all coordinates does to beta, or to its square.
 
     Parameters
     ----------
     scale : sympy.Expr
         lambda, the factor of kappa^2/B in beta.
+    power : {1, 2}, optional
+        The mean is proportional to beta, the second moment is linear in its square.
 
     Returns
     -------
     ApproximationError
-        The largest slope of beta in log kappa^2.
+        The largest slope of beta^power in log kappa^2.
 
     Examples
     --------
@@ -236,13 +238,15 @@ def mean_field_error(scale: sympy.Expr | int) -> ApproximationError:
     log_kappa = sympy.Symbol("y", real=True)
     kappa, B = symbols("kappa batch_size")
     t = sympy.Symbol("t", positive=True)
-    beta = (1 + scale * kappa**2 / B) ** sympy.Rational(-1, 2)
+    beta = (1 + scale * kappa**2 / B) ** sympy.Rational(-power, 2)
     slope = -sympy.diff(beta.subs(kappa, sympy.exp(log_kappa / 2)), log_kappa)
     slope = sympy.simplify(slope.subs(log_kappa, sympy.log(t * B / scale)))
     value = slope.subs(t, peak(slope, t))
+    shown = "beta" if power == 1 else "(beta^2)"
     return ApproximationError(
         "bound",
-        "|beta_i - beta| per unit of |log(kappa_i^2/kappa^2)|, for every B (0 if all kappa_i agree)",
+        f"|{shown}_i - {shown}| per unit of |log(kappa_i^2/kappa^2)|, for every B "
+        "(0 if all kappa_i agree)",
         float(value),
     )
 
