@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check lint types doctest benchmark clean
+.PHONY: demo test check lint types doctest derivation benchmark clean
 
 demo: $(VENV)/installed
 	@$(BIN)/lr --help
@@ -22,6 +22,13 @@ types: $(VENV)/installed-test
 
 doctest: $(VENV)/installed-test
 	$(BIN)/python -m pytest --doctest-modules scaling cli
+
+derivation: $(VENV)/installed
+	@command -v pdflatex >/dev/null || { echo "make derivation: pdflatex is missing; install TeX Live (texlive-latex-base)" >&2; exit 1; }
+	@mkdir -p build
+	@$(BIN)/lr derive --check --format latex > build/derivation.tex
+	@pdflatex -interaction=batchmode -halt-on-error -output-directory=build build/derivation.tex >/dev/null
+	@echo build/derivation.pdf
 
 clean:
 	rm -rf $(VENV)

@@ -1,19 +1,20 @@
 """``lr derive``: print the derivation, check it, or export it."""
 
 import sys
-from collections.abc import Callable
-from enum import Enum
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from scaling.symbolic import Derivation, Verdict
 
 PROCESSES = 2
 
 
-class Format(str, Enum):
+class Format(StrEnum):
     """What ``lr derive`` prints."""
 
     text = "text"
@@ -53,7 +54,7 @@ def derive(
     --check prints a table of verdicts; with another --format, that document with the
     verdicts in it. Without --check only the errors of the approximations are computed.
     """
-    from scaling.symbolic import derivation, render  # noqa: PLC0415
+    from scaling.symbolic import derivation, render
 
     steps = derivation().select(identifiers or [])
     if as_json:
@@ -88,13 +89,15 @@ def derive(
 
 def run(steps: "Derivation", check: bool) -> "dict[str, Verdict]":
     """Check the steps, or only compute errors; show progress if standard error is a terminal."""
-    from rich.console import Console  # noqa: PLC0415
-    from rich.progress import Progress  # noqa: PLC0415
+    from rich.console import Console
+    from rich.progress import Progress
 
     console = Console(stderr=True)
     verdicts = {}
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("checking" if check else "measuring errors", total=len(steps.steps))
+        task = progress.add_task(
+            "checking" if check else "measuring errors", total=len(steps.steps)
+        )
         processes = PROCESSES if len(steps.steps) > 4 * PROCESSES else 1
         for verdict in steps.verdicts(processes) if check else steps.errors():
             verdicts[verdict.id] = verdict
@@ -104,10 +107,10 @@ def run(steps: "Derivation", check: bool) -> "dict[str, Verdict]":
 
 def show_table(steps: "Derivation", verdicts: "dict[str, Verdict]") -> None:
     """Print one row per step, then the errors of the approximations."""
-    from rich import box  # noqa: PLC0415
-    from rich.console import Console  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("id", no_wrap=True)

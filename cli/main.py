@@ -20,7 +20,7 @@ app = typer.Typer(
 
 @app.callback()
 def root() -> None:
-    """Which learning rate should Adam use when the batch size or epsilon changes?"""
+    """Learning rates for Adam when the batch size or epsilon changes."""
 
 
 app.command()(derive)

@@ -1,6 +1,7 @@
 """Part F, second half: true Adam at step t, with its moving averages (T-F4)."""
 
 from collections.abc import Callable
+from functools import partial
 from math import exp, log, pi, sqrt
 
 import mpmath
@@ -189,9 +190,7 @@ def laplace_agrees(target: sympy.Expr, statement: sympy.Eq) -> bool:
     total = plain
     for (power,), coefficient in sympy.Poly(by_power.coeff_monomial(tail), node).terms():
         total += coefficient * (-1) ** power * sympy.diff(transform, z, power)
-    return proved_equal(
-        sympy.simplify(total.subs(z, b**2 + excess)), target.subs(z, b**2 + excess)
-    )
+    return proved_equal(sympy.simplify(total.subs(z, b**2 + excess)), target.subs(z, b**2 + excess))
 
 
 def tilted(order: int, k: int) -> sympy.Expr:
@@ -238,7 +237,9 @@ def tilted_sum(power: int, *, relative: bool = False) -> sympy.Expr:
         coefficient * sympy.prod(ratios[order, k] for k, order in enumerate(orders))
         for orders, coefficient in polynomial.terms()
     )
-    return product * (sympy.Integer(1) if relative else sympy.prod(tilted(0, k) for k in range(STEPS)))
+    return product * (
+        sympy.Integer(1) if relative else sympy.prod(tilted(0, k) for k in range(STEPS))
+    )
 
 
 def tilt() -> sympy.Expr:
@@ -379,7 +380,7 @@ def formula_average(
 
 
 def average_agrees(power: int) -> Callable[[sympy.Expr, sympy.Eq], bool]:
-    """Return the check of T-F4: the derived integrand for three steps, and quadrature for one and two.
+    """Return the check of T-F4: the integrand for three steps, quadrature for one and two.
 
     Examples
     --------
@@ -485,7 +486,7 @@ def steps() -> tuple[Step, ...]:
                 identifier,
                 title,
                 definition,
-                lambda decay=decay: unrolled(decay),
+                partial(unrolled, decay),
                 "unrolling the moving average with its bias correction, for three steps",
                 compare=weights_agree,
             )

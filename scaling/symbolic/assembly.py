@@ -77,7 +77,7 @@ class Derivation:
         for step in self.steps:
             if step.id == identifier:
                 return step
-        raise InputError(self._unknown(identifier), "id")
+        raise InputError(self._unknown(identifier))
 
     def select(self, identifiers: Sequence[str]) -> "Derivation":
         """Return the steps with these ids; an id of the theory selects all its parts.
@@ -99,7 +99,7 @@ class Derivation:
         """
         for identifier in identifiers:
             if not any(identifier in (step.id, step.theory_id) for step in self.steps):
-                raise InputError(self._unknown(identifier), "id")
+                raise InputError(self._unknown(identifier))
         if not identifiers:
             return self
         chosen = set(identifiers)
@@ -221,6 +221,6 @@ def check_by_id(identifier: str) -> Verdict:
 
 def _quiet() -> None:
     """Leave an interrupt to the parent process, so that Ctrl-C prints nothing."""
-    import signal  # noqa: PLC0415
+    import signal
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -146,9 +146,7 @@ def sgd_learning_rate() -> sympy.Eq:
     >>> sgd_learning_rate().rhs
     lr_max/(1 + B_noise/B)
     """
-    star, most, noise, B = symbols(
-        "optimal_learning_rate max_learning_rate noise_scale batch_size"
-    )
+    star, most, noise, B = symbols("optimal_learning_rate max_learning_rate noise_scale batch_size")
     return equation(star, most / (1 + noise / B))
 
 
@@ -323,4 +321,3 @@ def steps() -> tuple[Step, ...]:
             uses=("A4.steps", "A4.examples"),
         ),
     )
-

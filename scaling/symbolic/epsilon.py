@@ -1,5 +1,6 @@
 """Part B, first half: one coordinate with nonzero epsilon (T-B1 to T-B7)."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import sympy
@@ -233,7 +234,9 @@ def measured(approximation: sympy.Expr, power: int, name: str) -> ApproximationE
     0.31
     """
     exact = exact_mean() if power == 1 else exact_second_moment()
-    return measured_maximum(approximation, exact, symbols("signal damping"), f"{name} against F{power}")
+    return measured_maximum(
+        approximation, exact, symbols("signal damping"), f"{name} against F{power}"
+    )
 
 
 def solved_stand_in() -> sympy.Expr:
@@ -298,7 +301,7 @@ def softsign_limit() -> dict[str, sympy.Expr]:
     return limits
 
 
-def same_limit(end: str) -> object:
+def same_limit(end: str) -> Callable[[dict[str, sympy.Expr], sympy.Eq], bool]:
     """Return the comparison of a statement about x with the limits for both signs.
 
     Examples
@@ -359,7 +362,10 @@ def steps() -> tuple[Step, ...]:
             equation(curve, isru(x, k)),
             solved_stand_in,
             "solving for the member of x/sqrt(x^2 + C) with slope k",
-            assumptions=("S is odd and rises from -1 to 1", "S is softsign where no other is named"),
+            assumptions=(
+                "S is odd and rises from -1 to 1",
+                "S is softsign where no other is named",
+            ),
             error=lambda: measured_maximum(
                 isru(symbol("slope"), sympy.Integer(1)),
                 softsign(symbol("slope"), sympy.Integer(1)),
@@ -374,7 +380,10 @@ def steps() -> tuple[Step, ...]:
             solved_clip,
             "solving for the slope",
             compare=same_clip,
-            assumptions=("S is odd and rises from -1 to 1", "S is softsign where no other is named"),
+            assumptions=(
+                "S is odd and rises from -1 to 1",
+                "S is softsign where no other is named",
+            ),
             error=clip_error,
         ),
         Step(
@@ -409,7 +418,8 @@ def steps() -> tuple[Step, ...]:
             "B4.slope",
             "B3 rises everywhere, since p > q",
             equation(
-                sympy.Derivative(sympy.Function("mu")(a), a), (sympy.erf(p) - sympy.erf(q)) / (2 * b)
+                sympy.Derivative(sympy.Function("mu")(a), a),
+                (sympy.erf(p) - sympy.erf(q)) / (2 * b),
             ),
             lambda: sympy.diff(clip_mean_of_signal(), a),
             "differentiation of B3",

@@ -10,7 +10,9 @@ from .proof import integrand, mpmath_functions, proved_equal, same_integral
 from .step import Step, equation
 from .symbols import symbol, symbols
 
-GAUSSIAN = ("x ~ N(a, 1): the batch gradient in units of sigma/sqrt(B); b is epsilon in these units",)
+GAUSSIAN = (
+    "x ~ N(a, 1): the batch gradient in units of sigma/sqrt(B); b is epsilon in these units",
+)
 POINTS = ((0.1, 0.01), (1, 1), (0.5, 3), (3, 0.3), (-0.7, 0.2))
 DIGITS = 25
 
@@ -258,7 +260,7 @@ def hyperbolic_substitution() -> sympy.Expr:
 
     Examples
     --------
-    >>> hyperbolic_substitution().has(sympy.cosh)
+    >>> hyperbolic_substitution().has(sympy.sinh)
     True
     """
     r = symbol("relative_eps")
@@ -454,8 +456,7 @@ def _moment_agrees(formula: sympy.Expr, power: int) -> bool:
     with mpmath.workdps(DIGITS):
         for point in (mpmath.mpf("0.05"), mpmath.mpf(1), mpmath.mpf(4)):
             definition = 2 * mpmath.quad(
-                lambda t, p=point: t**2 / (t**2 + p**2) ** (mpmath.mpf(power) / 2)
-                * mpmath.npdf(t),
+                lambda t, p=point: t**2 / (t**2 + p**2) ** (mpmath.mpf(power) / 2) * mpmath.npdf(t),
                 [0, point, 1, 12],
             )
             if not mpmath.almosteq(value(point), definition, mpmath.mpf(10) ** -15):

@@ -3,7 +3,6 @@
 import sympy
 
 from .descent import COORDINATES, best_decrease, best_learning_rate
-from .functions import softsign
 from .law import beta_definition, law, law_sums, of_gradient, one_coordinate, soft_step
 from .mean_field import averaged_inside, noise_moment
 from .momentum import against_adam, averaged_second_moment
@@ -31,7 +30,7 @@ def beta_of_batch() -> sympy.Expr:
     Examples
     --------
     >>> beta_of_batch()
-    1/sqrt(B_n/B + 1)
+    1/sqrt(1 + B_n/B)
     """
     kappa, lamda, B_n = symbols("kappa lamda noise_batch_size")
     return beta_definition().rhs.subs(lamda, B_n / kappa**2)
@@ -72,7 +71,8 @@ def law_parameters() -> tuple[sympy.Eq, ...]:
     Eq(B_crit, B_n/rho)
     """
     lr_inf, B_crit, B_n, rho, c, T, G = symbols(
-        "limit_learning_rate critical_batch_size noise_batch_size ratio noise_damping trace alignment"
+        "limit_learning_rate critical_batch_size noise_batch_size ratio noise_damping "
+        "trace alignment"
     )
     return equation(lr_inf, G / (rho * c * T)), equation(B_crit, B_n / rho)
 
@@ -153,7 +153,7 @@ def steps() -> tuple[Step, ...]:
     >>> [step.id for step in steps()][:3]
     ['E1', 'E1.mean', 'E1.beta']
     """
-    a, b, c, beta, nu = symbols("signal damping noise_damping beta softened")
+    c, beta, nu = symbols("noise_damping beta softened")
     mu, s, star, B, rho = symbols("mean second_moment optimal_learning_rate batch_size ratio")
     B_n, B_crit, B_peak = symbols("noise_batch_size critical_batch_size peak_batch_size")
     lr_inf, lr_peak, beta_n = symbols("limit_learning_rate peak_learning_rate beta_peak")
@@ -231,7 +231,7 @@ def steps() -> tuple[Step, ...]:
             equation(star, lr_inf * rho * beta / (1 + (rho - 1) * beta**2)),
             lambda: law(c).subs(Q, rho * c * T),
             "simplify(lhs - rhs)",
-            where=law_parameters(),
+            where=law_parameters()[:1],
             uses=("E1.law",),
         ),
         Step(
@@ -288,9 +288,7 @@ def steps() -> tuple[Step, ...]:
             "E3.condition",
             "the value of rho at which the peak reaches infinite batch size",
             equation(rho, sympy.Integer(2)),
-            lambda: sympy.solve(
-                sympy.Eq(peak(law(c).subs(Q, rho * c * T), beta) ** 2, 1), rho
-            )[0],
+            lambda: sympy.solve(sympy.Eq(peak(law(c).subs(Q, rho * c * T), beta) ** 2, 1), rho)[0],
             "solving beta_n = 1",
             uses=("E3.beta",),
         ),
@@ -351,9 +349,7 @@ def steps() -> tuple[Step, ...]:
         Step(
             "E5.linear",
             "B_n << B << B_crit: the linear rule",
-            equation(
-                sympy.Limit(sympy.Limit(slope, B_n, 0), B_crit, sympy.oo), sympy.Integer(1)
-            ),
+            equation(sympy.Limit(sympy.Limit(slope, B_n, 0), B_crit, sympy.oo), sympy.Integer(1)),
             lambda: sympy.limit(sympy.limit(exponent(), B_n, 0), B_crit, sympy.oo),
             "limit for B_n -> 0, then B_crit -> infinity",
             uses=("E5",),

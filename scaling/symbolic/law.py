@@ -97,8 +97,10 @@ def soft_step(formula: sympy.Expr, shrink: sympy.Expr | int = 1) -> sympy.Expr:
 
     def moment(i: int, j: int) -> sympy.Expr:
         i_, j_, _ = index()
-        return matrix(shrink).subs({i_: i, j_: j}).xreplace(
-            {indexed("nu")[k]: entry("nu", k) for k in (i, j)}
+        return (
+            matrix(shrink)
+            .subs({i_: i, j_: j})
+            .xreplace({indexed("nu")[k]: entry("nu", k) for k in (i, j)})
         )
 
     return with_moments(formula, lambda i: entry("nu", i) * beta, moment, COORDINATES)
@@ -190,9 +192,7 @@ def large_epsilon() -> dict[str, sympy.Expr]:
         return sympy.limit(sympy.simplify(expression.subs(eps, 1 / small)), small, 0)
 
     sums = {
-        definition.lhs: replaced(
-            explicit(definition.rhs, 2), "nu", 2, lambda i: nu[i - 1]
-        )
+        definition.lhs: replaced(explicit(definition.rhs, 2), "nu", 2, lambda i: nu[i - 1])
         for definition in law_sums()
     }
     return {
@@ -216,18 +216,14 @@ def steps() -> tuple[Step, ...]:
     ['B8', 'B8.second', 'B8.matrix']
     """
     mu, s, nu, beta, eps, B = symbols("mean second_moment softened beta eps batch_size")
-    star, Q, T, beta_n, kappa, g = symbols(
-        "optimal_learning_rate curvature trace beta_peak kappa gradient"
-    )
+    star, Q, T, beta_n, g = symbols("optimal_learning_rate curvature trace beta_peak gradient")
     i, j, n = index()
     vector, H = indexed("g"), indexed("H")
     variance = sympy.Sum(indexed("V")[i], (i, 1, n)) / n
-    cross = vector[i] * vector[j] / sympy.sqrt(
-        (vector[i] ** 2 + eps**2) * (vector[j] ** 2 + eps**2)
+    cross = (
+        vector[i] * vector[j] / sympy.sqrt((vector[i] ** 2 + eps**2) * (vector[j] ** 2 + eps**2))
     )
-    fall = -2 * eps * sympy.Sum(
-        cross * H[i, j] / (vector[i] ** 2 + eps**2), (j, 1, n), (i, 1, n)
-    )
+    fall = -2 * eps * sympy.Sum(cross * H[i, j] / (vector[i] ** 2 + eps**2), (j, 1, n), (i, 1, n))
     gaussian = one_coordinate(sympy.pi / 2)
     limits = ("kappa^2 is the mean of sigma_i^2/(g_i^2 + eps^2)", "V_i = sigma_i^2")
     return (
@@ -258,7 +254,8 @@ def steps() -> tuple[Step, ...]:
             equation(indexed("M")[i, j], matrix()),
             lambda: {
                 True: (nu**2 * beta**2 + 1 - beta**2).subs(nu, indexed("nu")[1]),
-                False: (nu * beta).subs(nu, indexed("nu")[1]) * (nu * beta).subs(nu, indexed("nu")[2]),
+                False: (nu * beta).subs(nu, indexed("nu")[1])
+                * (nu * beta).subs(nu, indexed("nu")[2]),
             },
             "independence for i != j, B8.second for i = j",
             compare=_same_matrix,

@@ -1,5 +1,7 @@
 """Part C: the mean field without Gaussians (T-C1 to T-C4)."""
 
+from collections.abc import Callable
+
 import sympy
 
 from .descent import best_decrease, with_moments
@@ -9,7 +11,7 @@ from .functions import normal_density
 from .proof import coordinates, proved_equal
 from .sign import peak
 from .step import Step, equation
-from .sums import entry, explicit, index, indexed, replaced
+from .sums import entry, index, indexed
 from .symbols import symbol, symbols
 
 COORDINATES = 2
@@ -81,7 +83,7 @@ def averaged_inside(power: int, first: sympy.Expr, square: sympy.Expr) -> sympy.
     return first / sympy.sqrt(square + symbol("damping") ** 2) ** power
 
 
-def same_as_working(article: sympy.Expr) -> object:
+def same_as_working(article: sympy.Expr) -> Callable[[sympy.Expr, sympy.Eq], bool]:
     """Return a comparison that also holds the statement against B5 or B7 with 1 for pi/2.
 
     Examples
@@ -202,7 +204,7 @@ def steps() -> tuple[Step, ...]:
     >>> [step.id for step in steps()][:3]
     ['C1', 'C1.second', 'C2']
     """
-    a, b, mu, s, eps, B = symbols("signal damping mean second_moment eps batch_size")
+    mu, s, eps, B = symbols("mean second_moment eps batch_size")
     g, sigma, kappa, r = symbols("gradient sigma kappa relative_eps")
     decrease, largest, critical = symbols("decrease max_decrease critical_batch_size")
     i, j, n = index()
@@ -248,7 +250,9 @@ def steps() -> tuple[Step, ...]:
         Step(
             "C3",
             "size of the first term that the mean field of the sign neglects",
-            equation(sympy.Symbol("delta_1", real=True), g * sigma**2 / total ** sympy.Rational(3, 2)),
+            equation(
+                sympy.Symbol("delta_1", real=True), g * sigma**2 / total ** sympy.Rational(3, 2)
+            ),
             lambda: -second_order_terms()["cross"],
             "series of x/sqrt(y) around the averages of x and y = x^2: the term in cov(x, y)",
             assumptions=("x = g + noise of variance sigma^2, symmetric",),
@@ -274,7 +278,10 @@ def steps() -> tuple[Step, ...]:
             "the other term of second order, in var(y); Gaussian noise",
             equation(
                 sympy.Symbol("delta_2", real=True),
-                sympy.Rational(3, 4) * g * sigma**2 * (2 * g**2 + sigma**2)
+                sympy.Rational(3, 4)
+                * g
+                * sigma**2
+                * (2 * g**2 + sigma**2)
                 / total ** sympy.Rational(5, 2),
             ),
             lambda: second_order_terms()["square"],
@@ -291,9 +298,7 @@ def steps() -> tuple[Step, ...]:
             compare=coordinates(COORDINATES),
             where=(
                 equation(largest, sympy.Sum(u[i] * vector[i], (i, 1, n)) ** 2 / (2 * curvature)),
-                equation(
-                    critical, sympy.Sum(C[i, j] * H[i, j], (j, 1, n), (i, 1, n)) / curvature
-                ),
+                equation(critical, sympy.Sum(C[i, j] * H[i, j], (j, 1, n), (i, 1, n)) / curvature),
             ),
             uses=("A1.decrease",),
             assumptions=("u = A^-1 g", "C = A^-1 Sigma A^-T"),

@@ -62,7 +62,9 @@ def averaged_second_moment() -> sympy.Expr:
     return noise_moment(2, sympy.sqrt(symbol("noise_damping")))
 
 
-def against_adam(approximation: sympy.Expr, power: int, name: str, *, damped: bool) -> ApproximationError:
+def against_adam(
+    approximation: sympy.Expr, power: int, name: str, *, damped: bool
+) -> ApproximationError:
     """Measure a mean-field moment with momentum against true Adam (T-F4).
 
     Parameters
@@ -150,7 +152,7 @@ def root_mean_square() -> sympy.Expr:
     Examples
     --------
     >>> root_mean_square()
-    sqrt((c + q)/(q + 1))
+    sqrt(c + q)/sqrt(q + 1)
     """
     a, q, b = symbols("signal signal_to_noise damping")
     square = averaged_inside(2, averaged_second_moment(), noise_moment(2)).subs(b, 0)
@@ -171,7 +173,7 @@ def steps() -> tuple[Step, ...]:
     """
     a, b, c, beta, beta1 = symbols("signal damping noise_damping beta beta1")
     mu, s, star, B = symbols("mean second_moment optimal_learning_rate batch_size")
-    most, noise, T, Q = symbols("max_learning_rate noise_scale trace curvature")
+    most, noise = symbols("max_learning_rate noise_scale")
     beta_n, B_peak, B_simple = symbols("beta_peak peak_batch_size simple_noise_scale")
     q, U = symbols("signal_to_noise update_rms")
     mean = a / sympy.sqrt(a**2 + 1)

@@ -6,12 +6,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import sympy
-from scaling.errors import InputError
 from sympy.printing.latex import LatexPrinter
 from sympy.printing.pretty.pretty import PrettyPrinter
 from sympy.printing.pretty.pretty_symbology import pretty_use_unicode
 from sympy.printing.pretty.stringpict import prettyForm
 from sympy.printing.str import StrPrinter
+
+from scaling.errors import InputError
 
 from .accuracy import ApproximationError
 from .assembly import Derivation, Verdict
@@ -30,7 +31,7 @@ PARTS = {
 
 
 def latex(expression: sympy.Basic) -> str:
-    """Return an expression in LaTeX, in the theory's notation.
+    r"""Return an expression in LaTeX, in the theory's notation.
 
     Parameters
     ----------
@@ -44,7 +45,7 @@ def latex(expression: sympy.Basic) -> str:
     --------
     >>> from .symbols import symbol
     >>> latex(symbol("eps") ** 2)
-    '\\\\epsilon^{2}'
+    '\\epsilon^{2}'
     """
     printer = LatexPrinter({"symbol_names": latex_names(), "root_notation": True})
     return str(printer.doprint(expression))
@@ -99,9 +100,11 @@ def text(derivation: Derivation, verdicts: Mapping[str, Verdict], *, unicode: bo
         lines = [*_wrapped(f"{step.id}  ", step.title), ""]
         lines += _drawn(step.statement, unicode, "~" if step.error else "=")
         for abbreviation in step.where:
-            lines += ["    where", "", *_drawn(abbreviation, unicode, "=")] if (
-                abbreviation is step.where[0]
-            ) else _drawn(abbreviation, unicode, "=")
+            lines += (
+                ["    where", "", *_drawn(abbreviation, unicode, "=")]
+                if (abbreviation is step.where[0])
+                else _drawn(abbreviation, unicode, "=")
+            )
         for label, words in _facts(step, verdicts.get(step.id)):
             lines += _wrapped(f"    {label}", words)
         blocks.append("\n".join(line.rstrip() for line in lines))
@@ -113,17 +116,17 @@ class _LinePrinter(StrPrinter):  # type: ignore[misc]
 
     printmethod = "_on_one_line"  # components would otherwise print themselves
 
-    def _print_Sum(self, total: sympy.Sum) -> str:
+    def _print_Sum(self, total: sympy.Sum) -> str:  # noqa: N802
         variables = "".join(sorted(str(limit[0]) for limit in total.limits))
         start, end = total.limits[0][1:]
         bounds = "" if start == 1 else f"={start}..{self._print(end)}"
         return f"sum_{variables}{bounds}[{self._print(total.function)}]"
 
-    def _print_Indexed(self, component: sympy.Indexed) -> str:
+    def _print_Indexed(self, component: sympy.Indexed) -> str:  # noqa: N802
         base, *indices = component.args
         return f"{base}_{''.join(str(number) for number in indices)}"
 
-    def _print_KroneckerDelta(self, delta: sympy.KroneckerDelta) -> str:
+    def _print_KroneckerDelta(self, delta: sympy.KroneckerDelta) -> str:  # noqa: N802
         return f"delta_{''.join(str(number) for number in delta.args)}"
 
 
@@ -170,9 +173,7 @@ def pretty_use_unicode_for(flag: bool) -> Iterator[None]:
 
 
 def _wrapped(label: str, words: str) -> list[str]:
-    return textwrap.wrap(
-        words, WIDTH, initial_indent=label, subsequent_indent=" " * len(label)
-    )
+    return textwrap.wrap(words, WIDTH, initial_indent=label, subsequent_indent=" " * len(label))
 
 
 def _facts(step: Step, verdict: Verdict | None) -> list[tuple[str, str]]:
@@ -184,9 +185,8 @@ def _facts(step: Step, verdict: Verdict | None) -> list[tuple[str, str]]:
         facts.append(("uses:  ", ", ".join(step.uses)))
     if step.assumptions:
         facts.append(("given: ", "; ".join(step.assumptions)))
-    if verdict is not None:
-        if verdict.error is not None:
-            facts.append(("error: ", str(verdict.error)))
+    if verdict is not None and verdict.error is not None:
+        facts.append(("error: ", str(verdict.error)))
     if verdict is not None and verdict.verified is not None:
         words = "verified" if verdict.verified else f"FAILED {verdict.problem}".rstrip()
         facts.append(("check: ", words))
@@ -194,16 +194,16 @@ def _facts(step: Step, verdict: Verdict | None) -> list[tuple[str, str]]:
 
 
 def latex_snippet(derivation: Derivation) -> str:
-    """Return the statements alone, as displayed equations to paste.
+    r"""Return the statements alone, as displayed equations to paste.
 
     Examples
     --------
     >>> from .assembly import derivation
     >>> print(latex_snippet(derivation().select(["A5.second"])))
     % A5.second: SignSGD: the second moment of the update
-    \\[
+    \[
       s = 1
-    \\]
+    \]
     """
     return "\n".join(
         f"% {step.id}: {step.title}\n" + "\n".join(_displayed(step)) for step in derivation.steps
@@ -223,7 +223,7 @@ def _displayed(step: Step) -> list[str]:
 
 
 def latex_document(derivation: Derivation, verdicts: Mapping[str, Verdict]) -> str:
-    """Return a LaTeX document that compiles as it is.
+    r"""Return a LaTeX document that compiles as it is.
 
     Parameters
     ----------
@@ -239,7 +239,7 @@ def latex_document(derivation: Derivation, verdicts: Mapping[str, Verdict]) -> s
     --------
     >>> from .assembly import derivation
     >>> latex_document(derivation().select(["A5"]), {}).splitlines()[0]
-    '\\\\documentclass[11pt]{article}'
+    '\\documentclass[11pt]{article}'
     """
     lines = [
         r"\documentclass[11pt]{article}",
@@ -265,7 +265,7 @@ def latex_document(derivation: Derivation, verdicts: Mapping[str, Verdict]) -> s
 
 
 def _escaped(words: str) -> str:
-    special = {character: f"\\{character}" for character in "{}_&%#$"}
+    special: dict[str, str | int | None] = {character: f"\\{character}" for character in "{}_&%#$"}
     special |= {
         "\\": r"\textbackslash{}",
         "^": r"\^{}",
@@ -396,7 +396,7 @@ def python_source(derivation: Derivation) -> str:
     >>> print(python_source(derivation().select(["B5"])).splitlines()[0])
     from numpy import pi, sqrt
     """
-    sources, reason = [], InputError("there is no closed form", "id")
+    sources, reason = [], InputError("there is no closed form")
     for step in derivation.steps:
         try:
             sources.append(step.source())

@@ -118,9 +118,7 @@ def sign_sums() -> tuple[sympy.Eq, ...]:
     """
     i, j, n = index()
     g, H = indexed("g"), indexed("H")
-    everything = sympy.Sum(
-        sympy.sign(g[i]) * sympy.sign(g[j]) * H[i, j], (j, 1, n), (i, 1, n)
-    )
+    everything = sympy.Sum(sympy.sign(g[i]) * sympy.sign(g[j]) * H[i, j], (j, 1, n), (i, 1, n))
     diagonal = sympy.Sum(sympy.sign(g[i]) ** 2 * H[i, i], (i, 1, n))
     return (
         equation(symbol("gradient_l1"), sympy.Sum(sympy.sign(g[i]) * g[i], (i, 1, n))),

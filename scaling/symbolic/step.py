@@ -1,12 +1,14 @@
 """One step of the derivation: a statement, how it was obtained, and the check of it."""
 
 import inspect
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import mpmath
 import sympy
+from sympy.core.function import AppliedUndef
 
 from scaling.errors import InputError
 
@@ -14,6 +16,7 @@ from .accuracy import ApproximationError
 from .proof import mpmath_functions, right_hand_side
 from .symbols import NOTATION, code_name
 
+VECTORIAL = (sympy.IndexedBase, sympy.Sum)
 Route = Literal["derived", "verified"]
 
 
@@ -97,9 +100,7 @@ class Step:
         """The statement with its abbreviations put in."""
         left, right = self.statement.args
         for abbreviation in self.where:
-            left, right = (
-                side.subs(abbreviation.lhs, abbreviation.rhs) for side in (left, right)
-            )
+            left, right = (side.subs(abbreviation.lhs, abbreviation.rhs) for side in (left, right))
         return equation(left, right)
 
     def verify(self, derived: Any = None) -> bool:
@@ -117,21 +118,60 @@ class Step:
         evidence = self.derive() if derived is None else derived
         return bool(self.compare(evidence, self.expanded))
 
-    def arguments(self) -> tuple[str, ...]:
+    def closed_form(self, *, definitions: bool = True) -> sympy.Expr:
+        """Return the right-hand side as a formula of scalars.
+
+        Parameters
+        ----------
+        definitions : bool, optional
+            Put the abbreviations in; otherwise they stay arguments. Those that are
+            sums over coordinates always stay.
+
+        Returns
+        -------
+        sympy.Expr
+
+        Raises
+        ------
+        InputError
+            If there is none.
+        """
+        formula = self.statement.rhs
+        for abbreviation in self.where if definitions else ():
+            if not abbreviation.rhs.has(*VECTORIAL):
+                formula = formula.subs(abbreviation.lhs, abbreviation.rhs)
+        if formula.has(*VECTORIAL, sympy.Limit, sympy.Derivative, AppliedUndef):
+            raise InputError(f"{self.id} has no closed form in scalars")
+        return formula
+
+    def arguments(self, *, definitions: bool = True) -> tuple[str, ...]:
         """Return the names of the closed form's arguments, in the order of the notation.
+
+        Parameters
+        ----------
+        definitions : bool, optional
+            As for :meth:`closed_form`.
 
         Returns
         -------
         tuple of str
+            Symbols outside the table of notation come last, by name.
+
+        Raises
+        ------
+        InputError
+            If there is no closed form.
         """
         names = [entry.text for entry in NOTATION]
         free = sorted(
-            self.expanded.rhs.free_symbols,
+            self.closed_form(definitions=definitions).free_symbols,
             key=lambda v: (names.index(v.name) if v.name in names else len(names), v.name),
         )
         return tuple(code_name(variable) for variable in free)
 
-    def function(self, backend: str = "numpy", digits: int = 50) -> Callable[..., Any]:
+    def function(
+        self, backend: str = "numpy", digits: int = 50, *, definitions: bool = True
+    ) -> Callable[..., Any]:
         """Return the right-hand side as a function.
 
         Parameters
@@ -141,6 +181,8 @@ class Step:
             cancels; ``"mpmath"`` works with many digits, one point at a time.
         digits : int, optional
             Decimal digits that ``"mpmath"`` works with.
+        definitions : bool, optional
+            As for :meth:`closed_form`.
 
         Returns
         -------
@@ -157,9 +199,9 @@ class Step:
         >>> from scaling.symbolic import derivation
         >>> mean = derivation().step("B5").function()
         >>> round(float(mean(signal=1.0, damping=0.5)), 6)
-        0.619955
+        0.595407
         """
-        formula, names = self._renamed()
+        formula, names = self._renamed(definitions=definitions)
         if backend == "mpmath":
             closed = sympy.lambdify(names, formula, [mpmath_functions(), "mpmath"])
             return _at_precision(closed, [name.name for name in names], digits)
@@ -183,30 +225,21 @@ class Step:
             If the right-hand side is no closed form.
         """
         closed = self.function()
-        formula, _ = self._renamed()
         name = self.id.lower().replace(".", "_")
         body = inspect.getsource(closed).partition("\n")[2]
-        used = ("erf", "erfc", "erfcx", "kve")
-        special = sorted(n for n in used if any(type(f).__name__ == n for f in _calls(formula)))
-        array = [
-            n for n in ("abs", "exp", "log", "pi", "real", "sign", "sqrt")
-            if f"{n}(" in body.replace("erf", "") or (n == "pi" and "pi" in body)
-        ]  # fmt: skip
+        words = set(re.findall(r"\w+", body)) - set(self.arguments())
+        array = sorted(words & {"abs", "exp", "log", "pi", "real", "sign", "sqrt"})
+        special = sorted(words & {"erf", "erfc", "erfcx", "kve"})
         imports = [f"from numpy import {', '.join(array)}"] if array else []
         imports += [f"from scipy.special import {', '.join(special)}"] if special else []
         head = f'def {name}({", ".join(self.arguments())}):\n    """{self.title} (T-{self.id})."""'
         return "\n".join([*imports, "", "", head, body.rstrip()]).lstrip("\n") + "\n"
 
-    def _renamed(self) -> tuple[sympy.Expr, list[sympy.Symbol]]:
-        formula = self.expanded.rhs
-        if formula.has(sympy.IndexedBase, sympy.Limit, sympy.Derivative, sympy.Sum):
-            raise InputError(f"{self.id} has no closed form in scalars", "id")
+    def _renamed(self, *, definitions: bool = True) -> tuple[sympy.Expr, list[sympy.Symbol]]:
+        formula = self.closed_form(definitions=definitions)
         new = {variable: sympy.Symbol(code_name(variable)) for variable in formula.free_symbols}
-        return formula.xreplace(new), [sympy.Symbol(name) for name in self.arguments()]
-
-
-def _calls(formula: sympy.Expr) -> set[sympy.Expr]:
-    return set(formula.atoms(sympy.Function))
+        names = self.arguments(definitions=definitions)
+        return formula.xreplace(new), [sympy.Symbol(name) for name in names]
 
 
 def _at_precision(

