@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from scaling.symbolic import Derivation, Verdict
 
 PROCESSES = 2
+INTERRUPTED = 130  # 128 + SIGINT, as shells count
 
 
 class Format(StrEnum):
@@ -63,7 +64,10 @@ def derive(
         form, check = Format.json, True
     states_errors = form in (Format.text, Format.markdown, Format.json) or not identifiers
     graph_or_code = form in (Format.python, Format.mermaid, Format.dot)
-    verdicts = run(steps, check) if check or (states_errors and not graph_or_code) else {}
+    try:
+        verdicts = run(steps, check) if check or (states_errors and not graph_or_code) else {}
+    except KeyboardInterrupt:
+        raise typer.Exit(INTERRUPTED) from None
     if check and form is Format.text:
         show_table(steps, verdicts)
     elif form is Format.python:

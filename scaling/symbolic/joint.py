@@ -3,12 +3,23 @@
 import sympy
 
 from .descent import COORDINATES, best_decrease, best_learning_rate
-from .law import beta_definition, law, law_sums, of_gradient, one_coordinate, soft_step
+from .law import (
+    beta_definition,
+    independent_moments,
+    law,
+    law_sums,
+    matrix,
+    of_gradient,
+    one_coordinate,
+    same_matrix,
+    soft_step,
+)
 from .mean_field import averaged_inside, noise_moment
 from .momentum import against_adam, averaged_second_moment
 from .proof import both_sides, coordinates, proved_equal
 from .sign import mean_field_error, peak
 from .step import Step, equation
+from .sums import index, indexed
 from .symbols import symbol, symbols
 
 
@@ -160,6 +171,7 @@ def steps() -> tuple[Step, ...]:
     decrease, largest, T, Q, G = symbols("decrease max_decrease trace curvature alignment")
     S, S_min, E, E_min = symbols("steps min_steps examples min_examples")
     scale = sympy.Symbol("K", positive=True)
+    i, j, _ = index()
     slope = sympy.Function("p")(B)
     one = one_coordinate(sympy.Integer(1))
     return (
@@ -198,6 +210,15 @@ def steps() -> tuple[Step, ...]:
             error=lambda: mean_field_error(sympy.Integer(1), 2),
         ),
         Step(
+            "E1.matrix",
+            "second-moment matrix of the update with epsilon and momentum",
+            equation(indexed("M")[i, j], matrix(c)),
+            lambda: independent_moments(c),
+            "independence for i != j, E1.beta for i = j",
+            compare=same_matrix,
+            uses=("A2", "E1.mean", "E1.beta"),
+        ),
+        Step(
             "E1.law",
             "the law of batch size, epsilon and momentum",
             equation(star, law(c)),
@@ -205,7 +226,7 @@ def steps() -> tuple[Step, ...]:
             "substitution of the moments into A1",
             compare=coordinates(COORDINATES),
             where=law_sums(),
-            uses=("A1.minimum", "B8.matrix", "E1.mean", "E1.beta"),
+            uses=("A1.minimum", "E1.mean", "E1.matrix"),
         ),
         Step(
             "E2",
@@ -310,7 +331,7 @@ def steps() -> tuple[Step, ...]:
             "substitution of the moments into A1",
             compare=coordinates(COORDINATES),
             where=law_sums(),
-            uses=("A1.decrease", "B8.matrix", "E1.beta"),
+            uses=("A1.decrease", "E1.mean", "E1.matrix"),
         ),
         Step(
             "E4",

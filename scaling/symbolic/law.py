@@ -252,13 +252,9 @@ def steps() -> tuple[Step, ...]:
             "B8.matrix",
             "second-moment matrix of the update",
             equation(indexed("M")[i, j], matrix()),
-            lambda: {
-                True: (nu**2 * beta**2 + 1 - beta**2).subs(nu, indexed("nu")[1]),
-                False: (nu * beta).subs(nu, indexed("nu")[1])
-                * (nu * beta).subs(nu, indexed("nu")[2]),
-            },
+            independent_moments,
             "independence for i != j, B8.second for i = j",
-            compare=_same_matrix,
+            compare=same_matrix,
             uses=("A2", "B8", "B8.second"),
         ),
         Step(
@@ -349,12 +345,32 @@ def _softened(written: sympy.Expr) -> sympy.Expr:
     return replaced(written, "nu", COORDINATES, lambda i: softsign(entry("g", i), eps))
 
 
-def _same_matrix(derived: dict[bool, sympy.Expr], statement: sympy.Eq) -> bool:
+def independent_moments(shrink: sympy.Expr | int = 1) -> dict[int, sympy.Expr]:
+    """Return E[phi_1 phi_j] for j = 1, 2 from the means and the second moment of one coordinate.
+
+    Examples
+    --------
+    >>> sorted(independent_moments())
+    [1, 2]
+    """
+    beta, nu = symbol("beta"), indexed("nu")
+    second = nu[1] ** 2 * beta**2 + shrink * (1 - beta**2)
+    return {1: second, 2: (nu[1] * beta) * (nu[2] * beta)}
+
+
+def same_matrix(derived: dict[int, sympy.Expr], statement: sympy.Eq) -> bool:
+    """Compare a formula for E[phi_i phi_j] with the moments on and off the diagonal.
+
+    Examples
+    --------
+    >>> same_matrix(independent_moments(), equation(symbol("mean"), matrix()))
+    True
+    """
     i, j, _ = index()
     names = {indexed("nu")[k]: entry("nu", k) for k in (1, 2)}
     return all(
         proved_equal(
-            derived[column == 1].xreplace(names),
+            derived[column].xreplace(names),
             statement.rhs.subs({i: 1, j: column}).xreplace(names),
         )
         for column in (1, 2)

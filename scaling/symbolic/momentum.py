@@ -10,12 +10,13 @@ from .descent import (
     gradient_step,
     noise_scale,
     sgd_max_learning_rate,
+    with_moments,
 )
-from .law import law
 from .mean_field import averaged_inside, noise_moment
 from .proof import coordinates, proved_equal
-from .sign import peak
+from .sign import peak, sign_sums
 from .step import Step, equation
+from .sums import entry
 from .symbols import symbol, symbols
 
 MOMENTUM = "Adam at t = infinity with beta1 = 0.9 and beta2 = 0.99 (F4, epsilon inside)"
@@ -100,15 +101,26 @@ def against_adam(
     )
 
 
-def sign_sums_of_law() -> dict[sympy.Symbol, sympy.Expr]:
-    """Return what the sums of the law are at epsilon = 0: nu_i = sign(g_i), G = |g|_1.
+def momentum_step(formula: sympy.Expr) -> sympy.Expr:
+    """Put D2's moments into a formula: sign(g) beta, and beta^2 + c (1 - beta^2).
 
     Examples
     --------
-    >>> sign_sums_of_law()
-    {G: N1}
+    >>> from .sums import dot
+    >>> momentum_step(dot("mu", "g")).has(symbol("beta"))
+    True
     """
-    return {symbol("alignment"): symbol("gradient_l1")}
+    beta, c = symbols("beta noise_damping")
+
+    def mean(i: int) -> sympy.Expr:
+        return sympy.sign(entry("g", i)) * beta
+
+    return with_moments(
+        formula,
+        mean,
+        lambda i, j: beta**2 + c * (1 - beta**2) if i == j else mean(i) * mean(j),
+        COORDINATES,
+    )
 
 
 def momentum_law() -> sympy.Expr:
@@ -174,6 +186,7 @@ def steps() -> tuple[Step, ...]:
     a, b, c, beta, beta1 = symbols("signal damping noise_damping beta beta1")
     mu, s, star, B = symbols("mean second_moment optimal_learning_rate batch_size")
     most, noise = symbols("max_learning_rate noise_scale")
+    T, Q, R = symbols("trace curvature coupling")
     beta_n, B_peak, B_simple = symbols("beta_peak peak_batch_size simple_noise_scale")
     q, U = symbols("signal_to_noise update_rms")
     mean = a / sympy.sqrt(a**2 + 1)
@@ -230,10 +243,12 @@ def steps() -> tuple[Step, ...]:
             "D3",
             "Adam at epsilon = 0: the optimal learning rate with momentum",
             equation(star, momentum_law()),
-            lambda: law(c).subs(sign_sums_of_law()),
-            "simplify(lhs - rhs) against the law with the noise shrunk by c",
-            uses=("B9", "D2", "D2.beta"),
-            assumptions=("nu_i = sign(g_i), hence G = |g|_1 and Q = sign(g)^T H sign(g)",),
+            lambda: momentum_step(best_learning_rate()),
+            "substitution of the moments into A1",
+            compare=coordinates(COORDINATES),
+            where=(equation(Q, T + R), *sign_sums()),
+            uses=("A1.minimum", "A2", "D2", "D2.beta"),
+            assumptions=("no g_i is 0", "Q = sign(g)^T H sign(g)"),
         ),
         Step(
             "D3.peak",

@@ -47,8 +47,27 @@ def latex(expression: sympy.Basic) -> str:
     >>> latex(symbol("eps") ** 2)
     '\\epsilon^{2}'
     """
-    printer = LatexPrinter({"symbol_names": latex_names(), "root_notation": True})
+    printer = _TheoryLatexPrinter({"symbol_names": latex_names(), "root_notation": True})
     return str(printer.doprint(expression))
+
+
+class _TheoryLatexPrinter(LatexPrinter):  # type: ignore[misc]
+    """Prints a sum over all coordinates without bounds, and components as H_{ij}."""
+
+    def _print_Sum(self, total: sympy.Sum) -> str:  # noqa: N802
+        start, end = total.limits[0][1:]
+        variables = ",".join(sorted(str(limit[0]) for limit in total.limits))
+        below = variables if start == 1 else f"{variables}={self._print(start)}"
+        above = "" if start == 1 else f"^{{{self._print(end)}}}"
+        inside = self._print(total.function)
+        if isinstance(total.function, sympy.Add):
+            inside = rf"\left({inside}\right)"
+        return rf"\sum_{{{below}}}{above} {inside}"
+
+    def _print_Indexed(self, component: sympy.Indexed) -> str:  # noqa: N802
+        base, *indices = component.args
+        name = self._print(sympy.Symbol(str(base)))
+        return f"{name}_{{{' '.join(self._print(number) for number in indices)}}}"
 
 
 def equation_latex(step: Step) -> str:
@@ -119,8 +138,9 @@ class _LinePrinter(StrPrinter):  # type: ignore[misc]
     def _print_Sum(self, total: sympy.Sum) -> str:  # noqa: N802
         variables = "".join(sorted(str(limit[0]) for limit in total.limits))
         start, end = total.limits[0][1:]
-        bounds = "" if start == 1 else f"={start}..{self._print(end)}"
-        return f"sum_{variables}{bounds}[{self._print(total.function)}]"
+        if start != 1:
+            variables = f"{{{variables}={start}..{self._print(end)}}}".replace(" ", "")
+        return f"sum_{variables}[{self._print(total.function)}]"
 
     def _print_Indexed(self, component: sympy.Indexed) -> str:  # noqa: N802
         base, *indices = component.args
