@@ -55,7 +55,7 @@ def derive(
     --check prints a table of verdicts; with another --format, that document with the
     verdicts in it. Without --check only the errors of the approximations are computed.
     """
-    from scaling.symbolic import derivation, render
+    from scaling.symbolic import derivation, graph, render, typeset
 
     steps = derivation().select(identifiers or [])
     if as_json:
@@ -77,14 +77,14 @@ def derive(
         documents: dict[Format, Callable[[], str]] = {
             Format.text: lambda: render.text(steps, verdicts, unicode=unicode),
             Format.latex: lambda: (
-                render.latex_snippet(steps)
+                typeset.latex_snippet(steps)
                 if identifiers
-                else render.latex_document(steps, verdicts)
+                else typeset.latex_document(steps, verdicts)
             ),
             Format.markdown: lambda: render.markdown(steps, verdicts),
             Format.json: lambda: render.to_json(steps, verdicts),
-            Format.mermaid: lambda: render.mermaid(steps),
-            Format.dot: lambda: render.dot(steps),
+            Format.mermaid: lambda: graph.mermaid(steps),
+            Format.dot: lambda: graph.dot(steps),
         }
         sys.stdout.write(documents[form]().rstrip("\n") + "\n")
     if any(verdict.verified is False for verdict in verdicts.values()):

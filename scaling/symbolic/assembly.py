@@ -8,7 +8,21 @@ from multiprocessing import get_context
 
 from scaling.errors import InputError
 
-from . import adam, descent, epsilon, exact, joint, law, mean_field, momentum, sign, substitution
+from . import (
+    adam,
+    descent,
+    epsilon,
+    exact,
+    joint,
+    law,
+    mean_field,
+    momentum,
+    population,
+    sign,
+    stand_ins,
+    substitution,
+    surge,
+)
 from .accuracy import ApproximationError
 from .step import Step
 
@@ -170,8 +184,20 @@ def derivation() -> Derivation:
     36
     """
     parts = (
-        descent, sign, epsilon, law, mean_field, momentum, joint, substitution, exact, adam,
-    )  # fmt: skip
+        descent,
+        sign,
+        surge,
+        stand_ins,
+        epsilon,
+        law,
+        mean_field,
+        momentum,
+        joint,
+        substitution,
+        exact,
+        population,
+        adam,
+    )
     steps = [step for part in parts for step in part.steps()]
     letters = "ABCDEF"
     # Stable: within a letter and number the order of the modules stays.

@@ -17,9 +17,9 @@ from .law import (
 from .mean_field import averaged_inside, noise_moment
 from .momentum import against_adam, averaged_second_moment
 from .proof import both_sides, coordinates, proved_equal
-from .sign import mean_field_error, peak
 from .step import Step, equation
 from .sums import index, indexed
+from .surge import mean_field_error, peak
 from .symbols import symbol, symbols
 
 

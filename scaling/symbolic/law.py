@@ -6,9 +6,10 @@ from .descent import COORDINATES, best_learning_rate, with_moments
 from .epsilon import working_mean, working_second_moment
 from .functions import softsign
 from .proof import coordinates, proved_equal
-from .sign import mean_field_error, peak, signal
+from .sign import signal
 from .step import Step, equation
 from .sums import dot, entry, explicit, hessian_trace, index, indexed, quadratic, replaced
+from .surge import mean_field_error, peak
 from .symbols import symbol, symbols
 
 

@@ -9,9 +9,9 @@ from .epsilon import measured, working_mean, working_second_moment
 from .exact import GAUSSIAN
 from .functions import normal_density
 from .proof import coordinates, proved_equal
-from .sign import peak
 from .step import Step, equation
 from .sums import entry, index, indexed
+from .surge import peak
 from .symbols import symbol, symbols
 
 COORDINATES = 2

@@ -3,7 +3,7 @@
 import sympy
 
 from .accuracy import ApproximationError, measured_maximum
-from .adam import float_moments
+from .adam_quadrature import float_moments
 from .descent import (
     COORDINATES,
     best_learning_rate,
@@ -14,9 +14,9 @@ from .descent import (
 )
 from .mean_field import averaged_inside, noise_moment
 from .proof import coordinates, proved_equal
-from .sign import peak, sign_sums
 from .step import Step, equation
 from .sums import entry
+from .surge import peak, sign_sums
 from .symbols import symbol, symbols
 
 MOMENTUM = "Adam at t = infinity with beta1 = 0.9 and beta2 = 0.99 (F4, epsilon inside)"

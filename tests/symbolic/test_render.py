@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from scaling.symbolic import Verdict, derivation, render
+from scaling.symbolic import Verdict, derivation, graph, render, typeset
 from scaling.symbolic.accuracy import ApproximationError
 
 DERIVATION = derivation()
@@ -52,12 +52,12 @@ def test_markdown_has_every_step_and_balanced_fences():
 
 def test_the_graphs_hold_every_edge():
     number = sum(len(step.uses) for step in DERIVATION.steps)
-    assert render.mermaid(DERIVATION).count("-->") == number
-    assert render.dot(DERIVATION).count("->") == number
+    assert graph.mermaid(DERIVATION).count("-->") == number
+    assert graph.dot(DERIVATION).count("->") == number
 
 
 def test_a_snippet_is_free_of_a_preamble():
-    words = render.latex_snippet(DERIVATION.select(["B9"]))
+    words = typeset.latex_snippet(DERIVATION.select(["B9"]))
     assert r"\documentclass" not in words
     assert r"\beta" in words
 
@@ -70,7 +70,7 @@ def test_the_python_source_of_everything_compiles():
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
 def test_the_latex_compiles(tmp_path):
-    document = render.latex_document(DERIVATION, VERDICTS)
+    document = typeset.latex_document(DERIVATION, VERDICTS)
     (tmp_path / "derivation.tex").write_text(document, encoding="utf-8")
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "derivation.tex"]
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
