@@ -55,6 +55,7 @@ def laplace_agrees(target: sympy.Expr, statement: sympy.Eq) -> bool:
     Examples
     --------
     >>> from .step import equation
+    >>> from .symbols import symbol
     >>> b, z = symbols("damping frequency")
     >>> laplace_agrees(1 / (sympy.sqrt(z) + b), equation(symbol("mean"), mean_kernel()))
     True

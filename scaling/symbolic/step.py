@@ -137,10 +137,12 @@ class Step:
             If there is none.
         """
         formula = self.statement.rhs
+        sums = {part.lhs for part in self.where if part.rhs.has(*VECTORIAL)}
         for abbreviation in self.where if definitions else ():
-            if not abbreviation.rhs.has(*VECTORIAL):
+            if abbreviation.lhs not in sums:
                 formula = formula.subs(abbreviation.lhs, abbreviation.rhs)
-        if formula.has(*VECTORIAL, sympy.Limit, sympy.Derivative, AppliedUndef):
+        under_integral = formula.has(sympy.Integral) and bool(sums & formula.free_symbols)
+        if under_integral or formula.has(*VECTORIAL, sympy.Limit, sympy.Derivative, AppliedUndef):
             raise InputError(f"{self.id} has no closed form in scalars")
         return formula
 

@@ -60,14 +60,19 @@ def test_the_end_of_the_surge_symbolic_and_numeric_agree_for_a_uniform_populatio
 
 def test_a_larger_epsilon_can_also_begin_a_surge():
     """Q need not fall in epsilon (T-B10): small gradients that oppose large ones drop out first."""
-    signs = np.array([1.0] * 6 + [-1.0] * 6)
-    hessian = np.outer(signs, signs) * np.sign(np.arange(12) - 5.5)[None, :] * 1.0
-    direction = np.ones(12)
-    hessian = np.outer(direction, direction)
+    hessian = np.ones((12, 12))
     gradient = [1.0] * 6 + [-1e-4] * 6
     begin, end = surge_ends(hessian.tolist(), gradient)
-    assert 1e-5 < begin < 1e-3
-    assert 0.1 < end < 10
+    g = np.array(gradient)
+
+    def excess(eps):
+        nu = g / np.sqrt(g**2 + eps**2)
+        return nu @ hessian @ nu - 2 * np.trace(hessian)
+
+    assert excess(1e-9) < 0 < excess(np.sqrt(begin * end))
+    assert excess(100 * end) < 0
+    assert abs(excess(begin)) < 1e-9
+    assert abs(excess(end)) < 1e-9
 
 
 def test_no_surge_at_all_without_coupling_and_momentum():
