@@ -52,8 +52,9 @@ def derive(
 ) -> None:
     """Print the derivation of the laws, every step with how it was obtained.
 
-    --check prints a table of verdicts; with another --format, that document with the
-    verdicts in it. Without --check only the errors of the approximations are computed.
+    --check prints a table of verdicts or, with another --format, that document
+    with the verdicts in it. Without it only the errors of the approximations
+    are computed.
     """
     from scaling.symbolic import derivation, graph, render, typeset
 
