@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 OPTIMA := tests/data/marek_adam_1d.csv
 
-.PHONY: demo test check lint types doctest benchmark clean
+.PHONY: demo test check lint types doctest derivation benchmark clean
 
 demo: $(VENV)/installed
 	@echo "An 11M-parameter language model was tuned at seven batch sizes (Marek et al. 2025,"
@@ -32,6 +32,14 @@ doctest: $(VENV)/installed-test
 benchmark: $(VENV)/installed-test
 	$(BIN)/python tests/benchmarks/vectorised.py
 	$(BIN)/python tests/benchmarks/start_up.py
+
+# The derivation as a PDF, with every step checked.
+derivation: $(VENV)/installed
+	@command -v pdflatex >/dev/null || { echo "make derivation: pdflatex is missing; install TeX Live (texlive-latex-base)" >&2; exit 1; }
+	@mkdir -p build
+	@$(BIN)/lr derive --check --format latex > build/derivation.tex
+	@pdflatex -interaction=batchmode -halt-on-error -output-directory=build build/derivation.tex >/dev/null
+	@echo build/derivation.pdf
 
 clean:
 	rm -rf $(VENV)

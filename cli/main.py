@@ -8,6 +8,7 @@ import typer
 from scaling.errors import DataError, InputError
 
 from .compare import compare
+from .derive import derive
 from .options import flag
 from .query import query
 
@@ -20,6 +21,7 @@ app = typer.Typer(
 )
 app.command()(query)
 app.command()(compare)
+app.command()(derive)
 
 
 @app.callback()

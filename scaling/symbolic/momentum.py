@@ -1,0 +1,307 @@
+"""Part D: momentum (T-D1 to T-D4)."""
+
+import sympy
+
+from .accuracy import ApproximationError, measured_maximum
+from .adam_quadrature import float_moments
+from .descent import (
+    COORDINATES,
+    best_learning_rate,
+    gradient_step,
+    noise_scale,
+    sgd_max_learning_rate,
+    with_moments,
+)
+from .mean_field import averaged_inside, noise_moment
+from .proof import coordinates, proved_equal
+from .step import Step, equation
+from .sums import entry
+from .surge import peak, sign_sums
+from .symbols import symbol, symbols
+
+MOMENTUM = "Adam at t = infinity with beta1 = 0.9 and beta2 = 0.99 (F4, epsilon inside)"
+
+
+def damping_of_momentum() -> sympy.Eq:
+    """Return c = (1 - beta1)/(1 + beta1).
+
+    Examples
+    --------
+    >>> damping_of_momentum()
+    Eq(c, (1 - beta1)/(beta1 + 1))
+    """
+    c, beta1 = symbols("noise_damping beta1")
+    return equation(c, (1 - beta1) / (1 + beta1))
+
+
+def variance_factor() -> sympy.Expr:
+    """Sum the squared weights of a moving average of independent terms.
+
+    Examples
+    --------
+    >>> sympy.simplify(variance_factor() - damping_of_momentum().rhs)
+    0
+    """
+    beta1 = symbol("beta1")
+    ratio = sympy.Symbol("y", positive=True)
+    age = sympy.Symbol("k", integer=True, nonnegative=True)
+    geometric = sympy.summation(ratio**age, (age, 0, sympy.oo))
+    converged, condition = geometric.args[0]
+    if condition != (ratio < 1):
+        return sympy.nan
+    return sympy.factor((1 - beta1) ** 2 * converged.subs(ratio, beta1**2))
+
+
+def averaged_second_moment() -> sympy.Expr:
+    """Return E[m^2] for m with mean a and the variance that momentum leaves, c.
+
+    Examples
+    --------
+    >>> averaged_second_moment()
+    a**2 + c
+    """
+    return noise_moment(2, sympy.sqrt(symbol("noise_damping")))
+
+
+def against_adam(
+    approximation: sympy.Expr, power: int, name: str, *, damped: bool
+) -> ApproximationError:
+    """Measure a mean-field moment with momentum against true Adam (T-F4).
+
+    Parameters
+    ----------
+    approximation : sympy.Expr
+        In a, c and, if ``damped``, b.
+    power : {1, 2}
+    name : str
+    damped : bool
+        With epsilon.
+
+    Returns
+    -------
+    ApproximationError
+
+    Examples
+    --------
+    >>> a = symbol("signal")
+    >>> error = against_adam(a / sympy.sqrt(a**2 + 1), 1, "D2", damped=False)
+    >>> 0 < error.value < 0.01
+    True
+    """
+    decays = (sympy.Rational(9, 10), sympy.Rational(99, 100))
+    moment = float_moments(*(float(decay) for decay in decays))
+    c = damping_of_momentum().rhs.subs(symbol("beta1"), decays[0])
+    formula = approximation.subs(symbol("noise_damping"), c)
+    a, b = symbols("signal damping")
+    return measured_maximum(
+        formula,
+        (lambda x, y: moment(x, y, power)) if damped else (lambda x: moment(x, 0.0, power)),
+        (a, b) if damped else (a,),
+        f"{name} against {MOMENTUM}",
+    )
+
+
+def momentum_step(formula: sympy.Expr) -> sympy.Expr:
+    """Put D2's moments into a formula: sign(g) beta, and beta^2 + c (1 - beta^2).
+
+    Examples
+    --------
+    >>> from .sums import dot
+    >>> momentum_step(dot("mu", "g")).has(symbol("beta"))
+    True
+    """
+    beta, c = symbols("beta noise_damping")
+
+    def mean(i: int) -> sympy.Expr:
+        return sympy.sign(entry("g", i)) * beta
+
+    return with_moments(
+        formula,
+        mean,
+        lambda i, j: beta**2 + c * (1 - beta**2) if i == j else mean(i) * mean(j),
+        COORDINATES,
+    )
+
+
+def momentum_law() -> sympy.Expr:
+    """Return T-D3, lr* = |g|_1/(c T/beta + beta (Q - c T)).
+
+    Examples
+    --------
+    >>> momentum_law().has(symbol("noise_damping"))
+    True
+    """
+    beta, c, T, Q, N1 = symbols("beta noise_damping trace curvature gradient_l1")
+    return N1 / (c * T / beta + beta * (Q - c * T))
+
+
+def diagonal_peak() -> dict[str, sympy.Expr]:
+    """Solve for the peak of T-D3 with a diagonal H (Q = T), in beta and in B.
+
+    Returns
+    -------
+    dict from str to sympy.Expr
+        ``"beta^2"``, ``"B"`` and ``"beta1"``, from which on the peak exists.
+
+    Examples
+    --------
+    >>> diagonal_peak()["beta1"]
+    1/3
+    """
+    beta, beta1, c = symbols("beta beta1 noise_damping")
+    B, noise = symbols("batch_size simple_noise_scale")
+    diagonal = momentum_law().subs(symbol("curvature"), symbol("trace"))
+    shrunk = sympy.simplify(peak(diagonal, beta) ** 2).subs(c, damping_of_momentum().rhs)
+    square = sympy.simplify(shrunk)
+    (size,) = sympy.solve(sympy.Eq(1 / (1 + noise / B), square), B)
+    (threshold,) = sympy.solve(sympy.Eq(square, 1), beta1)
+    return {"beta^2": square, "B": sympy.simplify(size), "beta1": threshold}
+
+
+def root_mean_square() -> sympy.Expr:
+    """Derive the update's RMS: averages of C1's kind over all coordinates, r = |g|^2 B/tr(Sigma).
+
+    Examples
+    --------
+    >>> root_mean_square()
+    sqrt(c + q)/sqrt(q + 1)
+    """
+    a, q, b = symbols("signal signal_to_noise damping")
+    square = averaged_inside(2, averaged_second_moment(), noise_moment(2)).subs(b, 0)
+    return sympy.sqrt(square.subs(a, sympy.sqrt(q)))
+
+
+def steps() -> tuple[Step, ...]:
+    """Return the steps T-D1 to T-D4.
+
+    Returns
+    -------
+    tuple of Step
+
+    Examples
+    --------
+    >>> [step.id for step in steps()][:3]
+    ['D1.damping', 'D1', 'D2']
+    """
+    a, b, c, beta, beta1 = symbols("signal damping noise_damping beta beta1")
+    mu, s, star, B = symbols("mean second_moment optimal_learning_rate batch_size")
+    most, noise = symbols("max_learning_rate noise_scale")
+    T, Q, R = symbols("trace curvature coupling")
+    beta_n, B_peak, B_simple = symbols("beta_peak peak_batch_size simple_noise_scale")
+    q, U = symbols("signal_to_noise update_rms")
+    mean = a / sympy.sqrt(a**2 + 1)
+    second = (a**2 + c) / (a**2 + 1)
+    return (
+        Step(
+            "D1.damping",
+            "momentum shrinks the variance of the update by c",
+            damping_of_momentum(),
+            variance_factor,
+            "summation of the squared weights",
+            assumptions=("batch gradients are independent and stationary", "t = infinity"),
+        ),
+        Step(
+            "D1",
+            "SGD with momentum: B_noise becomes c B_noise",
+            equation(star, most / (1 + c * noise / B)),
+            lambda: gradient_step(best_learning_rate(), c),
+            "substitution of E[phi] = g, cov = c Sigma/B into A1",
+            compare=coordinates(COORDINATES),
+            where=(sgd_max_learning_rate(), noise_scale()),
+            uses=("A1.minimum", "A3", "D1.damping"),
+        ),
+        Step(
+            "D2",
+            "Adam at epsilon = 0, mean field: the mean of the update",
+            equation(mu, mean),
+            lambda: averaged_inside(1, noise_moment(1), noise_moment(2)).subs(b, 0),
+            "averages put inside: E[m] = a, E[v] = a^2 + 1",
+            uses=("C1", "D1.damping"),
+            assumptions=("exact for beta2 -> 1",),
+            error=lambda: against_adam(mean, 1, "D2", damped=False),
+        ),
+        Step(
+            "D2.second",
+            "Adam at epsilon = 0, mean field: the second moment",
+            equation(s, second),
+            lambda: averaged_inside(2, averaged_second_moment(), noise_moment(2)).subs(b, 0),
+            "averages put inside: E[m^2] = a^2 + c, E[v] = a^2 + 1",
+            uses=("C1.second", "D1.damping"),
+            assumptions=("exact for beta2 -> 1",),
+            error=lambda: against_adam(second, 2, "D2.second", damped=False),
+        ),
+        Step(
+            "D2.beta",
+            "the same by beta = a/sqrt(a^2 + 1)",
+            equation(s, beta**2 + c * (1 - beta**2)),
+            lambda: second,
+            "simplify(lhs - rhs)",
+            where=(equation(beta, mean),),
+            uses=("D2", "D2.second"),
+        ),
+        Step(
+            "D3",
+            "Adam at epsilon = 0: the optimal learning rate with momentum",
+            equation(star, momentum_law()),
+            lambda: momentum_step(best_learning_rate()),
+            "substitution of the moments into A1",
+            compare=coordinates(COORDINATES),
+            where=(equation(Q, T + R), *sign_sums()),
+            uses=("A1.minimum", "A2", "D2", "D2.beta"),
+            assumptions=("no g_i is 0", "Q = sign(g)^T H sign(g)"),
+        ),
+        Step(
+            "D3.peak",
+            "diagonal H: beta^2 of the largest learning rate",
+            equation(beta_n**2, (1 - beta1) / (2 * beta1)),
+            lambda: diagonal_peak()["beta^2"],
+            "solving d lr*/d beta = 0",
+            uses=("D3", "D1.damping"),
+            assumptions=("H diagonal: Q = T",),
+        ),
+        Step(
+            "D3.condition",
+            "diagonal H: the surge begins at this beta1",
+            equation(beta1, sympy.Rational(1, 3)),
+            lambda: diagonal_peak()["beta1"],
+            "solving beta_n = 1",
+            uses=("D3.peak",),
+        ),
+        Step(
+            "D3.surge",
+            "diagonal H: the batch size beyond which the learning rate falls",
+            equation(B_peak, (1 - beta1) / (3 * beta1 - 1) * B_simple),
+            lambda: diagonal_peak()["B"],
+            "solving beta(B) = beta_n, kappa^2 = B_simple",
+            uses=("D3.peak",),
+            assumptions=("beta1 > 1/3",),
+        ),
+        Step(
+            "D4",
+            "root mean square of the update",
+            equation(U, sympy.sqrt((q + c) / (q + 1))),
+            root_mean_square,
+            "D2.second with averages over all coordinates",
+            uses=("D2.second",),
+            assumptions=("q = |g|^2 B/tr(Sigma)",),
+        ),
+        Step(
+            "D4.noise",
+            "pure noise: the root mean square at beta1 = 0.9",
+            equation(U, 1 / sympy.sqrt(19)),
+            lambda: root_mean_square().subs(
+                [(q, 0), (c, damping_of_momentum().rhs), (beta1, sympy.Rational(9, 10))]
+            ),
+            "substitution of q = 0 and beta1 = 0.9 (0.2294)",
+            uses=("D4", "D1.damping"),
+        ),
+        Step(
+            "D4.inverse",
+            "the signal-to-noise ratio from the update's root mean square",
+            equation(q, (U**2 - c) / (1 - U**2)),
+            lambda: sympy.solve(sympy.Eq(U**2, root_mean_square() ** 2), q)[0],
+            "solving D4 for q",
+            compare=lambda derived, statement: proved_equal(derived, statement.rhs),
+            uses=("D4",),
+        ),
+    )

@@ -1,0 +1,236 @@
+"""What counts as a proof: an identity is first tested at random points, then simplified to 0."""
+
+import random
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import mpmath
+import sympy
+
+from .sums import explicit
+
+DIGITS = 40
+
+
+def mpmath_functions() -> dict[str, Callable[..., Any]]:
+    """Return the functions that mpmath lacks, by the name that ``lambdify`` prints.
+
+    Examples
+    --------
+    >>> round(float(mpmath_functions()["erfcx"](2)), 6)
+    0.255396
+    """
+    return {
+        "erfcx": lambda z: mpmath.exp(z**2) * mpmath.erfc(z),
+        "kve": lambda n, z: mpmath.exp(z) * mpmath.besselk(n, z),
+    }
+
+
+def random_point(variables: list[sympy.Symbol], seed: int) -> list[mpmath.mpf]:
+    """Draw values that respect each symbol's sign; away from 0, 1 and each other.
+
+    Examples
+    --------
+    >>> all(value > 0 for value in random_point([sympy.Symbol("x", positive=True)], 1))
+    True
+    """
+    draw = random.Random(seed)  # noqa: S311 (reproducible points, not secrets)
+    return [
+        mpmath.mpf(draw.uniform(0.2, 2.5))
+        * (1 if variable.is_positive or draw.random() < 0.5 else -1)
+        for variable in variables
+    ]
+
+
+def refuted(left: sympy.Expr, right: sympy.Expr, points: int = 3) -> bool:
+    """Tell whether two expressions differ at one of some random points, at 40 digits.
+
+    Parameters
+    ----------
+    left, right : sympy.Expr
+        Without integrals or unevaluated sums.
+    points : int, optional
+
+    Returns
+    -------
+    bool
+        True is a disproof; False proves nothing.
+
+    Examples
+    --------
+    >>> x = sympy.Symbol("x", real=True)
+    >>> refuted(sympy.sin(x) ** 2, 1 - sympy.cos(x) ** 2), refuted(x, 2 * x)
+    (False, True)
+    """
+    left, right = sympy.sympify(left), sympy.sympify(right)
+    if {left, right} & {sympy.zoo, sympy.nan, sympy.oo, -sympy.oo}:
+        return bool(left != right)
+    variables = sorted(left.free_symbols | right.free_symbols, key=lambda v: v.name)
+    modules = [mpmath_functions(), "mpmath"]
+    dummies = {variable: sympy.Dummy() for variable in variables}
+    values = sympy.lambdify(
+        list(dummies.values()), [left.xreplace(dummies), right.xreplace(dummies)], modules
+    )
+    with mpmath.workdps(DIGITS):
+        for seed in range(points):
+            try:
+                one, other = values(*random_point(variables, seed))
+            except ZeroDivisionError:
+                return True
+            size = max(abs(mpmath.mpmathify(one)), abs(mpmath.mpmathify(other)))
+            if abs(one - other) > size * mpmath.mpf(10) ** (-DIGITS // 2):
+                return True
+    return False
+
+
+def proved_equal(left: sympy.Expr, right: sympy.Expr) -> bool:
+    """Prove an identity: not refuted at random points, and SymPy reduces the difference to 0.
+
+    Parameters
+    ----------
+    left, right : sympy.Expr
+
+    Returns
+    -------
+    bool
+        True only for a proof.
+
+    Examples
+    --------
+    >>> x = sympy.Symbol("x", real=True)
+    >>> proved_equal((x + 1) ** 2, x**2 + 2 * x + 1), proved_equal(x, 2 * x)
+    (True, False)
+    """
+    left, right = sympy.sympify(left), sympy.sympify(right)
+    if left == right:
+        return True
+    if refuted(left, right):
+        return False
+    difference = left - right
+    reductions: tuple[Callable[[sympy.Expr], sympy.Expr], ...] = (
+        sympy.expand,
+        lambda e: sympy.cancel(sympy.together(e)),
+        sympy.simplify,
+        lambda e: sympy.simplify(sympy.powdenest(sympy.factor(e), force=False)),
+        lambda e: sympy.simplify(e.rewrite(sympy.erf).expand()),
+    )
+    return any(reduce(difference) == 0 for reduce in reductions)
+
+
+def same_integral(left: sympy.Expr, right: sympy.Expr) -> bool:
+    """Prove that two expressions with one integral each are equal, integrand by integrand.
+
+    Parameters
+    ----------
+    left, right : sympy.Expr
+        A factor free of the integration variable times an ``Integral`` over an
+        interval; the intervals must be the same.
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> x = sympy.Symbol("x", real=True)
+    >>> one = sympy.Integral(2 * x, (x, 0, 1))
+    >>> same_integral(one, 2 * sympy.Integral(x, (x, 0, 1)))
+    True
+    """
+    parts = [integrand(side) for side in (left, right)]
+    if None in parts:
+        return False
+    (one, interval), (other, other_interval) = parts  # type: ignore[misc]
+    if interval[1:] != other_interval[1:]:
+        return False
+    variable = interval[0]
+    inside: sympy.Expr = variable
+    if interval[1:] == (0, 1):  # let SymPy know on which side of 1 the variable is
+        inside = 1 / sympy.sqrt(1 + sympy.Symbol("m", positive=True))
+    return proved_equal(one.subs(variable, inside), other.subs(other_interval[0], inside))
+
+
+def integrand(expression: sympy.Expr) -> tuple[sympy.Expr, sympy.Tuple] | None:
+    """Return the integrand, outer factors included, and its (variable, from, to).
+
+    Returns
+    -------
+    tuple or None
+        None unless the expression is one integral times a factor.
+
+    Examples
+    --------
+    >>> x = sympy.Symbol("x", real=True)
+    >>> integrand(3 * sympy.Integral(x, (x, 0, 1)))
+    (3*x, (x, 0, 1))
+    """
+    integrals = list(expression.atoms(sympy.Integral))
+    if len(integrals) != 1:
+        return None
+    inner = integrals[0]
+    factor = expression.subs(inner, 1)
+    if len(inner.limits) != 1 or expression.subs(inner, 0) != 0:
+        return None
+    if expression != factor * inner and sympy.simplify(expression - factor * inner) != 0:
+        return None
+    return factor * inner.function, inner.limits[0]
+
+
+def right_hand_side(derived: sympy.Expr, statement: sympy.Eq) -> bool:
+    """Hold the right-hand side of a statement against the derived expression.
+
+    Parameters
+    ----------
+    derived : sympy.Expr
+    statement : sympy.Eq
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> x, y = sympy.symbols("x y", positive=True)
+    >>> right_hand_side(x**2 - 1, sympy.Eq(y, (x - 1) * (x + 1)))
+    True
+    """
+    return proved_equal(derived, statement.rhs)
+
+
+def both_sides(derived: Mapping[sympy.Symbol, sympy.Expr], statement: sympy.Eq) -> bool:
+    """Put derived expressions into both sides of a statement, and prove them equal.
+
+    Parameters
+    ----------
+    derived : mapping from sympy.Symbol to sympy.Expr
+    statement : sympy.Eq
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> x, y = sympy.symbols("x y", positive=True)
+    >>> both_sides({y: 1 - x}, sympy.Eq(x + y, 1))
+    True
+    """
+    values = dict(derived)
+    return proved_equal(statement.lhs.subs(values), statement.rhs.subs(values))
+
+
+def coordinates(count: int = 3) -> Callable[[sympy.Expr, sympy.Eq], bool]:
+    """Return a comparison that first writes sums out for this many coordinates.
+
+    Examples
+    --------
+    >>> from .sums import entry, hessian_trace
+    >>> T = sympy.Symbol("T", real=True)
+    >>> coordinates(1)(entry("H", 1, 1), sympy.Eq(T, hessian_trace()))
+    True
+    """
+
+    def compare(derived: sympy.Expr, statement: sympy.Eq) -> bool:
+        return proved_equal(explicit(derived, count), explicit(statement.rhs, count))
+
+    return compare

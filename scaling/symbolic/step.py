@@ -1,0 +1,256 @@
+"""One step of the derivation: a statement, how it was obtained, and the check of it."""
+
+import inspect
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import mpmath
+import sympy
+from sympy.core.function import AppliedUndef
+
+from scaling.errors import InputError
+
+from .accuracy import ApproximationError
+from .proof import mpmath_functions, right_hand_side
+from .symbols import NOTATION, code_name
+
+VECTORIAL = (sympy.IndexedBase, sympy.Sum)
+Route = Literal["derived", "verified"]
+
+
+def equation(left: sympy.Expr, right: sympy.Expr) -> sympy.Eq:
+    """Return an equation that stays one even where SymPy could decide it.
+
+    Examples
+    --------
+    >>> equation(sympy.Symbol("s"), sympy.Integer(1))
+    Eq(s, 1)
+    """
+    return sympy.Equality(sympy.sympify(left), sympy.sympify(right), evaluate=False)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of the derivation.
+
+    Parameters
+    ----------
+    id : str
+        Id of the theory; a further statement under the same id has a name after a
+        dot, such as ``"A1.decrease"``.
+    title : str
+        The statement in words.
+    statement : sympy.Eq
+        What is claimed. For an approximation the right-hand side stands in for the left.
+    derive : callable
+        Obtains what is claimed from the assumptions and the earlier steps, and never
+        looks at the statement.
+    method : str
+        How: integration, limit, solving, and so on.
+    compare : callable, optional
+        Takes what ``derive`` returned and the statement (with ``where`` put in);
+        returns whether the statement holds.
+    where : tuple of sympy.Eq, optional
+        Abbreviations in the statement; checked along with it.
+    uses : tuple of str, optional
+        Ids of the earlier steps on which this one rests.
+    assumptions : tuple of str, optional
+    route : {"derived", "verified"}, optional
+        ``"verified"`` where SymPy cannot derive the result; ``why`` then says so.
+    why : str, optional
+    error : callable, optional
+        Computes the error of an approximation. An exact step has none.
+
+    Examples
+    --------
+    >>> x, y = sympy.symbols("x y", positive=True)
+    >>> step = Step("Z1", "the slope of a parabola", equation(y, 2 * x),
+    ...             lambda: sympy.diff(x**2, x), "differentiation")
+    >>> step.kind, step.verify()
+    ('exact', True)
+    """
+
+    id: str
+    title: str
+    statement: sympy.Eq
+    derive: Callable[[], Any]
+    method: str
+    compare: Callable[[Any, sympy.Eq], bool] = right_hand_side
+    where: tuple[sympy.Eq, ...] = ()
+    uses: tuple[str, ...] = ()
+    assumptions: tuple[str, ...] = ()
+    route: Route = "derived"
+    why: str = ""
+    error: Callable[[], ApproximationError] | None = None
+
+    @property
+    def theory_id(self) -> str:
+        """Id in the theory, without the name of the part."""
+        return self.id.partition(".")[0]
+
+    @property
+    def kind(self) -> Literal["exact", "approximation"]:
+        """``"exact"``, or ``"approximation"`` for a step that states an error."""
+        return "exact" if self.error is None else "approximation"
+
+    @property
+    def expanded(self) -> sympy.Eq:
+        """The statement with its abbreviations put in."""
+        left, right = self.statement.args
+        for abbreviation in self.where:
+            left, right = (side.subs(abbreviation.lhs, abbreviation.rhs) for side in (left, right))
+        return equation(left, right)
+
+    def verify(self, derived: Any = None) -> bool:
+        """Derive again, and tell whether the statement agrees.
+
+        Parameters
+        ----------
+        derived : object, optional
+            What ``derive`` returned earlier, to hold several statements against it.
+
+        Returns
+        -------
+        bool
+        """
+        evidence = self.derive() if derived is None else derived
+        return bool(self.compare(evidence, self.expanded))
+
+    def closed_form(self, *, definitions: bool = True) -> sympy.Expr:
+        """Return the right-hand side as a formula of scalars.
+
+        Parameters
+        ----------
+        definitions : bool, optional
+            Put the abbreviations in; otherwise they stay arguments. Those that are
+            sums over coordinates always stay.
+
+        Returns
+        -------
+        sympy.Expr
+
+        Raises
+        ------
+        InputError
+            If there is none.
+        """
+        formula = self.statement.rhs
+        sums = {part.lhs for part in self.where if part.rhs.has(*VECTORIAL)}
+        for abbreviation in self.where if definitions else ():
+            if abbreviation.lhs not in sums:
+                formula = formula.subs(abbreviation.lhs, abbreviation.rhs)
+        under_integral = formula.has(sympy.Integral) and bool(sums & formula.free_symbols)
+        if under_integral or formula.has(*VECTORIAL, sympy.Limit, sympy.Derivative, AppliedUndef):
+            raise InputError(f"{self.id} has no closed form in scalars")
+        return formula
+
+    def arguments(self, *, definitions: bool = True) -> tuple[str, ...]:
+        """Return the names of the closed form's arguments, in the order of the notation.
+
+        Parameters
+        ----------
+        definitions : bool, optional
+            As for :meth:`closed_form`.
+
+        Returns
+        -------
+        tuple of str
+            Symbols outside the table of notation come last, by name.
+
+        Raises
+        ------
+        InputError
+            If there is no closed form.
+        """
+        names = [entry.text for entry in NOTATION]
+        free = sorted(
+            self.closed_form(definitions=definitions).free_symbols,
+            key=lambda v: (names.index(v.name) if v.name in names else len(names), v.name),
+        )
+        return tuple(code_name(variable) for variable in free)
+
+    def function(
+        self, backend: str = "numpy", digits: int = 50, *, definitions: bool = True
+    ) -> Callable[..., Any]:
+        """Return the right-hand side as a function.
+
+        Parameters
+        ----------
+        backend : {"numpy", "mpmath"}, optional
+            ``"numpy"`` broadcasts in float64 and may lose digits where the closed form
+            cancels; ``"mpmath"`` works with many digits, one point at a time.
+        digits : int, optional
+            Decimal digits that ``"mpmath"`` works with.
+        definitions : bool, optional
+            As for :meth:`closed_form`.
+
+        Returns
+        -------
+        callable
+            Takes the arguments named by :meth:`arguments`, in that order or by name.
+
+        Raises
+        ------
+        InputError
+            If the backend is unknown, or the right-hand side is no closed form in it.
+
+        Examples
+        --------
+        >>> from scaling.symbolic import derivation
+        >>> mean = derivation().step("B5").function()
+        >>> round(float(mean(signal=1.0, damping=0.5)), 6)
+        0.595407
+        """
+        formula, names = self._renamed(definitions=definitions)
+        if backend == "mpmath":
+            closed = sympy.lambdify(names, formula, [mpmath_functions(), "mpmath"])
+            return _at_precision(closed, [name.name for name in names], digits)
+        if backend != "numpy":
+            raise InputError(f"{backend!r} is unknown; use 'numpy' or 'mpmath'", "backend")
+        if formula.has(sympy.Integral):
+            raise InputError(f"{self.id} is an integral; use the backend 'mpmath'", "backend")
+        return sympy.lambdify(names, formula, "scipy")  # type: ignore[no-any-return]
+
+    def source(self) -> str:
+        """Return the right-hand side as the source of a Python function.
+
+        Returns
+        -------
+        str
+            A function of NumPy arrays that imports what it needs.
+
+        Raises
+        ------
+        InputError
+            If the right-hand side is no closed form.
+        """
+        closed = self.function()
+        name = self.id.lower().replace(".", "_")
+        body = inspect.getsource(closed).partition("\n")[2]
+        words = set(re.findall(r"\w+", body)) - set(self.arguments())
+        array = sorted(words & {"abs", "exp", "log", "pi", "real", "sign", "sqrt"})
+        special = sorted(words & {"erf", "erfc", "erfcx", "kve"})
+        imports = [f"from numpy import {', '.join(array)}"] if array else []
+        imports += [f"from scipy.special import {', '.join(special)}"] if special else []
+        head = f'def {name}({", ".join(self.arguments())}):\n    """{self.title} (T-{self.id})."""'
+        return "\n".join([*imports, "", "", head, body.rstrip()]).lstrip("\n") + "\n"
+
+    def _renamed(self, *, definitions: bool = True) -> tuple[sympy.Expr, list[sympy.Symbol]]:
+        formula = self.closed_form(definitions=definitions)
+        new = {variable: sympy.Symbol(code_name(variable)) for variable in formula.free_symbols}
+        names = self.arguments(definitions=definitions)
+        return formula.xreplace(new), [sympy.Symbol(name) for name in names]
+
+
+def _at_precision(
+    closed: Callable[..., Any], names: list[str], digits: int
+) -> Callable[..., mpmath.mpf]:
+    def evaluate(*values: Any, **named: Any) -> mpmath.mpf:
+        with mpmath.workdps(digits):
+            positional = [mpmath.mpf(value) for value in values]
+            return closed(*positional, **{name: mpmath.mpf(v) for name, v in named.items()})
+
+    evaluate.__doc__ = f"Evaluate at {digits} digits; arguments: {', '.join(names)}."
+    return evaluate

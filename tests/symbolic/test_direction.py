@@ -1,0 +1,41 @@
+"""The symbolic layer stands alone: it imports scaling.errors, SymPy and mpmath, nothing else."""
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+import scaling.symbolic
+
+MODULES = sorted(Path(scaling.symbolic.__file__).parent.glob("*.py"))
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
+def test_imports(path):
+    allowed = {"sympy", "mpmath", *sys.stdlib_module_names}
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            names = [node.module]
+        for name in names:
+            assert name == "scaling.errors" or name.partition(".")[0] in allowed
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
+def test_no_work_at_import(path):
+    """At the top level stand imports, definitions and literal constants only."""
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign):
+            calls = [n for n in ast.walk(node.value) if isinstance(n, ast.Call)]
+            names = {call.func.id for call in calls if isinstance(call.func, ast.Name)}
+            assert names <= {"Notation"}
+        elif isinstance(node, ast.If):
+            assert ast.unparse(node.test) == "TYPE_CHECKING"
+        else:
+            assert isinstance(
+                node,
+                ast.Import | ast.ImportFrom | ast.FunctionDef | ast.ClassDef | ast.Expr,
+            )

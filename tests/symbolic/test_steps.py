@@ -1,0 +1,90 @@
+"""Every item of the theory is there, is derived again, and rests on earlier steps only."""
+
+from dataclasses import replace
+
+import pytest
+import sympy
+
+from scaling.symbolic import derivation
+from scaling.symbolic.assembly import check
+
+THEORY = (
+    *(f"A{n}" for n in range(1, 9)),
+    *(f"B{n}" for n in range(1, 12)),
+    *(f"C{n}" for n in range(1, 5)),
+    *(f"D{n}" for n in range(1, 5)),
+    *(f"E{n}" for n in range(1, 6)),
+    *(f"F{n}" for n in range(1, 5)),
+)
+STEPS = derivation().steps
+
+
+def test_every_symbolic_item_of_the_theory_is_present():
+    assert derivation().theory_ids() == THEORY
+
+
+def test_ids_are_unique_and_the_bare_id_exists():
+    names = [step.id for step in STEPS]
+    assert len(set(names)) == len(names)
+    assert set(THEORY) <= set(names)
+
+
+@pytest.mark.parametrize("step", STEPS, ids=lambda step: step.id)
+def test_a_step_uses_earlier_steps_only(step):
+    names = [other.id for other in STEPS]
+    # Within one theory id the argument may run through the parts in their own order.
+    for used in step.uses:
+        assert names.index(used) < names.index(step.id), used
+
+
+@pytest.mark.parametrize("step", STEPS, ids=lambda step: step.id)
+def test_the_statement_is_an_equation_of_known_symbols(step):
+    assert isinstance(step.statement, sympy.Equality)
+    assert step.title
+    assert step.method
+    assert (step.route == "verified") == bool(step.why)
+    # Every abbreviation is used up: none is left over in the expanded statement.
+    left_over = step.expanded.rhs.free_symbols & {part.lhs for part in step.where}
+    assert not left_over
+
+
+@pytest.mark.parametrize("step", STEPS, ids=lambda step: step.id)
+def test_the_step_verifies_and_an_approximation_states_its_error(step):
+    verdict = check(step)
+    assert verdict.problem == ""
+    assert verdict.verified is True
+    assert (verdict.error is not None) == (step.kind == "approximation")
+    if verdict.error is not None and verdict.error.value is not None:
+        assert 0 <= verdict.error.value < 1
+        assert verdict.error.bound is None or verdict.error.value <= verdict.error.bound
+
+
+def test_two_processes_give_the_same_verdicts_in_order():
+    part = derivation().select(["A4", "E5", "A5"])
+    verdicts = list(part.verdicts(processes=2))
+    assert [verdict.id for verdict in verdicts] == [step.id for step in part.steps]
+    assert all(verdict.verified for verdict in verdicts)
+
+
+@pytest.mark.parametrize("problem", [ValueError, ZeroDivisionError, NotImplementedError])
+def test_a_check_that_raises_has_failed(problem):
+    def broken():
+        raise problem("no result")
+
+    verdict = check(replace(STEPS[0], derive=broken))
+    assert verdict.verified is False
+    assert "no result" in verdict.problem
+
+
+@pytest.mark.parametrize(
+    ("step", "expected"),
+    [  # from an independent search with SciPy over dense grids (see test_references)
+        ("A6.mean", 0.1078),
+        ("B5", 0.1078),
+        ("B7", 0.3075),
+        ("C1", 0.0782),
+        ("C1.second", 0.2390),
+    ],
+)
+def test_the_measured_errors(step, expected):
+    assert derivation().step(step).error().value == pytest.approx(expected, abs=2e-4)
