@@ -129,7 +129,7 @@ def surging_population(p: Numbers) -> Numbers:
 
 
 def two_coordinates(p: Numbers) -> Numbers:
-    """Equal noise to signal in both coordinates, where T-B9 is exact; a Hessian of weak coupling."""
+    """Equal noise to signal in both coordinates, where T-B9 is exact; weak coupling."""
     ratio = p["V1"]
     return p | {
         "h": 0.3 * np.sqrt(p["H1"] * p["H2"]),
@@ -330,7 +330,8 @@ def test_closed_form_agrees_with_its_numeric_counterpart(identifier):
 INTERMEDIATE = """A4.examples A6 A7.beta A7.peak A7.small A8.moments B4 B4.slope B5.clip B10 D3.peak
 E2.limit E3.beta E3.slope E3.end E4.moments"""
 LIMITS_AND_ERRORS = "B1 B1.large B11.gradient C3 C3.square"
-NOT_IN_THE_NUMERIC_LAYER = """D4 D4.inverse F1 F1.sign F2 F3.regression F3.numerator F3.denominator F3
+NOT_IN_THE_NUMERIC_LAYER = """
+D4 D4.inverse F1 F1.sign F2 F3.regression F3.numerator F3.denominator F3
 F3.sign F4.c F4.w F4.K1 F4.K2 F4.first F4.second F4.inside"""
 
 
@@ -344,6 +345,5 @@ def test_every_closed_form_with_a_numeric_counterpart_is_held_to_it():
                     unpaired.add(step.id)
             except ValueError:
                 continue
-    assert unpaired == set(
-        (INTERMEDIATE + " " + LIMITS_AND_ERRORS + " " + NOT_IN_THE_NUMERIC_LAYER).split()
-    )
+    listed = f"{INTERMEDIATE} {LIMITS_AND_ERRORS} {NOT_IN_THE_NUMERIC_LAYER}"
+    assert unpaired == set(listed.split())
