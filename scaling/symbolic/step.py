@@ -209,9 +209,7 @@ class Step:
             return _at_precision(closed, [name.name for name in names], digits)
         if backend != "numpy":
             raise InputError(f"{backend!r} is unknown; use 'numpy' or 'mpmath'", "backend")
-        if formula.has(sympy.Integral):
-            raise InputError(f"{self.id} is an integral; use the backend 'mpmath'", "backend")
-        return sympy.lambdify(names, formula, "scipy")  # type: ignore[no-any-return]
+        return _of_arrays(self._lambdified(formula, names))
 
     def source(self) -> str:
         """Return the right-hand side as the source of a Python function.
@@ -226,7 +224,7 @@ class Step:
         InputError
             If the right-hand side is no closed form.
         """
-        closed = self.function()
+        closed = self._lambdified(*self._renamed())
         name = self.id.lower().replace(".", "_")
         body = inspect.getsource(closed).partition("\n")[2]
         words = set(re.findall(r"\w+", body)) - set(self.arguments())
@@ -237,11 +235,28 @@ class Step:
         head = f'def {name}({", ".join(self.arguments())}):\n    """{self.title} (T-{self.id})."""'
         return "\n".join([*imports, "", "", head, body.rstrip()]).lstrip("\n") + "\n"
 
+    def _lambdified(self, formula: sympy.Expr, names: list[sympy.Symbol]) -> Callable[..., Any]:
+        if formula.has(sympy.Integral):
+            raise InputError(f"{self.id} is an integral; use the backend 'mpmath'", "backend")
+        return sympy.lambdify(names, formula, "scipy")  # type: ignore[no-any-return]
+
     def _renamed(self, *, definitions: bool = True) -> tuple[sympy.Expr, list[sympy.Symbol]]:
         formula = self.closed_form(definitions=definitions)
         new = {variable: sympy.Symbol(code_name(variable)) for variable in formula.free_symbols}
         names = self.arguments(definitions=definitions)
         return formula.xreplace(new), [sympy.Symbol(name) for name in names]
+
+
+def _of_arrays(closed: Callable[..., Any]) -> Callable[..., Any]:
+    """Let a function of arrays take whatever NumPy makes an array of."""
+    import numpy as np
+
+    def evaluate(*values: Any, **named: Any) -> Any:
+        arrays = {name: np.asarray(value, dtype=float) for name, value in named.items()}
+        return closed(*(np.asarray(value, dtype=float) for value in values), **arrays)
+
+    evaluate.__doc__ = closed.__doc__
+    return evaluate
 
 
 def _at_precision(
