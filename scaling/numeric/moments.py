@@ -55,6 +55,9 @@ class MomentModel:
         Whether beta1 enters. Models without it describe beta1 = 0.
     gaussian_factor : float
         lambda of T-E1: the mean is ``a / sqrt(lambda)`` for small a.
+    is_algebraic : bool
+        Whether the moments are those of T-E1 but for eps and lambda, so that the law that
+        follows from them is T-E2 itself (with eps outside the root, at eps = 0 only).
     in_gradient_units : bool
         True for SGD, whose update is the gradient itself and not a pure number.
     formula : callable
@@ -72,6 +75,7 @@ class MomentModel:
     gaussian_factor: float
     formula: Callable[[FloatArray, FloatArray, float], formulas.Result]
     noiseless: Callable[[FloatArray, FloatArray], FloatArray]
+    is_algebraic: bool = True
     in_gradient_units: bool = False
 
     @property
@@ -210,6 +214,7 @@ MOMENT_MODELS: dict[str, MomentModel] = {
             has_momentum=False,
             gaussian_factor=np.pi / 2,
             formula=formulas.sign,
+            is_algebraic=False,
             noiseless=formulas.sign_of,
         ),
         MomentModel(
@@ -230,6 +235,7 @@ MOMENT_MODELS: dict[str, MomentModel] = {
             has_momentum=False,
             gaussian_factor=np.pi / 2,
             formula=formulas.clip,
+            is_algebraic=False,
             noiseless=formulas.clipped,
         ),
         MomentModel(

@@ -206,7 +206,9 @@ class TransferLaw(Law):
             + (" (diagonal Hessian)" if statistics.curvature_ratio == 1 else ""),
             f"beta1 = {self._own_beta1:g}; update: {model.summary} ({model.theory})",
         ]
-        if not self._eps_enters:
+        if model.eps == "absent":
+            said.append(self._why_eps_is_left_out)
+        elif not self._eps_enters:
             said.append(
                 f"eps -> 0: eps = {self._own_eps:g} cannot enter, {self._why_eps_is_left_out}; "
                 "that is harmless while eps is far below the gradient's RMS"
@@ -284,7 +286,8 @@ class TransferLaw(Law):
     @cached_property
     def _closed_form(self) -> BatchSizeLaw | None:
         """T-E2 itself, where it is not only the two limits of this law but all of it."""
-        if self.moments in ("sign", "clip") or (self.model.eps == "outside" and self.effective_eps):
+        model = self.model
+        if not model.is_algebraic or (model.eps == "outside" and self.effective_eps):
             return None
         batch, eps = np.asarray(self.recipe.batch_size), np.asarray(self._own_eps)
         at_reference = float(self._value(batch, eps, self._own_beta1))

@@ -151,7 +151,7 @@ def _escaped(words: str) -> str:
     special |= {
         "\\": r"\textbackslash{}",
         "^": r"\^{}",
-        "~": r"\textasciitilde{}",
+        "~": r"$\sim$",
         "<": r"\textless{}",
         ">": r"\textgreater{}",
         "|": r"\textbar{}",
