@@ -114,8 +114,8 @@ def below_one(p: Numbers) -> Numbers:
 
 def uniform(p: Numbers) -> TransferLaw:
     """A uniform population with mean-field moments (lambda = 1)."""
-    noise = (p["sigma"] / p["population_rms"]) ** 2
-    statistics = GradientStatistics(noise, p["population_rms"], p["sign_curvature"])
+    noise = (p["sigma"] / p["grad_rms"]) ** 2
+    statistics = GradientStatistics(noise, p["grad_rms"], p["sign_curvature"])
     recipe = Recipe(1.0, noise, eps=p["eps"], beta1=p["beta1"])
     return TransferLaw(recipe, statistics, moments="mean-field")
 
@@ -123,7 +123,7 @@ def uniform(p: Numbers) -> TransferLaw:
 def surging_population(p: Numbers) -> Numbers:
     """R0 nu^2 more than twice c."""
     c = with_momentum(p | {"damping": p["x1"]})
-    square = 1 + (p["eps"] / p["population_rms"]) ** 2
+    square = 1 + (p["eps"] / p["grad_rms"]) ** 2
     ratio = float(c["noise_damping"]) * square * (2 + p["sign_curvature"])
     return c | {"lamda": 1.0, "sign_curvature": ratio}
 
@@ -177,8 +177,8 @@ def noiseless(model: str) -> Callable[[Numbers], float]:
 
 def d3(p: Numbers) -> TransferLaw:
     return TransferLaw(
-        Recipe(1.0, p["simple_noise_scale"], eps=0.0, beta1=p["beta1"]),
-        GradientStatistics(p["simple_noise_scale"]),
+        Recipe(1.0, p["noise_scale"], eps=0.0, beta1=p["beta1"]),
+        GradientStatistics(p["noise_scale"]),
     )
 
 
@@ -187,16 +187,16 @@ def above_a_third(p: Numbers) -> Numbers:
 
 
 PAIRS = {
-    "A3": Pair(law_of("max_learning_rate", None, "noise_scale")),
+    "A3": Pair(law_of("max_learning_rate", None, "sgd_noise_scale")),
     "A4": Pair(
         lambda p: (
             p["max_decrease"]
-            / BatchSizeLaw.from_limit(1.0, 0.0, p["noise_scale"]).steps_factor(p["batch_size"])
+            / BatchSizeLaw.from_limit(1.0, 0.0, p["sgd_noise_scale"]).steps_factor(p["batch_size"])
         )
     ),
     "A4.steps": Pair(
         lambda p: StepsLaw(
-            p["min_steps"], p["noise_scale"] * p["min_steps"], p["noise_scale"], None, 0.0
+            p["min_steps"], p["sgd_noise_scale"] * p["min_steps"], p["sgd_noise_scale"], None, 0.0
         ).steps(p["batch_size"])
     ),
     "A5": Pair(moment("sign", "mean", damping=False)),
@@ -231,7 +231,7 @@ PAIRS = {
     ),
     "D1": Pair(
         law_of("max_learning_rate", None, "damped"),
-        lambda p: p | {"damped": p["noise_damping"] * p["noise_scale"]},
+        lambda p: p | {"damped": p["noise_damping"] * p["sgd_noise_scale"]},
     ),
     "D2": Pair(moment("mean-field", "mean", damping=False)),
     "D2.second": Pair(

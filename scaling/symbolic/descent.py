@@ -127,15 +127,15 @@ def gradient_step(formula: sympy.Expr, damping: sympy.Expr | int = 1) -> sympy.E
     )
 
 
-def noise_scale() -> sympy.Eq:
+def sgd_noise_scale() -> sympy.Eq:
     """Return the definition of B_noise = tr(Sigma H)/(g.Hg).
 
     Examples
     --------
-    >>> noise_scale().lhs
+    >>> sgd_noise_scale().lhs
     B_noise
     """
-    return equation(symbol("noise_scale"), trace("Sigma") / quadratic("g"))
+    return equation(symbol("sgd_noise_scale"), trace("Sigma") / quadratic("g"))
 
 
 def sgd_learning_rate() -> sympy.Eq:
@@ -146,7 +146,9 @@ def sgd_learning_rate() -> sympy.Eq:
     >>> sgd_learning_rate().rhs
     lr_max/(1 + B_noise/B)
     """
-    star, most, noise, B = symbols("optimal_learning_rate max_learning_rate noise_scale batch_size")
+    star, most, noise, B = symbols(
+        "optimal_learning_rate max_learning_rate sgd_noise_scale batch_size"
+    )
     return equation(star, most / (1 + noise / B))
 
 
@@ -169,7 +171,7 @@ def sgd_decrease() -> sympy.Eq:
     >>> sgd_decrease().rhs
     dL_max/(1 + B_noise/B)
     """
-    star, most, noise, B = symbols("decrease max_decrease noise_scale batch_size")
+    star, most, noise, B = symbols("decrease max_decrease sgd_noise_scale batch_size")
     return equation(star, most / (1 + noise / B))
 
 
@@ -213,7 +215,7 @@ def steps() -> tuple[Step, ...]:
     """
     star, decrease = symbols("optimal_learning_rate decrease")
     S, E, B = symbols("steps examples batch_size")
-    fewest, least, noise = symbols("min_steps min_examples noise_scale")
+    fewest, least, noise = symbols("min_steps min_examples sgd_noise_scale")
     matrix = trace("M")
     mean, second = indexed("mu"), indexed("s")
     i, j, n = index()
@@ -278,7 +280,7 @@ def steps() -> tuple[Step, ...]:
             lambda: gradient_step(best_learning_rate()),
             "substitution of E[phi] = g, cov = Sigma/B into A1",
             compare=coordinates(COORDINATES),
-            where=(sgd_max_learning_rate(), noise_scale()),
+            where=(sgd_max_learning_rate(), sgd_noise_scale()),
             uses=("A1.minimum",),
             assumptions=("phi is a batch gradient: mean g, covariance Sigma/B",),
         ),
@@ -291,7 +293,7 @@ def steps() -> tuple[Step, ...]:
             compare=coordinates(COORDINATES),
             where=(
                 equation(symbol("max_decrease"), dot("g", "g") ** 2 / (2 * quadratic("g"))),
-                noise_scale(),
+                sgd_noise_scale(),
             ),
             uses=("A1.decrease",),
         ),

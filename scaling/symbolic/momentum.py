@@ -8,8 +8,8 @@ from .descent import (
     COORDINATES,
     best_learning_rate,
     gradient_step,
-    noise_scale,
     sgd_max_learning_rate,
+    sgd_noise_scale,
     with_moments,
 )
 from .mean_field import averaged_inside, noise_moment
@@ -149,7 +149,7 @@ def diagonal_peak() -> dict[str, sympy.Expr]:
     1/3
     """
     beta, beta1, c = symbols("beta beta1 noise_damping")
-    B, noise = symbols("batch_size simple_noise_scale")
+    B, noise = symbols("batch_size noise_scale")
     diagonal = momentum_law().subs(symbol("curvature"), symbol("trace"))
     shrunk = sympy.simplify(peak(diagonal, beta) ** 2).subs(c, damping_of_momentum().rhs)
     square = sympy.simplify(shrunk)
@@ -185,9 +185,9 @@ def steps() -> tuple[Step, ...]:
     """
     a, b, c, beta, beta1 = symbols("signal damping noise_damping beta beta1")
     mu, s, star, B = symbols("mean second_moment optimal_learning_rate batch_size")
-    most, noise = symbols("max_learning_rate noise_scale")
+    most, noise = symbols("max_learning_rate sgd_noise_scale")
     T, Q, R = symbols("trace curvature coupling")
-    beta_n, B_peak, B_simple = symbols("beta_peak peak_batch_size simple_noise_scale")
+    beta_n, B_peak, B_simple = symbols("beta_peak peak_batch_size noise_scale")
     q, U = symbols("signal_to_noise update_rms")
     mean = a / sympy.sqrt(a**2 + 1)
     second = (a**2 + c) / (a**2 + 1)
@@ -207,7 +207,7 @@ def steps() -> tuple[Step, ...]:
             lambda: gradient_step(best_learning_rate(), c),
             "substitution of E[phi] = g, cov = c Sigma/B into A1",
             compare=coordinates(COORDINATES),
-            where=(sgd_max_learning_rate(), noise_scale()),
+            where=(sgd_max_learning_rate(), sgd_noise_scale()),
             uses=("A1.minimum", "A3", "D1.damping"),
         ),
         Step(

@@ -20,7 +20,7 @@ def population_moments() -> dict[str, sympy.Expr]:
     >>> sorted(population_moments())
     ['numerator', 'regression']
     """
-    gamma, tau, r = symbols("population_rms total_rms relative_eps")
+    gamma, tau, r = symbols("grad_rms total_rms relative_eps")
     g, x = sympy.symbols("g x", real=True)
     noise = sympy.Symbol("w", positive=True)
     tilt = 1 / gamma**2 + 1 / noise**2
@@ -149,7 +149,7 @@ def steps() -> tuple[Step, ...]:
     ['F3.regression', 'F3.numerator']
     """
     a, b, B = symbols("signal damping batch_size")
-    gamma, tau, r, sigma = symbols("population_rms total_rms relative_eps sigma")
+    gamma, tau, r, sigma = symbols("grad_rms total_rms relative_eps sigma")
     h1, h2, y = sympy.symbols("h1 h2 y", real=True)
     numerator = sympy.Symbol("N", real=True)
     population = ("g ~ N(0, gamma^2)", "x = g + noise, noise ~ N(0, sigma^2/B)", "H diagonal")

@@ -174,7 +174,7 @@ def uniform_peak() -> sympy.Expr:
     True
     """
     B, B_n, rho, lamda, c = symbols("batch_size noise_batch_size ratio lamda noise_damping")
-    sigma, gamma, eps, R0 = symbols("sigma population_rms eps sign_curvature")
+    sigma, gamma, eps, R0 = symbols("sigma grad_rms eps sign_curvature")
     definition = law_parameters()[1]
     formula = plain_law().subs(definition.lhs, definition.rhs)
     slope = sympy.numer(sympy.together(sympy.diff(sympy.log(formula), B)))
@@ -252,7 +252,7 @@ def steps() -> tuple[Step, ...]:
     ['B9.two', 'E3.uniform', 'E3.slope', 'E3.end']
     """
     B, eps, star, peak = symbols("batch_size eps optimal_learning_rate peak_batch_size")
-    lamda, c, sigma, gamma, R0 = symbols("lamda noise_damping sigma population_rms sign_curvature")
+    lamda, c, sigma, gamma, R0 = symbols("lamda noise_damping sigma grad_rms sign_curvature")
     hessian, (g1, g2), (V1, V2) = example()
     first, second = sympy.symbols("nu1 nu2", real=True)
     noise = sympy.Symbol("Lambda", positive=True)

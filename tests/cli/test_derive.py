@@ -43,7 +43,7 @@ def test_one_step_as_latex():
         ("markdown", "```math"),
         ("mermaid", "A4 --> A4_steps"),
         ("dot", '"A4" -> "A4.steps"'),
-        ("python", "def a4_steps(batch_size, noise_scale, min_steps):"),
+        ("python", "def a4_steps(batch_size, sgd_noise_scale, min_steps):"),
         ("json", '"id": "A4.hyperbola"'),
     ],
 )

@@ -47,7 +47,7 @@ def test_the_peak_and_its_slope_in_epsilon_against_a_search():
 
 
 def test_the_end_of_the_surge_symbolic_and_numeric_agree_for_a_uniform_population():
-    gamma, R0, c = symbols("population_rms sign_curvature noise_damping")
+    gamma, R0, c = symbols("grad_rms sign_curvature noise_damping")
     # H = 0.8 everywhere off the diagonal of ones: sign(g).H sign(g)/tr H = 1 + 0.8 * 2 = 2.6
     hessian = [[1, 0.8, 0.8], [0.8, 1, 0.8], [0.8, 0.8, 1]]
     (numeric,) = surge_ends(hessian, [0.3, 0.3, 0.3])
