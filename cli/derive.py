@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from scaling.symbolic import Derivation, Verdict
 
 PROCESSES = 2
@@ -52,43 +50,33 @@ def derive(
 ) -> None:
     """Print the derivation of the laws, every step with how it was obtained.
 
-    --check prints a table of verdicts or, with another --format, that document
-    with the verdicts in it. Without it only the errors of the approximations
-    are computed.
+    --check prints a table of verdicts; in latex, markdown and json they
+    stand in the document. Without it only the errors of the approximations are
+    computed.
     """
-    from scaling.symbolic import derivation, graph, render, typeset
+    from scaling.symbolic import derivation
 
     steps = derivation().select(identifiers or [])
     if as_json:
         if form not in (Format.text, Format.json):
             raise typer.BadParameter("it contradicts --format", param_hint="'--json'")
         form, check = Format.json, True
-    states_errors = form in (Format.text, Format.markdown, Format.json) or not identifiers
-    graph_or_code = form in (Format.python, Format.mermaid, Format.dot)
+    states_errors = form in (Format.text, Format.markdown, Format.json) or (
+        form is Format.latex and not identifiers
+    )
     try:
-        verdicts = run(steps, check) if check or (states_errors and not graph_or_code) else {}
+        verdicts = run(steps, check) if check or states_errors else {}
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None
     if check and form is Format.text:
         show_table(steps, verdicts)
-    elif form is Format.python:
-        sys.stdout.write(render.python_source(steps))
     else:
         unicode = (sys.stdout.encoding or "").lower().startswith("utf")
-        documents: dict[Format, Callable[[], str]] = {
-            Format.text: lambda: render.text(steps, verdicts, unicode=unicode),
-            Format.latex: lambda: (
-                typeset.latex_snippet(steps)
-                if identifiers
-                else typeset.latex_document(steps, verdicts)
-            ),
-            Format.markdown: lambda: render.markdown(steps, verdicts),
-            Format.json: lambda: render.to_json(steps, verdicts),
-            Format.mermaid: lambda: graph.mermaid(steps),
-            Format.dot: lambda: graph.dot(steps),
-        }
-        sys.stdout.write(documents[form]().rstrip("\n") + "\n")
-    if any(verdict.verified is False for verdict in verdicts.values()):
+        name = "equations" if form is Format.latex and identifiers else form.value
+        typer.echo(steps.render(name, verdicts, unicode=unicode).rstrip("\n"))
+    failed = [verdict.id for verdict in verdicts.values() if verdict.verified is False]
+    if failed:
+        typer.echo(f"lr: these steps do not hold: {', '.join(failed)}", err=True)
         raise typer.Exit(1)
 
 
@@ -122,8 +110,8 @@ def show_table(steps: "Derivation", verdicts: "dict[str, Verdict]") -> None:
     table.add_column("statement", ratio=3, overflow="fold")
     table.add_column("kind", no_wrap=True)
     table.add_column("method", ratio=2, overflow="fold")
-    table.add_column("s", justify="right", no_wrap=True)
-    table.add_column("", no_wrap=True)
+    table.add_column("seconds", justify="right", no_wrap=True)
+    table.add_column("verdict", no_wrap=True)
     for step in steps.steps:
         verdict = verdicts[step.id]
         table.add_row(

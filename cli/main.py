@@ -33,6 +33,8 @@ def main() -> None:
     """Run ``lr``; exit with 0, 1 (the data cannot be used) or 2 (the call is wrong)."""
     # Overflow in an extreme call is not warned of but refused, once, by what prints the answer.
     warnings.simplefilter("ignore", RuntimeWarning)
+    if sys.stdout is None:  # closed by the shell, as in `lr ... >&-`
+        sys.exit(_fail("cannot write the answer: standard output is closed", 1))
     try:
         status = app(prog_name="lr", standalone_mode=False)
     except typer.TyperException as error:

@@ -1,7 +1,7 @@
 """The derivation: all steps in the order of the argument, and the check of them."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -99,7 +99,8 @@ class Derivation:
         Parameters
         ----------
         identifiers : sequence of str
-            ``"A1"`` selects A1, A1.minimum and A1.decrease; none selects everything.
+            ``"A1"`` or ``"a1"`` selects A1, A1.minimum and A1.decrease; none selects
+            everything.
 
         Returns
         -------
@@ -112,12 +113,51 @@ class Derivation:
             If an id is unknown.
         """
         for identifier in identifiers:
-            if not any(identifier in (step.id, step.theory_id) for step in self.steps):
+            if not any(
+                identifier.lower() in (step.id.lower(), step.theory_id.lower())
+                for step in self.steps
+            ):
                 raise InputError(self._unknown(identifier))
         if not identifiers:
             return self
-        chosen = set(identifiers)
-        return Derivation(tuple(s for s in self.steps if chosen & {s.id, s.theory_id}))
+        chosen = {identifier.lower() for identifier in identifiers}
+        return Derivation(
+            tuple(s for s in self.steps if chosen & {s.id.lower(), s.theory_id.lower()})
+        )
+
+    def render(
+        self, form: str, verdicts: Mapping[str, Verdict] | None = None, *, unicode: bool = True
+    ) -> str:
+        """Return the derivation as a document, as code or as a graph.
+
+        Parameters
+        ----------
+        form : str
+            ``"text"`` (78 columns), ``"latex"`` (a document that compiles), ``"equations"``
+            (LaTeX to paste), ``"markdown"``, ``"json"``, ``"python"`` (closed forms as
+            functions), ``"mermaid"`` or ``"dot"`` (which step uses which).
+        verdicts : mapping from str to Verdict, optional
+            By id, of the steps that were checked or whose errors were computed.
+        unicode : bool, optional
+            Whether text may draw formulas with Unicode characters.
+
+        Returns
+        -------
+        str
+
+        Raises
+        ------
+        InputError
+            If the form is unknown, or no step has a closed form (``"python"``).
+
+        Examples
+        --------
+        >>> derivation().select(["A5.second"]).render("equations").splitlines()[2]
+        '  s = 1'
+        """
+        from .render import render
+
+        return render(self, form, verdicts, unicode=unicode)
 
     def theory_ids(self) -> tuple[str, ...]:
         """Return the ids of the theory, each once, in the order of the argument.

@@ -1,7 +1,10 @@
 """What every rendering says about a step besides its formula."""
 
-from .assembly import Verdict
+import sympy
+
+from .assembly import Derivation, Verdict
 from .step import Step
+from .symbols import COMPONENTS, NOTATION
 
 PARTS = {
     "A": "The frame: one step of descent, SGD, SignSGD",
@@ -36,3 +39,23 @@ def facts(step: Step, verdict: Verdict | None) -> list[tuple[str, str]]:
         words = "verified" if verdict.verified else f"FAILED {verdict.problem}".rstrip()
         found.append(("check: ", words))
     return found
+
+
+def glossary(derivation: Derivation) -> list[tuple[str, str, str]]:
+    r"""Return the symbols that occur in the statements, as (text, LaTeX, meaning).
+
+    Examples
+    --------
+    >>> from .assembly import derivation
+    >>> glossary(derivation().select(["A4.examples"]))[0]
+    ('B_noise', 'B_\\mathrm{noise}', 'tr(Sigma H)/g.Hg')
+    """
+    relations = [
+        relation for step in derivation.steps for relation in (step.statement, *step.where)
+    ]
+    free = {name.name for relation in relations for name in relation.free_symbols}
+    bases = {str(base) for relation in relations for base in relation.atoms(sympy.IndexedBase)}
+    return [
+        *((entry.text, entry.latex, entry.meaning) for entry in NOTATION if entry.text in free),
+        *((base, shown, meaning) for base, shown, meaning in COMPONENTS if base in bases),
+    ]

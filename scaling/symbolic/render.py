@@ -15,12 +15,40 @@ from scaling.errors import InputError
 
 from .accuracy import ApproximationError
 from .assembly import Derivation, Verdict
-from .facts import PARTS, facts
-from .graph import mermaid
+from .facts import PARTS, facts, glossary
+from .graph import dot, mermaid
 from .symbols import NOTATION, symbol
-from .typeset import equation_latex, latex, relation_latex
+from .typeset import equation_latex, latex, latex_document, latex_snippet, relation_latex
 
 WIDTH = 78
+FORMS = ("text", "latex", "equations", "markdown", "json", "python", "mermaid", "dot")
+
+
+def render(
+    derivation: Derivation,
+    form: str,
+    verdicts: Mapping[str, Verdict] | None = None,
+    *,
+    unicode: bool = True,
+) -> str:
+    """Return the derivation in one of the forms; see :meth:`Derivation.render`.
+
+    Examples
+    --------
+    >>> from .assembly import derivation
+    >>> render(derivation().select(["A1"]), "mermaid").splitlines()[0]
+    'graph TD'
+    """
+    if form not in FORMS:
+        raise InputError(f"{form!r} is unknown; choose from {', '.join(FORMS)}", "form")
+    verdicts = verdicts or {}
+    if form == "text":
+        return text(derivation, verdicts, unicode=unicode)
+    of_verdicts = {"latex": latex_document, "markdown": markdown, "json": to_json}
+    if form in of_verdicts:
+        return of_verdicts[form](derivation, verdicts)
+    bare = {"equations": latex_snippet, "python": python_source, "mermaid": mermaid, "dot": dot}
+    return bare[form](derivation)
 
 
 def text(derivation: Derivation, verdicts: Mapping[str, Verdict], *, unicode: bool = True) -> str:
@@ -49,6 +77,11 @@ def text(derivation: Derivation, verdicts: Mapping[str, Verdict], *, unicode: bo
         exact; integration of sign(x)^2 against the Gaussian
         given: the batch gradient is g + (sigma/sqrt B) N(0, 1), independent per
                coordinate
+    <BLANKLINE>
+    <BLANKLINE>
+    Notation
+    <BLANKLINE>
+    s  second moment of the update, E[phi^2]
     """
     blocks = []
     for step in derivation.steps:
@@ -63,6 +96,13 @@ def text(derivation: Derivation, verdicts: Mapping[str, Verdict], *, unicode: bo
         for label, words in facts(step, verdicts.get(step.id)):
             lines += _wrapped(f"    {label}", words)
         blocks.append("\n".join(line.rstrip() for line in lines))
+    names = glossary(derivation)
+    if names:
+        wide = max(len(shown) for shown, _, _ in names) + 2
+        lines = [
+            line for shown, _, meaning in names for line in _wrapped(shown.ljust(wide), meaning)
+        ]
+        blocks.append("\n".join(["Notation", "", *lines]))
     return "\n\n\n".join(blocks)
 
 
@@ -168,8 +208,14 @@ def markdown(derivation: Derivation, verdicts: Mapping[str, Verdict]) -> str:
             for label, words in facts(step, verdicts.get(step.id))
         ]
         lines.append("")
+    names = glossary(derivation)
+    if names:
+        lines += ["## Notation", "", "| symbol | meaning |", "|---|---|"]
+        lines += [f"| $`{shown}`$ | {_plain(meaning)} |" for _, shown, meaning in names]
+        lines.append("")
     lines += ["## Which step uses which", "", "```mermaid", mermaid(derivation), "```", ""]
-    return "\n".join(lines)
+    # Code hosts refuse \\operatorname in formulas.
+    return "\n".join(lines).replace(r"\operatorname{", r"\mathrm{")
 
 
 def _plain(words: str) -> str:

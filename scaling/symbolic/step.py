@@ -96,6 +96,11 @@ class Step:
         return "exact" if self.error is None else "approximation"
 
     @property
+    def relations(self) -> tuple[sympy.Eq, ...]:
+        """The statement and its abbreviations."""
+        return (self.statement, *self.where)
+
+    @property
     def expanded(self) -> sympy.Eq:
         """The statement with its abbreviations put in."""
         left, right = self.statement.args

@@ -5,6 +5,7 @@ Two coordinates with an off-diagonal h serve as the example; a uniform populatio
 """
 
 import itertools
+import math
 from collections.abc import Sequence
 
 import mpmath
@@ -13,7 +14,7 @@ import sympy
 from scaling.errors import InputError
 
 from .functions import softsign
-from .joint import law_parameters, plain_law
+from .joint import by_ratio, law_parameters, plain_law, solved_peak
 from .law import beta_definition, law
 from .proof import proved_equal, right_hand_side
 from .step import Step, equation
@@ -157,10 +158,11 @@ def peak_batch_size(
     >>> sympy.diff(peak, symbol("eps")).has(symbol("eps"))
     True
     """
-    kappa, Q, T = symbols("kappa curvature trace")
-    values = sums(hessian, gradient, variance)
-    rho = Q / (noise_damping * T)
-    return (sympy.pi / 2 * kappa**2 / (rho - 2)).subs(values)
+    Q, T, B_n, rho = symbols("curvature trace noise_batch_size ratio")
+    level = beta_definition(sympy.pi / 2).rhs ** -2  # 1 + B_n/B
+    noise = sympy.simplify(symbol("batch_size") * (level - 1))
+    peak = by_ratio(solved_peak()).subs({B_n: noise, rho: Q / (noise_damping * T)})
+    return peak.subs(sums(hessian, gradient, variance))
 
 
 def uniform_peak() -> sympy.Expr:
@@ -218,24 +220,34 @@ def surge_ends(
     Raises
     ------
     InputError
-        If the sizes do not match, the Hessian is not symmetric, or the gradient is 0.
+        If the sizes do not match, the Hessian is not symmetric, the gradient is 0, or a
+        number is not finite or out of its range.
 
     Examples
     --------
     >>> [round(end, 6) for end in surge_ends([[1, 0.9], [0.9, 1]], [2.0, 2.0], 1 / 19)]
     [8.258329]
     """
+    entries = [entry for row in hessian for entry in row]
+    if not all(math.isfinite(number) for number in (*entries, *gradient)):
+        raise InputError("every number must be finite", "hessian, gradient")
     if not any(gradient):
         raise InputError("it must not be 0", "gradient")
-    values = sums(sympy.Matrix(hessian), list(gradient), [1] * len(gradient))
+    if not 0 < noise_damping <= 1:
+        raise InputError(f"it must be in (0, 1], got {noise_damping!r}", "noise_damping")
+    if any(len(row) != len(gradient) for row in hessian):
+        raise InputError("it must be square, with a row for each gradient", "hessian")
+    values = sums(sympy.Matrix(hessian), [sympy.Float(g) for g in gradient], [1] * len(gradient))
     eps, Q, T = symbols("eps curvature trace")
     excess = sympy.lambdify(eps, values[Q] - 2 * noise_damping * values[T], "mpmath")
-    size = max(abs(entry) for entry in gradient)
-    grid = [size * 10 ** (DECADES * (2 * k / POINTS - 1)) for k in range(POINTS + 1)]
+    size = mpmath.mpf(max(abs(entry) for entry in gradient))
+    grid = [size * mpmath.mpf(10) ** (DECADES * (2 * k / POINTS - 1)) for k in range(POINTS + 1)]
+    # A root may lie on the grid: what counts is the sign on either side of it.
+    signed = [(point, value) for point in grid if (value := excess(point)) != 0]
     return [
         float(mpmath.findroot(excess, (low, high), solver="anderson", verify=False))
-        for low, high in itertools.pairwise(grid)
-        if excess(low) * excess(high) < 0
+        for (low, before), (high, after) in itertools.pairwise(signed)
+        if before * after < 0
     ]
 
 

@@ -86,6 +86,17 @@ NOTATION = (
     Notation("frequency", "z", "z", "variable of the Laplace transform"),
 )
 
+#: Names of vectors and matrices, whose components are not in the table above: base, LaTeX, meaning.
+COMPONENTS = (
+    ("g", "g_i", "gradient of coordinate i"),
+    ("H", "H_{ij}", "Hessian of the loss"),
+    ("M", "M_{ij}", "second moments of the update, E[phi_i phi_j]"),
+    ("mu", r"\mu_i", "mean of the update in coordinate i"),
+    ("s", "s_i", "second moment of the update in coordinate i"),
+    ("nu", r"\nu_i", "softsign(g_i, eps), the update without noise"),
+    ("Sigma", r"\Sigma_{ij}", "covariance of the per-example gradients"),
+)
+
 
 def symbol(name: str) -> sympy.Symbol:
     """Return the symbol with this name in code.

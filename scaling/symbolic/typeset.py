@@ -6,7 +6,7 @@ import sympy
 from sympy.printing.latex import LatexPrinter
 
 from .assembly import Derivation, Verdict
-from .facts import PARTS, facts
+from .facts import PARTS, facts, glossary
 from .step import Step
 from .symbols import latex_names
 
@@ -126,7 +126,7 @@ def latex_document(derivation: Derivation, verdicts: Mapping[str, Verdict]) -> s
     lines = [
         r"\documentclass[11pt]{article}",
         r"\usepackage[margin=25mm]{geometry}",
-        r"\usepackage{amsmath,amssymb}",
+        r"\usepackage{amsmath,amssymb,longtable}",
         r"\setlength{\parindent}{0pt}",
         r"\allowdisplaybreaks",
         r"\title{The optimal learning rate of Adam: the derivation}",
@@ -143,6 +143,11 @@ def latex_document(derivation: Derivation, verdicts: Mapping[str, Verdict]) -> s
         lines += _displayed(step)
         for label, words in facts(step, verdicts.get(step.id)):
             lines.append(rf"{{\small {label.rstrip()} {_escaped(words)}\par}}")
+    names = glossary(derivation)
+    if names:
+        lines += ["", r"\section*{Notation}", r"\begin{longtable}{@{}ll@{}}"]
+        lines += [rf"${shown}$ & {_escaped(meaning)} \\" for _, shown, meaning in names]
+        lines += [r"\end{longtable}"]
     return "\n".join([*lines, r"\end{document}", ""])
 
 

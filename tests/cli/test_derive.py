@@ -100,6 +100,26 @@ def test_bad_input_is_one_line_and_exits_with_2(arguments, words):
     assert "Traceback" not in result.stderr
 
 
+def test_a_failing_step_is_named_in_every_form(monkeypatch):
+    good = derivation().step("A4.steps")
+    wrong = replace(good, statement=derivation().step("A4").statement)
+    monkeypatch.setattr(
+        scaling.symbolic.assembly, "derivation", lambda: Derivation((wrong,)), raising=True
+    )
+    for form in ("python", "mermaid", "dot", "latex", "markdown"):
+        result = RUNNER.invoke(app, ["derive", "--check", "--format", form])
+        assert result.exit_code == 1
+        assert "these steps do not hold: A4.steps" in result.stderr
+
+
+def test_a_closed_standard_output_is_one_line():
+    program = f"'{sys.executable}' -c 'from scaling.cli.main import main; main()' derive A5 >&-"
+    result = subprocess.run(program, shell=True, capture_output=True, text=True, check=False)
+    assert result.returncode == 1
+    assert len(result.stderr.strip().splitlines()) == 1
+    assert "standard output is closed" in result.stderr
+
+
 def test_help_does_not_import_sympy():
     program = (
         "import sys\nfrom scaling.cli.main import app\n"

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from scaling.errors import InputError
 from scaling.symbolic import Verdict, derivation, graph, render, typeset
 from scaling.symbolic.accuracy import ApproximationError
 
@@ -48,6 +49,30 @@ def test_markdown_has_every_step_and_balanced_fences():
     assert words.count("```math") == len(DERIVATION.steps) + sum(
         len(step.where) for step in DERIVATION.steps
     )
+
+
+def test_code_hosts_can_show_every_formula():
+    assert r"\operatorname" not in DERIVATION.render("markdown")
+
+
+@pytest.mark.parametrize("form", ["text", "latex", "markdown"])
+def test_the_notation_in_use_is_explained(form):
+    words = DERIVATION.render(form)
+    assert "Notation" in words
+    assert "examples per optimizer step" in words
+    assert "Hessian of the loss" in words
+    few = DERIVATION.select(["A4.examples"]).render(form)
+    assert "the same at batch size zero" in few
+    assert "Hessian of the loss" not in few
+
+
+def test_an_unknown_form_is_refused():
+    with pytest.raises(InputError, match="form: 'pdf' is unknown; choose from text"):
+        DERIVATION.render("pdf")
+
+
+def test_ids_may_be_in_lower_case():
+    assert DERIVATION.select(["b9"]) == DERIVATION.select(["B9"])
 
 
 def test_the_graphs_hold_every_edge():

@@ -95,3 +95,35 @@ def test_malformed_input_is_refused(hessian, gradient, variance, words):
 def test_a_vanishing_gradient_is_refused():
     with pytest.raises(InputError, match="must not be 0"):
         surge_ends([[1]], [0.0])
+
+
+def test_an_end_of_the_surge_may_lie_on_the_grid():
+    """R0 = 4 c in a uniform population: E3.end gives gamma itself."""
+    for size, gamma in ((2, 0.3), (4, 1.0), (4, 7.0)):
+        ends = surge_ends(np.ones((size, size)).tolist(), [gamma] * size, size / 4)
+        assert ends == pytest.approx([gamma], rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name"),
+    [
+        (([[1.0]], [0.0]), "gradient"),
+        (([[1.0]], [float("nan")]), "hessian, gradient"),
+        (([[float("inf")]], [1.0]), "hessian, gradient"),
+        (([[1.0]], [1.0], -1.0), "noise_damping"),
+        (([[1.0]], [1.0], float("nan")), "noise_damping"),
+        (([[1.0, 2.0], [2.0]], [1.0, 1.0]), "hessian"),
+        (([[1.0, 2.0], [3.0, 1.0]], [1.0, 1.0]), "hessian"),
+    ],
+)
+def test_malformed_numbers_are_refused(arguments, name):
+    with pytest.raises(InputError) as caught:
+        surge_ends(*arguments)
+    assert caught.value.parameter == name
+
+
+def test_units_of_the_gradient_do_not_matter():
+    (one,) = surge_ends([[1, 0.9], [0.9, 1]], [2.0, 2.0], 1 / 19)
+    for unit in (1e-200, 1e200):
+        (other,) = surge_ends([[1, 0.9], [0.9, 1]], [2.0 * unit, 2.0 * unit], 1 / 19)
+        assert other == pytest.approx(one * unit)
