@@ -16,6 +16,14 @@ PARTS = {
 }
 
 
+#: In text, where a symbol's own name reads badly.
+READABLE = {
+    "optimal_learning_rate": "lr*",
+    "decrease": "dL*",
+    "loss_after": "E[L(w - lr phi)]",
+}
+
+
 def facts(step: Step, verdict: Verdict | None) -> list[tuple[str, str]]:
     """Return kind and method, reason, uses, assumptions, error and verdict, as (label, words).
 
@@ -56,6 +64,10 @@ def glossary(derivation: Derivation) -> list[tuple[str, str, str]]:
     free = {name.name for relation in relations for name in relation.free_symbols}
     bases = {str(base) for relation in relations for base in relation.atoms(sympy.IndexedBase)}
     return [
-        *((entry.text, entry.latex, entry.meaning) for entry in NOTATION if entry.text in free),
-        *((base, shown, meaning) for base, shown, meaning in COMPONENTS if base in bases),
+        *(
+            (READABLE.get(entry.name, entry.text), entry.latex, entry.meaning)
+            for entry in NOTATION
+            if entry.text in free
+        ),
+        *(component[1:] for component in COMPONENTS if component[0] in bases),
     ]

@@ -15,7 +15,7 @@ from scaling.errors import InputError
 
 from .accuracy import ApproximationError
 from .assembly import Derivation, Verdict
-from .facts import PARTS, facts, glossary
+from .facts import PARTS, READABLE, facts, glossary
 from .graph import dot, mermaid
 from .symbols import NOTATION, symbol
 from .typeset import equation_latex, latex, latex_document, latex_snippet, relation_latex
@@ -127,14 +127,8 @@ class _LinePrinter(StrPrinter):  # type: ignore[misc]
 
 
 def _drawn(relation: sympy.Eq, unicode: bool, sign: str) -> list[str]:
-    plain = {symbol(entry.name): sympy.Symbol(entry.text) for entry in NOTATION}
-    plain |= {
-        symbol(name): sympy.Symbol(shown)
-        for name, shown in (
-            ("optimal_learning_rate", "lr*"),
-            ("decrease", "dL*"),
-            ("loss_after", "E[L(w - lr phi)]"),
-        )
+    plain = {
+        symbol(entry.name): sympy.Symbol(READABLE.get(entry.name, entry.text)) for entry in NOTATION
     }
     left, right = (side.xreplace(plain) for side in relation.args)
     drawing = []

@@ -86,15 +86,15 @@ NOTATION = (
     Notation("frequency", "z", "z", "variable of the Laplace transform"),
 )
 
-#: Names of vectors and matrices, whose components are not in the table above: base, LaTeX, meaning.
+#: Names of vectors and matrices, whose components are not in the table above: base, text, LaTeX, meaning.
 COMPONENTS = (
-    ("g", "g_i", "gradient of coordinate i"),
-    ("H", "H_{ij}", "Hessian of the loss"),
-    ("M", "M_{ij}", "second moments of the update, E[phi_i phi_j]"),
-    ("mu", r"\mu_i", "mean of the update in coordinate i"),
-    ("s", "s_i", "second moment of the update in coordinate i"),
-    ("nu", r"\nu_i", "softsign(g_i, eps), the update without noise"),
-    ("Sigma", r"\Sigma_{ij}", "covariance of the per-example gradients"),
+    ("g", "g_i", "g_i", "gradient of coordinate i"),
+    ("H", "H_ij", "H_{ij}", "Hessian of the loss"),
+    ("M", "M_ij", "M_{ij}", "second moments of the update, E[phi_i phi_j]"),
+    ("mu", "mu_i", r"\mu_i", "mean of the update in coordinate i"),
+    ("s", "s_i", "s_i", "second moment of the update in coordinate i"),
+    ("nu", "nu_i", r"\nu_i", "softsign(g_i, eps), the update without noise"),
+    ("Sigma", "Sigma_ij", r"\Sigma_{ij}", "covariance of the per-example gradients"),
 )
 
 
