@@ -86,7 +86,7 @@ NOTATION = (
     Notation("frequency", "z", "z", "variable of the Laplace transform"),
 )
 
-#: Names of vectors and matrices, whose components are not in the table above: base, text, LaTeX, meaning.
+#: Vectors and matrices, which are not in the table above: base, text, LaTeX, meaning.
 COMPONENTS = (
     ("g", "g_i", "g_i", "gradient of coordinate i"),
     ("H", "H_ij", "H_{ij}", "Hessian of the loss"),
