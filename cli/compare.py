@@ -1,7 +1,5 @@
 """``lr compare``: a law beside the rules of thumb, over a range of batch sizes."""
 
-import csv
-import io
 import json
 import math
 from typing import TYPE_CHECKING, Annotated, Any
@@ -66,6 +64,9 @@ def compare(
         answer = {"law": describe(law), "alpha": alpha, "results": rows}
         typer.echo(json.dumps(answer, indent=2, allow_nan=False))
     elif as_csv:
+        import csv
+        import io
+
         text = io.StringIO()
         writer = csv.DictWriter(text, rows[0], lineterminator="\n")
         writer.writeheader()
