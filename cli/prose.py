@@ -87,9 +87,9 @@ def _landmarks(law: Law) -> list[str]:
 
     def with_interval(name: str, value: float) -> str:
         if name not in intervals:
-            return f"{value:.3g}"
+            return _size(value)
         low, high = intervals[name]
-        return f"{value:.3g} (95% interval {low:.3g} to {high:.3g})"
+        return f"{_size(value)} (95% interval {_size(low)} to {_size(high)})"
 
     peak = law.peak
     return [
@@ -112,6 +112,14 @@ def _landmarks(law: Law) -> list[str]:
         ),
         *_field("lr_inf", f"{law.learning_rate_limit:.3g}: the limit for a huge batch"),
     ]
+
+
+def _size(batch_size: float) -> str:
+    """Three digits, and no exponent where batch sizes are usually written without."""
+    if math.isinf(batch_size):
+        return "infinity"
+    rounded = float(f"{batch_size:.3g}")
+    return f"{rounded:.10g}" if 1e-3 <= rounded < 1e9 else f"{rounded:.3g}"
 
 
 def _times(factor: float | None) -> str:
