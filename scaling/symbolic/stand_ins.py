@@ -1,12 +1,10 @@
 """Part B, beginning: softsign between sign and gradient, and its stand-ins (T-B1, T-B2)."""
 
-from collections.abc import Callable
-
 import sympy
 
 from .accuracy import ApproximationError, measured_maximum
 from .functions import isru, softsign
-from .proof import proved_equal
+from .proof import both_signs, in_every_case
 from .sign import slope_at_zero
 from .step import Step, equation
 from .symbols import symbol, symbols
@@ -49,69 +47,42 @@ def solved_stand_in() -> sympy.Expr:
 
 
 def solved_clip() -> sympy.Expr:
-    """Find the clipped line with slope k at 0 (T-B2).
+    """Find the line with slope k at 0, and cut it off at -1 and 1 (T-B2).
 
     Examples
     --------
     >>> solved_clip()
-    Piecewise((-1, k*x <= -1), (1, k*x >= 1), (k*x, True))
+    Max(-1, Min(1, k*x))
     """
     x, k = symbols("argument slope")
     slope = sympy.Symbol("m", positive=True)
     (solution,) = sympy.solve(slope_at_zero(slope * x, x) - k, slope)
-    line = solution * x
-    return sympy.Piecewise((-1, line <= -1), (1, line >= 1), (line, True))
+    return sympy.Max(-1, sympy.Min(1, solution * x))
+
+
+def pieces(function: sympy.Expr) -> dict[sympy.Set, sympy.Expr]:
+    """Return the intervals of u = k x, ends included, and what a continuous function is there.
+
+    Examples
+    --------
+    >>> pieces(solved_clip())[sympy.Interval(-1, 1)]
+    u
+    """
+    x, k = symbols("argument slope")
+    u = sympy.Symbol("u", real=True)
+    branches = sympy.piecewise_fold(function.subs(x, u / k).rewrite(sympy.Piecewise))
+    return {interval.closure: branch for branch, interval in branches.as_expr_set_pairs()}
 
 
 def same_clip(derived: sympy.Expr, statement: sympy.Eq) -> bool:
-    """Compare two clipped lines on the line and on both sides of it.
+    """Compare two clipped lines, interval by interval.
 
     Examples
     --------
     >>> same_clip(solved_clip(), equation(symbol("mean"), solved_clip()))
     True
     """
-    x, k = symbols("argument slope")
-    values = [sympy.Rational(number, 7) / k for number in (-9, -8, -3, 0, 2, 6, 8, 15)]
-    return all(
-        sympy.simplify(derived.subs(x, value) - statement.rhs.subs(x, value)) == 0
-        for value in values
-    )
-
-
-def softsign_limit() -> dict[str, sympy.Expr]:
-    """Take the limits of T-B1 for x > 0 and x < 0.
-
-    Examples
-    --------
-    >>> softsign_limit()["small, x > 0"]
-    1
-    """
-    size, eps = sympy.Symbol("m", positive=True), symbol("eps")
-    limits = {}
-    for words, x in (("x > 0", size), ("x < 0", -size)):
-        limits[f"small, {words}"] = sympy.limit(softsign(x, eps), eps, 0)
-        limits[f"large, {words}"] = sympy.limit(eps * softsign(x, eps), eps, sympy.oo)
-    return limits
-
-
-def same_limit(end: str) -> Callable[[dict[str, sympy.Expr], sympy.Eq], bool]:
-    """Return the comparison of a statement about x with the limits for both signs.
-
-    Examples
-    --------
-    >>> callable(same_limit("small"))
-    True
-    """
-
-    def compare(derived: dict[str, sympy.Expr], statement: sympy.Eq) -> bool:
-        x, size = symbol("argument"), sympy.Symbol("m", positive=True)
-        return all(
-            proved_equal(derived[f"{end}, x {relation} 0"], statement.rhs.subs(x, sign * size))
-            for relation, sign in ((">", 1), ("<", -1))
-        )
-
-    return compare
+    return pieces(derived) == pieces(statement.rhs)
 
 
 def steps() -> tuple[Step, ...]:
@@ -134,18 +105,18 @@ def steps() -> tuple[Step, ...]:
             "B1",
             "softsign tends to the sign as epsilon vanishes",
             equation(sympy.Limit(softsign(x, eps), eps, 0), sympy.sign(x)),
-            softsign_limit,
+            lambda: both_signs(x),
             "limit, for x > 0 and x < 0",
-            compare=same_limit("small"),
+            compare=in_every_case,
             assumptions=("x is not 0",),
         ),
         Step(
             "B1.large",
             "softsign tends to the gradient over epsilon as epsilon grows",
             equation(sympy.Limit(eps * softsign(x, eps), eps, sympy.oo), x),
-            softsign_limit,
+            lambda: both_signs(x),
             "limit, for x > 0 and x < 0",
-            compare=same_limit("large"),
+            compare=in_every_case,
         ),
         Step(
             "B2",
@@ -163,18 +134,20 @@ def steps() -> tuple[Step, ...]:
                 (symbol("slope"),),
                 "ISRU against softsign (it is one; for erf see A6)",
             ),
+            quantity=curve,
         ),
         Step(
             "B2.clip",
             "clipped line as stand-in of the same S-curve",
             equation(curve, sympy.Piecewise((-1, line <= -1), (1, line >= 1), (line, True))),
             solved_clip,
-            "solving for the slope",
+            "solving for the slope, cutting off at -1 and 1",
             compare=same_clip,
             assumptions=(
                 "S is odd and rises from -1 to 1",
                 "S is softsign where no other is named",
             ),
             error=clip_error,
+            quantity=curve,
         ),
     )

@@ -2,7 +2,7 @@
 
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -17,6 +17,7 @@ from .proof import mpmath_functions, right_hand_side
 from .symbols import NOTATION, code_name
 
 VECTORIAL = (sympy.IndexedBase, sympy.Sum)
+NAMES = (sympy.Symbol, sympy.Indexed, AppliedUndef, sympy.Derivative)
 Route = Literal["derived", "verified"]
 
 
@@ -62,6 +63,11 @@ class Step:
     why : str, optional
     error : callable, optional
         Computes the error of an approximation. An exact step has none.
+    quantity : sympy.Expr, optional
+        What the derived expression is; the statement's left-hand side must be this
+        and nothing else. A step whose left-hand side is more than a name has none:
+        there ``derive`` returns what the names stand for, and ``compare`` puts it
+        into both sides.
 
     Examples
     --------
@@ -84,6 +90,7 @@ class Step:
     route: Route = "derived"
     why: str = ""
     error: Callable[[], ApproximationError] | None = None
+    quantity: sympy.Expr | None = None
 
     @property
     def theory_id(self) -> str:
@@ -116,7 +123,14 @@ class Step:
         bool
         """
         evidence = self.derive() if derived is None else derived
-        return bool(self.compare(evidence, self.expanded))
+        return self._names_what(evidence) and bool(self.compare(evidence, self.expanded))
+
+    def _names_what(self, evidence: Any) -> bool:
+        """Tell whether the left-hand side is the quantity, or is left to the comparison."""
+        left = self.statement.lhs
+        if self.quantity is not None:
+            return bool(left == self.quantity)
+        return isinstance(evidence, Mapping | tuple) or isinstance(left, NAMES)
 
     def closed_form(self, *, definitions: bool = True) -> sympy.Expr:
         """Return the right-hand side as a formula of scalars.
