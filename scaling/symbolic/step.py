@@ -1,7 +1,7 @@
 """One step of the derivation: a statement, how it was obtained, and the check of it."""
 
 import inspect
-import re
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -236,18 +236,21 @@ class Step:
         Raises
         ------
         InputError
-            If the right-hand side is no closed form.
+            If the right-hand side is no closed form, or a constant.
         """
         closed = self._lambdified(*self._renamed())
+        if not self.arguments():
+            raise InputError(f"{self.id} is a constant")
         name = self.id.lower().replace(".", "_")
         body = inspect.getsource(closed).partition("\n")[2]
-        words = set(re.findall(r"\w+", body)) - set(self.arguments())
-        array = sorted(words & {"abs", "exp", "log", "pi", "real", "sign", "sqrt"})
-        special = sorted(words & {"erf", "erfc", "erfcx", "kve"})
-        imports = [f"from numpy import {', '.join(array)}"] if array else []
-        imports += [f"from scipy.special import {', '.join(special)}"] if special else []
+        imports = [
+            f"from {module} import {', '.join(names)}"
+            for module in ("numpy", "scipy.special")
+            if (names := _names_from(module, closed))
+        ]
         head = f'def {name}({", ".join(self.arguments())}):\n    """{self.title} (T-{self.id})."""'
-        return "\n".join([*imports, "", "", head, body.rstrip()]).lstrip("\n") + "\n"
+        blank = ["", ""] if imports else []
+        return "\n".join([*imports, *blank, head, body.rstrip()]) + "\n"
 
     def _lambdified(self, formula: sympy.Expr, names: list[sympy.Symbol]) -> Callable[..., Any]:
         if formula.has(sympy.Integral):
@@ -259,6 +262,18 @@ class Step:
         new = {variable: sympy.Symbol(code_name(variable)) for variable in formula.free_symbols}
         names = self.arguments(definitions=definitions)
         return formula.xreplace(new), [sympy.Symbol(name) for name in names]
+
+
+def _names_from(module: str, function: Callable[..., Any]) -> list[str]:
+    """Return the names that a function made by ``lambdify`` takes from an imported module."""
+    there, used = vars(sys.modules[module]), function.__globals__
+    return sorted(
+        name
+        for name in function.__code__.co_names
+        if name in used
+        and name in there
+        and (used[name] is there[name] or used[name] == there[name])  # nan, pi
+    )
 
 
 def _of_arrays(closed: Callable[..., Any]) -> Callable[..., Any]:
