@@ -7,7 +7,7 @@ import sympy
 from .accuracy import ApproximationError, measured_maximum
 from .exact import GAUSSIAN, exact_mean, exact_second_moment
 from .functions import isru, normal_density
-from .proof import both_sides, proved_equal
+from .proof import both_sides, integrand, proved_equal
 from .sign import erf_stand_in, slope_at_zero
 from .stand_ins import clip_error
 from .step import Step, equation
@@ -232,7 +232,7 @@ def steps() -> tuple[Step, ...]:
     """
     a, b = symbols("signal damping")
     mu, s = symbols("mean second_moment")
-    update = sympy.Function("mu")
+    update, y = sympy.Function("mu"), sympy.Symbol("y", real=True)
     p, q = (definition.lhs for definition in edges())
     root = sympy.sqrt(a**2 + b**2 / sympy.erf(b / sympy.sqrt(2)) ** 2)
     return (
@@ -268,7 +268,7 @@ def steps() -> tuple[Step, ...]:
         ),
         Step(
             "B4.slope",
-            "B3 rises everywhere, since p > q",
+            "slope of B3 everywhere",
             equation(
                 sympy.Derivative(update(a), a),
                 (sympy.erf(p) - sympy.erf(q)) / (2 * b),
@@ -280,13 +280,25 @@ def steps() -> tuple[Step, ...]:
             uses=("B3",),
         ),
         Step(
+            "B4.rises",
+            "the slope of B3 is positive everywhere, an integral of the Gaussian",
+            equation(
+                sympy.Derivative(update(a), a),
+                sympy.Integral(normal_density(y), (y, -b - a, b - a)) / b,
+            ),
+            lambda: {update(a): clip_mean_of_signal()},
+            "differentiation of B3, integration; the integrand is positive",
+            compare=_is_positive_integral,
+            uses=("B3",),
+        ),
+        Step(
             "B4.bound",
             "B3 rises to 1, so that it stays within (-1, 1)",
             equation(sympy.Limit(update(a), a, sympy.oo), sympy.Integer(1)),
             lambda: {update(a): clip_mean_of_signal()},
             "limit of B3",
             compare=both_sides,
-            uses=("B3", "B4.odd", "B4.slope"),
+            uses=("B3", "B4.odd", "B4.rises"),
         ),
         Step(
             "B5.clip",
@@ -331,6 +343,29 @@ def steps() -> tuple[Step, ...]:
             error=lambda: measured(working_second_moment(), 2, "B7"),
             quantity=s,
         ),
+        Step(
+            "B7.clip",
+            "the same as a stand-in of the clipped line's second moment",
+            equation(s, working_second_moment()),
+            damped_square,
+            "as B7; its error against B6 is larger",
+            compare=is_working_form,
+            uses=("B6", "B7"),
+            error=lambda: measured_maximum(
+                working_second_moment(), clip_second_moment_of_signal(), (a, b), "B7 against B6"
+            ),
+            quantity=s,
+        ),
+    )
+
+
+def _is_positive_integral(derived: dict[sympy.Expr, sympy.Expr], statement: sympy.Eq) -> bool:
+    parts = integrand(statement.rhs)
+    if parts is None:
+        return False
+    density, (_, start, end) = parts
+    return bool(density.is_positive and (end - start).is_positive) and both_sides(
+        derived, equation(statement.lhs, statement.rhs.doit())
     )
 
 

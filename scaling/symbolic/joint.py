@@ -18,7 +18,7 @@ from .law import (
 )
 from .mean_field import averaged_inside, noise_moment
 from .momentum import against_adam, averaged_second_moment
-from .proof import both_sides, coordinates, proved_equal, right_hand_side
+from .proof import around, both_sides, coordinates, in_every_case, proved_equal, right_hand_side
 from .step import Step, equation
 from .sums import at_sizes, index, indexed
 from .surge import mean_field_error, peak, sign_learning_rate
@@ -152,6 +152,35 @@ def exponent() -> sympy.Expr:
     """
     B, B_n, B_crit = symbols("batch_size noise_batch_size critical_batch_size")
     return sympy.Rational(1, 2) + B / (2 * (B + B_n)) - B / (B + B_crit)
+
+
+def exponent_product() -> sympy.Expr:
+    """Return T-E5 as one fraction, whose numerator changes its sign at B_peak.
+
+    Examples
+    --------
+    >>> exponent_product().subs(symbol("batch_size"), 0)
+    1/2
+    """
+    B, B_n, B_crit = symbols("batch_size noise_batch_size critical_batch_size")
+    return (B * (2 * B_crit - B_n) + B_n * B_crit) / (2 * (B + B_n) * (B + B_crit))
+
+
+def exponent_around_peak() -> tuple[dict[sympy.Expr, sympy.Expr], ...]:
+    """Return the exponent for B_n > 2 B_crit below, at and above B_peak.
+
+    Examples
+    --------
+    >>> len(exponent_around_peak())
+    3
+    """
+    B, B_n, B_crit, B_peak = symbols(
+        "batch_size noise_batch_size critical_batch_size peak_batch_size"
+    )
+    noise = 2 * B_crit + sympy.Symbol("y", positive=True)
+    top = sympy.simplify(solved_peak().subs(B_n, noise))
+    curve = {sympy.Function("p")(B): exponent().subs(B_n, noise), B_peak: top}
+    return tuple(curve | place for place in around(B, top))
 
 
 def steps() -> tuple[Step, ...]:
@@ -295,7 +324,7 @@ def steps() -> tuple[Step, ...]:
         ),
         Step(
             "E3",
-            "the surge: the learning rate falls beyond B_peak, which exists iff rho > 2",
+            "the surge: B_peak, which exists iff rho > 2 (E5.rises, E5.falls)",
             equation(B_peak, B_n / (rho - 2)),
             lambda: by_ratio(solved_peak()),
             "solving d lr*/d B = 0",
@@ -380,6 +409,35 @@ def steps() -> tuple[Step, ...]:
             quantity=slope,
         ),
         Step(
+            "E5.product",
+            "the exponent by its zero",
+            equation(slope, exponent_product()),
+            exponent,
+            "simplify(lhs - rhs)",
+            uses=("E5",),
+            quantity=slope,
+        ),
+        Step(
+            "E5.rises",
+            "no surge if rho <= 2: the learning rate rises at every batch size",
+            equation(sympy.sign(slope), sympy.Integer(1)),
+            lambda: ({slope: exponent(), B_crit: (B_n + sympy.Symbol("y", nonnegative=True)) / 2},),
+            "sign of E5",
+            compare=in_every_case,
+            uses=("E5",),
+            assumptions=("B_n <= 2 B_crit",),
+        ),
+        Step(
+            "E5.falls",
+            "a surge if rho > 2: the learning rate rises up to B_peak, and falls beyond it",
+            equation(sympy.sign(slope), sympy.sign(B_peak - B)),
+            exponent_around_peak,
+            "sign of E5 below, at and above B_peak",
+            compare=in_every_case,
+            uses=("E3", "E5"),
+            assumptions=("B_n > 2 B_crit",),
+        ),
+        Step(
             "E5.small",
             "small batches: the square-root rule",
             equation(sympy.Limit(slope, B, 0), sympy.Rational(1, 2)),
@@ -408,7 +466,7 @@ def steps() -> tuple[Step, ...]:
         ),
         Step(
             "E5.sign",
-            "the exponent is negative beyond B_peak: its zero is E3's",
+            "the exponent is 0 at E3's B_peak",
             equation(slope.subs(B, B_peak), sympy.Integer(0)),
             lambda: {slope: exponent(), B_peak: solved_peak()},
             "substitution of B_peak",

@@ -14,7 +14,14 @@ from .descent import (
 )
 from .epsilon import working_mean, working_second_moment
 from .functions import softsign
-from .proof import both_signs, coordinates, coordinates_of_both_sides, in_every_case, proved_equal
+from .proof import (
+    around,
+    both_signs,
+    coordinates,
+    coordinates_of_both_sides,
+    in_every_case,
+    proved_equal,
+)
 from .sign import signal
 from .step import Step, equation
 from .sums import at_sizes, dot, entry, explicit, hessian_trace, index, indexed, quadratic, replaced
@@ -192,6 +199,34 @@ def explicit_curvature(count: int = COORDINATES) -> sympy.Expr:
     return _softened(explicit(quadratic("nu"), count), count)
 
 
+def rising_law() -> dict[sympy.Expr, sympy.Expr]:
+    """Return lr*(beta) for Q <= 2 T and beta < 1.
+
+    Examples
+    --------
+    >>> len(rising_law())
+    3
+    """
+    beta, Q, T = symbols("beta curvature trace")
+    x, y = sympy.Symbol("x", positive=True), sympy.Symbol("y", nonnegative=True)
+    return {sympy.Function("lr_star")(beta): law(), T: Q / 2 + y, beta: 1 / sympy.sqrt(1 + x)}
+
+
+def law_around_peak() -> tuple[dict[sympy.Expr, sympy.Expr], ...]:
+    """Return lr*(beta) for Q > T below, at and above its peak.
+
+    Examples
+    --------
+    >>> len(law_around_peak())
+    3
+    """
+    beta, beta_n, Q, T = symbols("beta beta_peak curvature trace")
+    above = T + sympy.Symbol("y", positive=True)
+    top = peak(law(), beta).subs(Q, above)
+    curve = {sympy.Function("lr_star")(beta): law().subs(Q, above), beta_n: top}
+    return tuple(curve | place for place in around(beta, top))
+
+
 def limit_of_terms(
     expression: sympy.Expr, variable: sympy.Symbol, point: sympy.Expr, _: object = "+"
 ) -> sympy.Expr:
@@ -281,7 +316,7 @@ def steps() -> tuple[Step, ...]:
     mu, s, nu, beta, eps, B = symbols("mean second_moment softened beta eps batch_size")
     star, Q, T, beta_n, g = symbols("optimal_learning_rate curvature trace beta_peak gradient")
     i, j, n = index()
-    curved = sympy.Function("Q")
+    curved, rate = sympy.Function("Q"), sympy.Function("lr_star")
     vector, H = indexed("g"), indexed("H")
     variance = mean_variance()
     cross = (
@@ -343,6 +378,26 @@ def steps() -> tuple[Step, ...]:
             "solving d lr*/d beta = 0",
             uses=("B9",),
             quantity=beta_n,
+        ),
+        Step(
+            "B10.rises",
+            "without a surge: the learning rate rises with beta wherever Q <= 2 T",
+            equation(sympy.sign(sympy.Derivative(rate(beta), beta)), sympy.Integer(1)),
+            lambda: (rising_law(),),
+            "sign of the derivative",
+            compare=in_every_case,
+            uses=("B9",),
+            assumptions=("Q <= 2 T", "beta < 1"),
+        ),
+        Step(
+            "B10.falls",
+            "with Q > T it rises up to beta_n, and falls beyond it",
+            equation(sympy.sign(sympy.Derivative(rate(beta), beta)), sympy.sign(beta_n - beta)),
+            law_around_peak,
+            "sign of the derivative below, at and above beta_n",
+            compare=in_every_case,
+            uses=("B10",),
+            assumptions=("Q > T", "beta < 1"),
         ),
         Step(
             "B10.slope",

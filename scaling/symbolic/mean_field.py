@@ -229,6 +229,7 @@ def steps() -> tuple[Step, ...]:
     vector, V, u, C, H = (indexed(name) for name in ("g", "V", "u", "C", "H"))
     curvature = sympy.Sum(u[i] * u[j] * H[i, j], (j, 1, n), (i, 1, n))
     total = g**2 + sigma**2
+    largest_term = 2 / 3 ** sympy.Rational(3, 2)
     return (
         Step(
             "C1",
@@ -284,9 +285,9 @@ def steps() -> tuple[Step, ...]:
         Step(
             "C3.max",
             "the largest value of that term, at sigma^2 = 2 g^2",
-            equation(sympy.Symbol("delta_max", real=True), 2 / 3 ** sympy.Rational(3, 2)),
+            equation(sympy.Symbol("delta_max", real=True), largest_term),
             lambda: largest_cross_term()["value"],
-            "solving for the peak over sigma^2/g^2",
+            f"solving for the peak over sigma^2/g^2 ({largest_term.n(4)})",
             uses=("C3",),
             quantity=sympy.Symbol("delta_max", real=True),
         ),

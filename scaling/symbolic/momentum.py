@@ -11,7 +11,7 @@ from .descent import (
     sgd_noise_scale,
 )
 from .mean_field import averaged_inside, noise_moment
-from .proof import both_sides, coordinates, proved_equal
+from .proof import around, both_sides, coordinates, in_every_case, proved_equal
 from .step import Step, equation
 from .sums import at_sizes
 from .surge import peak, sign_step, sign_sums
@@ -156,6 +156,39 @@ def diagonal_peak() -> dict[str, sympy.Expr]:
     return {"beta^2": square, "B": sympy.simplify(size), "beta1": threshold}
 
 
+def diagonal_shape() -> tuple[dict[sympy.Expr, sympy.Expr], ...]:
+    """Return lr*(beta) of a diagonal H below, at and above its peak.
+
+    Examples
+    --------
+    >>> len(diagonal_shape())
+    3
+    """
+    beta, beta1, beta_n = symbols("beta beta1 beta_peak")
+    decay = 1 / (1 + sympy.Symbol("y", positive=True))
+    top = sympy.sqrt(sympy.simplify(diagonal_peak()["beta^2"].subs(beta1, decay)))
+    law = {sympy.Function("lr_star")(beta): diagonal_law().subs(beta1, decay), beta_n: top}
+    return tuple(law | place for place in around(beta, top))
+
+
+def peak_by_decay() -> tuple[dict[sympy.Expr, sympy.Expr], ...]:
+    """Return beta_n of a diagonal H for beta1 = 1/3, below and above it.
+
+    Examples
+    --------
+    >>> peak_by_decay()[0]
+    {beta1: 1/3, beta_n: 1}
+    """
+    beta1, beta_n = symbols("beta1 beta_peak")
+    y = sympy.Symbol("y", positive=True)
+    square = diagonal_peak()["beta^2"]
+    third = sympy.Rational(1, 3)
+    return tuple(
+        {beta1: decay, beta_n: sympy.sqrt(sympy.simplify(square.subs(beta1, decay)))}
+        for decay in (third, 1 / (3 + y), (1 + y) / (3 + y))
+    )
+
+
 def root_mean_square() -> sympy.Expr:
     """Derive the update's RMS: averages of C1's kind over all coordinates, r = |g|^2 B/tr(Sigma).
 
@@ -188,6 +221,8 @@ def steps() -> tuple[Step, ...]:
     beta_n, B_peak, B_simple = symbols("beta_peak peak_batch_size noise_scale")
     q, U = symbols("signal_to_noise update_rms")
     mean = a / sympy.sqrt(a**2 + 1)
+    pure_noise = 1 / sympy.sqrt(19)
+    rate = sympy.Function("lr_star")
     second = (a**2 + c) / (a**2 + 1)
     return (
         Step(
@@ -276,6 +311,24 @@ def steps() -> tuple[Step, ...]:
             quantity=beta1,
         ),
         Step(
+            "D3.shape",
+            "diagonal H: the learning rate rises with beta up to beta_n, and falls beyond it",
+            equation(sympy.sign(sympy.Derivative(rate(beta), beta)), sympy.sign(beta_n - beta)),
+            diagonal_shape,
+            "sign of the derivative below, at and above beta_n",
+            compare=in_every_case,
+            uses=("D3.peak",),
+        ),
+        Step(
+            "D3.exists",
+            "diagonal H: beta_n is below 1, so that there is a surge, iff beta1 > 1/3",
+            equation(sympy.sign(1 - beta_n**2), sympy.sign(beta1 - sympy.Rational(1, 3))),
+            peak_by_decay,
+            "sign for beta1 below, at and above 1/3",
+            compare=in_every_case,
+            uses=("D3.peak", "D3.shape"),
+        ),
+        Step(
             "D3.surge",
             "diagonal H: the batch size beyond which the learning rate falls",
             equation(B_peak, (1 - beta1) / (3 * beta1 - 1) * B_simple),
@@ -298,11 +351,11 @@ def steps() -> tuple[Step, ...]:
         Step(
             "D4.noise",
             "pure noise: the root mean square at beta1 = 0.9",
-            equation(U, 1 / sympy.sqrt(19)),
+            equation(U, pure_noise),
             lambda: root_mean_square().subs(
                 [(q, 0), (c, damping_of_momentum().rhs), (beta1, sympy.Rational(9, 10))]
             ),
-            "substitution of q = 0 and beta1 = 0.9 (0.2294)",
+            f"substitution of q = 0 and beta1 = 0.9 ({pure_noise.n(4)})",
             uses=("D4", "D1.damping"),
             quantity=U,
         ),

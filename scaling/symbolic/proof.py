@@ -248,7 +248,7 @@ def put_in(
     side = side.replace(sympy.Limit, limit)
     for unevaluated in (sympy.Derivative, sympy.Subs):
         side = side.replace(unevaluated, lambda *args, kind=unevaluated: kind(*args).doit())
-    return side
+    return side.replace(sympy.sign, lambda inside: sympy.sign(sympy.factor(inside)))
 
 
 def both_sides(
@@ -303,6 +303,19 @@ def both_signs(variable: sympy.Symbol) -> tuple[dict[sympy.Symbol, sympy.Expr], 
     """
     size = sympy.Symbol("m", positive=True)
     return {variable: size}, {variable: -size}
+
+
+def around(variable: sympy.Symbol, point: sympy.Expr) -> tuple[dict[sympy.Symbol, sympy.Expr], ...]:
+    """Return the cases of a positive variable below, at and above a point.
+
+    Examples
+    --------
+    >>> x, y = sympy.symbols("x y", positive=True)
+    >>> in_every_case(around(x, y), sympy.Eq(sympy.sign(x - y), sympy.sign(x**2 - y**2)))
+    True
+    """
+    factor = 1 + sympy.Symbol("m", positive=True)
+    return {variable: point / factor}, {variable: point}, {variable: point * factor}
 
 
 def coordinates(derived: sympy.Expr | Mapping[int, sympy.Expr], statement: sympy.Eq) -> bool:

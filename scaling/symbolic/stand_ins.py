@@ -10,6 +10,36 @@ from .step import Step, equation
 from .symbols import symbol, symbols
 
 
+def clip_distance(curve: sympy.Expr, power: int, words: str) -> ApproximationError:
+    """Return the largest distance of clip(x, -1, 1)^power from a curve.
+
+    Parameters
+    ----------
+    curve : sympy.Expr
+        Function of the slope's symbol k > 0, which stands for x.
+    power : int
+    words : str
+        What is compared.
+
+    Returns
+    -------
+    ApproximationError
+
+    Examples
+    --------
+    >>> x = symbol("slope")
+    >>> round(clip_distance(softsign(x, sympy.Integer(1)), 1, "").value, 4)
+    0.2929
+    """
+    x = symbol("slope")
+    inside, outside = x**power - curve, 1 - curve
+    # The distance is largest where the pieces meet, or where the slope of one of them is 0.
+    values = [inside.subs(x, 1), outside.subs(x, 1)]
+    values += [inside.subs(x, root) for root in sympy.solve(sympy.diff(inside, x), x)]
+    values += [outside.subs(x, root) for root in sympy.solve(sympy.diff(outside, x), x)]
+    return ApproximationError("bound", words, max(abs(float(value)) for value in values))
+
+
 def clip_error(power: int = 1) -> ApproximationError:
     """Return the largest distance of clip(x, -1, 1)^power from softsign(x, 1)^power.
 
@@ -20,15 +50,8 @@ def clip_error(power: int = 1) -> ApproximationError:
     >>> round(clip_error().value, 4)
     0.2929
     """
-    x = sympy.Symbol("x", positive=True)
-    curve = softsign(x, sympy.Integer(1)) ** power
-    inside, outside = x**power - curve, 1 - curve
-    # The distance is largest where the pieces meet, or where the slope of one of them is 0.
-    values = [inside.subs(x, 1), outside.subs(x, 1)]
-    values += [inside.subs(x, root) for root in sympy.solve(sympy.diff(inside, x), x)]
-    values += [outside.subs(x, root) for root in sympy.solve(sympy.diff(outside, x), x)]
-    words = "clip(x/eps, -1, 1) against softsign(x, eps)"
-    return ApproximationError("bound", words, max(abs(float(value)) for value in values))
+    curve = softsign(symbol("slope"), sympy.Integer(1)) ** power
+    return clip_distance(curve, power, "clip(x/eps, -1, 1) against softsign(x, eps)")
 
 
 def solved_stand_in() -> sympy.Expr:
@@ -60,8 +83,21 @@ def solved_clip() -> sympy.Expr:
     return sympy.Max(-1, sympy.Min(1, solution * x))
 
 
+def clipped(line: sympy.Expr) -> sympy.Expr:
+    """Return a line cut off at -1 and 1, by cases.
+
+    Examples
+    --------
+    >>> clipped(symbol("argument")).subs(symbol("argument"), 3)
+    1
+    """
+    return sympy.Piecewise((-1, line <= -1), (1, line >= 1), (line, True))
+
+
 def pieces(function: sympy.Expr) -> dict[sympy.Set, sympy.Expr]:
-    """Return the intervals of u = k x, ends included, and what a continuous function is there.
+    """Return the intervals of u, ends included, and what a continuous function is there.
+
+    u is k x, or x where there is no k.
 
     Examples
     --------
@@ -70,7 +106,8 @@ def pieces(function: sympy.Expr) -> dict[sympy.Set, sympy.Expr]:
     """
     x, k = symbols("argument slope")
     u = sympy.Symbol("u", real=True)
-    branches = sympy.piecewise_fold(function.subs(x, u / k).rewrite(sympy.Piecewise))
+    scaled = function.subs(x, u / k if function.has(k) else u)
+    branches = sympy.piecewise_fold(scaled.rewrite(sympy.Piecewise))
     return {interval.closure: branch for branch, interval in branches.as_expr_set_pairs()}
 
 
@@ -99,7 +136,6 @@ def steps() -> tuple[Step, ...]:
     """
     x, k, eps = symbols("argument slope eps")
     curve = sympy.Function("S")(x)
-    line = k * x
     return (
         Step(
             "B1",
@@ -139,7 +175,7 @@ def steps() -> tuple[Step, ...]:
         Step(
             "B2.clip",
             "clipped line as stand-in of the same S-curve",
-            equation(curve, sympy.Piecewise((-1, line <= -1), (1, line >= 1), (line, True))),
+            equation(curve, clipped(k * x)),
             solved_clip,
             "solving for the slope, cutting off at -1 and 1",
             compare=same_clip,
@@ -149,5 +185,18 @@ def steps() -> tuple[Step, ...]:
             ),
             error=clip_error,
             quantity=curve,
+        ),
+        Step(
+            "B2.erf",
+            "clipped line as stand-in of erf",
+            equation(sympy.erf(x), clipped(2 / sympy.sqrt(sympy.pi) * x)),
+            lambda: solved_clip().subs(k, slope_at_zero(sympy.erf(x), x)),
+            "differentiation of erf at 0, substitution into B2.clip",
+            compare=same_clip,
+            uses=("B2.clip",),
+            error=lambda: clip_distance(
+                sympy.erf(k / slope_at_zero(sympy.erf(k), k)), 1, "clipped line against erf"
+            ),
+            quantity=sympy.erf(x),
         ),
     )
