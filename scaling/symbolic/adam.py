@@ -19,7 +19,7 @@ from .adam_sums import (
     weight,
     weights_agree,
 )
-from .proof import proved_equal
+from .proof import both_sides, proved_equal
 from .step import Step, equation
 from .sums import at_sizes
 from .symbols import symbols
@@ -66,6 +66,21 @@ def steps() -> tuple[Step, ...]:
             for identifier, title, definition, decay in (
                 ("F4.c", "weights of the batch gradients in Adam's first moment", shared[0], beta1),
                 ("F4.w", "weights of their squares in Adam's second moment", shared[1], beta2),
+            )
+        ),
+        *(
+            Step(
+                f"{identifier}.stationary",
+                f"their values at t = infinity: weights in Adam's {moment} moment",
+                equation(sympy.Limit(definition.lhs, t, sympy.oo), (1 - decay) * decay**k),
+                partial(_stationary, definition, decay),
+                "limit for t -> infinity",
+                compare=both_sides,
+                uses=(identifier,),
+            )
+            for identifier, moment, definition, decay in (
+                ("F4.c", "first", shared[0], beta1),
+                ("F4.w", "second", shared[1], beta2),
             )
         ),
         Step(
@@ -184,3 +199,8 @@ def steps() -> tuple[Step, ...]:
             quantity=first_kernel,
         ),
     )
+
+
+def _stationary(weights: sympy.Eq, decay: sympy.Symbol) -> dict[sympy.Expr, sympy.Expr]:
+    below_one = 1 / (1 + sympy.Symbol("y", positive=True))
+    return {weights.lhs: weights.rhs.subs(decay, below_one), decay: below_one}
