@@ -113,6 +113,18 @@ def by_ratio(expression: sympy.Expr) -> sympy.Expr:
     return expression.subs(B_crit.lhs, B_crit.rhs)
 
 
+def joint_decrease() -> sympy.Expr:
+    """Return T-E4 before beta(B) is put in.
+
+    Examples
+    --------
+    >>> joint_decrease().has(symbol("noise_damping"))
+    True
+    """
+    beta, Q, c, T, G = symbols("beta curvature noise_damping trace alignment")
+    return beta**2 * G**2 / (2 * (beta**2 * Q + c * (1 - beta**2) * T))
+
+
 def decrease_in_batch() -> sympy.Expr:
     """Put the law's moments and beta(B) into the decrease of the loss (T-E4).
 
@@ -121,9 +133,8 @@ def decrease_in_batch() -> sympy.Expr:
     >>> decrease_in_batch().has(symbol("batch_size"))
     True
     """
-    beta, Q, c, T, G, rho = symbols("beta curvature noise_damping trace alignment ratio")
-    formula = (beta * G) ** 2 / (2 * (beta**2 * Q + c * (1 - beta**2) * T))
-    return formula.subs({Q: rho * c * T}).subs(beta, beta_of_batch())
+    beta, Q, c, T, rho = symbols("beta curvature noise_damping trace ratio")
+    return joint_decrease().subs({Q: rho * c * T}).subs(beta, beta_of_batch())
 
 
 def hyperbola() -> dict[sympy.Symbol, sympy.Expr]:
@@ -372,7 +383,7 @@ def steps() -> tuple[Step, ...]:
         Step(
             "E4.moments",
             "the largest decrease of the loss under the joint law",
-            equation(decrease, beta**2 * G**2 / (2 * (beta**2 * Q + c * (1 - beta**2) * T))),
+            equation(decrease, joint_decrease()),
             lambda: at_sizes(lambda count: soft_step(best_decrease(), c, count)),
             "substitution of the moments into A1",
             compare=coordinates,
@@ -386,7 +397,7 @@ def steps() -> tuple[Step, ...]:
             equation(decrease, largest / (1 + B_crit / B)),
             decrease_in_batch,
             "substitution of beta(B)",
-            where=(equation(largest, G**2 / (2 * rho * c * T)), equation(B_crit, B_n / rho)),
+            where=(equation(largest, G**2 / (2 * rho * c * T)), law_parameters()[1]),
             uses=("E2", "E4.moments"),
             quantity=decrease,
         ),
