@@ -20,11 +20,12 @@ class ApproximationError:
 
     Parameters
     ----------
-    sort : {"measured maximum", "bound", "first neglected term"}
+    sort : {"measured maximum", "bound", "sensitivity", "first neglected term"}
     of : str
         What is compared with what, and where.
     value : float or None
-        The size; None where the error is an expression.
+        The size; None where the error is an expression. A sensitivity is the error
+        per unit of what is neglected.
     expression : sympy.Expr, optional
     at : tuple of (str, float), optional
         Where the maximum is reached.
@@ -37,7 +38,7 @@ class ApproximationError:
     bound 0.25: clip against softsign
     """
 
-    sort: Literal["measured maximum", "bound", "first neglected term"]
+    sort: Literal["measured maximum", "bound", "sensitivity", "first neglected term"]
     of: str
     value: float | None = None
     expression: sympy.Expr | None = None

@@ -7,6 +7,7 @@ import sympy
 from .adam_kernels import laplace_agrees, mean_kernel, square_kernel
 from .adam_quadrature import average_agrees
 from .adam_sums import (
+    STEPS,
     age,
     first_sum,
     second_sum,
@@ -18,8 +19,9 @@ from .adam_sums import (
     weight,
     weights_agree,
 )
-from .proof import proved_equal
+from .proof import both_sides, proved_equal
 from .step import Step, equation
+from .sums import at_sizes
 from .symbols import symbols
 
 IID = ("x_k ~ N(a, 1), independent: the last t batch gradients in units of sigma/sqrt(B)",)
@@ -56,13 +58,29 @@ def steps() -> tuple[Step, ...]:
                 identifier,
                 title,
                 definition,
-                partial(unrolled, decay),
-                "unrolling the moving average with its bias correction, for three steps",
+                partial(at_sizes, partial(unrolled, decay), STEPS),
+                "unrolling the moving average with its bias correction, for one to three steps",
                 compare=weights_agree,
+                quantity=definition.lhs,
             )
             for identifier, title, definition, decay in (
                 ("F4.c", "weights of the batch gradients in Adam's first moment", shared[0], beta1),
                 ("F4.w", "weights of their squares in Adam's second moment", shared[1], beta2),
+            )
+        ),
+        *(
+            Step(
+                f"{identifier}.stationary",
+                f"their values at t = infinity: weights in Adam's {moment} moment",
+                equation(sympy.Limit(definition.lhs, t, sympy.oo), (1 - decay) * decay**k),
+                partial(_stationary, definition, decay),
+                "limit for t -> infinity",
+                compare=both_sides,
+                uses=(identifier,),
+            )
+            for identifier, moment, definition, decay in (
+                ("F4.c", "first", shared[0], beta1),
+                ("F4.w", "second", shared[1], beta2),
             )
         ),
         Step(
@@ -75,6 +93,7 @@ def steps() -> tuple[Step, ...]:
             route="verified",
             why=no_inverse,
             assumptions=outside,
+            quantity=first_kernel,
         ),
         Step(
             "F4.K2",
@@ -86,6 +105,7 @@ def steps() -> tuple[Step, ...]:
             route="verified",
             why=no_inverse,
             assumptions=outside,
+            quantity=second_kernel,
         ),
         Step(
             "F4.first",
@@ -94,6 +114,7 @@ def steps() -> tuple[Step, ...]:
             lambda: tilted(1, 0),
             "Gaussian integral",
             assumptions=IID,
+            quantity=mu,
         ),
         Step(
             "F4.second",
@@ -102,39 +123,43 @@ def steps() -> tuple[Step, ...]:
             lambda: tilted(2, 0),
             "Gaussian integral",
             assumptions=IID,
+            quantity=s,
         ),
         Step(
             "F4.A",
             "all batch gradients: E[exp(-t' v)]",
             equation(A, tilt()),
-            lambda: tilted_sum(0),
-            "product of Gaussian integrals, for three steps",
+            lambda: at_sizes(lambda count: tilted_sum(0, count), STEPS),
+            "product of Gaussian integrals, for one to three steps",
             compare=sums_agree,
             assumptions=(*IID, "d_k = 1 + 2 t' w_k"),
+            quantity=A,
         ),
         Step(
             "F4.s1",
             "all batch gradients: E[m exp(-t' v)] = A s1",
             equation(s1, first_sum()),
-            lambda: tilted_sum(1, relative=True),
-            "products of Gaussian integrals, for three steps",
+            lambda: at_sizes(lambda count: tilted_sum(1, count, relative=True), STEPS),
+            "products of Gaussian integrals, for one to three steps",
             compare=sums_agree,
             uses=("F4.first", "F4.A"),
+            quantity=s1,
         ),
         Step(
             "F4.s2",
             "all batch gradients: E[m^2 exp(-t' v)] = A s2",
             equation(s2, second_sum()),
-            lambda: tilted_sum(2, relative=True),
-            "products of Gaussian integrals, for three steps",
+            lambda: at_sizes(lambda count: tilted_sum(2, count, relative=True), STEPS),
+            "products of Gaussian integrals, for one to three steps",
             compare=sums_agree,
             uses=("F4.second", "F4.s1"),
+            quantity=s2,
         ),
         Step(
             "F4",
             "exact mean of Adam's update at step t",
             equation(mu, sympy.Integral(first_kernel * A * s1, (node, 0, sympy.oo))),
-            lambda: mean_kernel() * tilted_sum(1),
+            lambda: at_sizes(lambda count: mean_kernel() * tilted_sum(1, count), STEPS),
             "order of integration exchanged; quadrature of the definition at t = 1, 2",
             compare=average_agrees(1),
             where=(
@@ -144,12 +169,13 @@ def steps() -> tuple[Step, ...]:
             ),
             uses=("F4.c", "F4.w", "F4.K1", "F4.A", "F4.s1"),
             assumptions=(*IID, *outside),
+            quantity=mu,
         ),
         Step(
             "F4.square",
             "exact second moment of Adam's update at step t",
             equation(s, sympy.Integral(second_kernel * A * s2, (node, 0, sympy.oo))),
-            lambda: square_kernel() * tilted_sum(2),
+            lambda: at_sizes(lambda count: square_kernel() * tilted_sum(2, count), STEPS),
             "order of integration exchanged; quadrature of the definition at t = 1, 2",
             compare=average_agrees(2),
             where=(
@@ -159,6 +185,7 @@ def steps() -> tuple[Step, ...]:
             ),
             uses=("F4.c", "F4.w", "F4.K2", "F4.A", "F4.s2"),
             assumptions=(*IID, *outside),
+            quantity=s,
         ),
         Step(
             "F4.inside",
@@ -169,5 +196,11 @@ def steps() -> tuple[Step, ...]:
             compare=lambda derived, statement: proved_equal(
                 sympy.laplace_transform(statement.rhs, node, z, noconds=True), derived
             ),
+            quantity=first_kernel,
         ),
     )
+
+
+def _stationary(weights: sympy.Eq, decay: sympy.Symbol) -> dict[sympy.Expr, sympy.Expr]:
+    below_one = 1 / (1 + sympy.Symbol("y", positive=True))
+    return {weights.lhs: weights.rhs.subs(decay, below_one), decay: below_one}

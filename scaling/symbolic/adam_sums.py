@@ -6,7 +6,7 @@ from .exact import laplace_variable, tilted_moment
 from .proof import proved_equal
 from .symbols import symbol, symbols
 
-STEPS = 3
+STEPS = (1, 2, 3)
 
 
 def age() -> tuple[sympy.Symbol, sympy.Symbol]:
@@ -56,7 +56,7 @@ def widening(k: sympy.Expr | int) -> sympy.Expr:
     return 1 + 2 * symbol("node") * weight("w", k)
 
 
-def written_out(expression: sympy.Expr, count: int = STEPS) -> sympy.Expr:
+def written_out(expression: sympy.Expr, count: int) -> sympy.Expr:
     """Write the sums over ages out for a few steps; ``w[1]`` becomes the symbol ``w1``.
 
     Examples
@@ -72,13 +72,14 @@ def written_out(expression: sympy.Expr, count: int = STEPS) -> sympy.Expr:
     return done.xreplace(names)
 
 
-def unrolled(decay: sympy.Symbol, count: int = STEPS) -> list[sympy.Expr]:
+def unrolled(decay: sympy.Symbol, count: int) -> list[sympy.Expr]:
     """Unroll m <- decay m + (1 - decay) x from m = 0, correct the bias, read the weights off.
 
     Parameters
     ----------
     decay : sympy.Symbol
-    count : int, optional
+    count : int
+        Number of steps.
 
     Returns
     -------
@@ -99,19 +100,20 @@ def unrolled(decay: sympy.Symbol, count: int = STEPS) -> list[sympy.Expr]:
     return [sympy.factor(corrected.coeff(x)) / sympy.factor(weights_sum) for x in batch]
 
 
-def weights_agree(derived: list[sympy.Expr], statement: sympy.Eq) -> bool:
-    """Compare a formula for the k-th weight with the unrolled average.
+def weights_agree(derived: dict[int, list[sympy.Expr]], statement: sympy.Eq) -> bool:
+    """Compare a formula for the k-th weight with the averages unrolled for each number of steps.
 
     Examples
     --------
     >>> from .step import equation
-    >>> weights_agree(unrolled(symbol("beta1")), equation(symbol("mean"), symbol("beta1")))
+    >>> weights_agree({1: unrolled(symbol("beta1"), 1)}, equation(symbol("mean"), symbol("beta1")))
     False
     """
     k, t = age()
     return all(
-        proved_equal(expected, statement.rhs.subs({k: number, t: STEPS}))
-        for number, expected in enumerate(derived)
+        proved_equal(expected, statement.rhs.subs({k: number, t: count}))
+        for count, weights in derived.items()
+        for number, expected in enumerate(weights)
     )
 
 
@@ -127,40 +129,42 @@ def tilted(order: int, k: int) -> sympy.Expr:
     return tilted_moment(order).subs(laplace_variable(), rate)
 
 
-def tilted_sum(power: int, *, relative: bool = False) -> sympy.Expr:
-    """Derive E[m^power exp(-t' v)] for three steps, m = sum c_k x_k, v = sum w_k x_k^2.
+def tilted_sum(power: int, count: int, *, relative: bool = False) -> sympy.Expr:
+    """Derive E[m^power exp(-t' v)] for a few steps, m = sum c_k x_k, v = sum w_k x_k^2.
 
     Parameters
     ----------
     power : {0, 1, 2}
+    count : int
+        Number of steps.
     relative : bool, optional
         Divide by the result for power 0.
 
     Returns
     -------
     sympy.Expr
-        In c0, c1, c2 and w0, w1, w2.
+        In c0, c1, ... and w0, w1, ...
 
     Examples
     --------
-    >>> tilted_sum(1).has(sympy.Symbol("c2", positive=True))
+    >>> tilted_sum(1, 3).has(sympy.Symbol("c2", positive=True))
     True
     """
-    batch = sympy.symbols(f"x0:{STEPS}")
-    weights = [sympy.Symbol(f"c{k}", positive=True) for k in range(STEPS)]
+    batch = sympy.symbols(f"x0:{count}")
+    weights = [sympy.Symbol(f"c{k}", positive=True) for k in range(count)]
     update = sum(c * x for c, x in zip(weights, batch, strict=True))
     polynomial = sympy.Poly(sympy.expand(update**power), *batch)
     ratios = {
         (order, k): sympy.cancel(tilted(order, k) / tilted(0, k))
         for order in range(power + 1)
-        for k in range(STEPS)
+        for k in range(count)
     }
     product = sum(
         coefficient * sympy.prod(ratios[order, k] for k, order in enumerate(orders))
         for orders, coefficient in polynomial.terms()
     )
     return product * (
-        sympy.Integer(1) if relative else sympy.prod(tilted(0, k) for k in range(STEPS))
+        sympy.Integer(1) if relative else sympy.prod(tilted(0, k) for k in range(count))
     )
 
 
@@ -202,13 +206,16 @@ def second_sum() -> sympy.Expr:
     return first_sum() ** 2 + over_ages(weight("c", k) ** 2 / widening(k))
 
 
-def sums_agree(derived: sympy.Expr, statement: sympy.Eq) -> bool:
-    """Compare a formula with sums over ages with what was derived for three steps.
+def sums_agree(derived: dict[int, sympy.Expr], statement: sympy.Eq) -> bool:
+    """Compare a formula with sums over ages with what was derived for each number of steps.
 
     Examples
     --------
     >>> from .step import equation
-    >>> sums_agree(tilted_sum(1, relative=True), equation(symbol("mean"), first_sum()))
+    >>> sums_agree({2: tilted_sum(1, 2, relative=True)}, equation(symbol("mean"), first_sum()))
     True
     """
-    return proved_equal(derived, written_out(statement.rhs))
+    return all(
+        proved_equal(formula, written_out(statement.rhs, count))
+        for count, formula in derived.items()
+    )

@@ -3,16 +3,16 @@
 import sympy
 
 from .accuracy import ApproximationError
-from .proof import both_sides, coordinates
+from .proof import both_sides, coordinates, coordinates_of_both_sides
 from .step import Step, equation
-from .sums import dot, entry, explicit, index, indexed, quadratic, replaced, trace
+from .sums import at_sizes, dot, entry, explicit, index, indexed, quadratic, replaced, trace
 from .symbols import symbol, symbols
 
 COORDINATES = 3
 
 
-def taylor_coefficients() -> list[sympy.Expr]:
-    """Expand E[L(w - lr phi)] for a generic smooth loss of two coordinates.
+def taylor_coefficients(count: int = 2) -> list[sympy.Expr]:
+    """Expand E[L(w - lr phi)] for a generic smooth loss of so many coordinates.
 
     Returns
     -------
@@ -26,9 +26,9 @@ def taylor_coefficients() -> list[sympy.Expr]:
     -g1*mu1 - g2*mu2
     """
     lr = symbol("learning_rate")
-    phi = sympy.symbols("phi1 phi2", real=True)
+    phi = sympy.symbols(f"phi1:{count + 1}", real=True)
     moves = [-lr * direction for direction in phi]
-    numbers = (1, 2)
+    numbers = range(1, count + 1)
     loss = symbol("loss") + sum(entry("g", i) * moves[i - 1] for i in numbers)
     loss += sum(
         entry("H", i, j) * moves[i - 1] * moves[j - 1] / 2 for i in numbers for j in numbers
@@ -41,7 +41,7 @@ def taylor_coefficients() -> list[sympy.Expr]:
     )
     expected = sympy.Integer(0)
     for powers, coefficient in sympy.Poly(sympy.expand(loss), *phi).terms():
-        order = [1] * powers[0] + [2] * powers[1]
+        order = [i for i, power in zip(numbers, powers, strict=True) for _ in range(power)]
         name = ("", "mu", "M", "m")[len(order)]
         expected += coefficient * (entry(name, *order) if order else 1)
     by_power = sympy.Poly(sympy.expand(expected), lr)
@@ -110,7 +110,9 @@ def with_moments(formula: sympy.Expr, mean: object, moment: object, count: int) 
     return replaced(replaced(written, "mu", count, mean), "M", count, moment)
 
 
-def gradient_step(formula: sympy.Expr, damping: sympy.Expr | int = 1) -> sympy.Expr:
+def gradient_step(
+    formula: sympy.Expr, damping: sympy.Expr | int = 1, count: int = COORDINATES
+) -> sympy.Expr:
     """Put SGD's moments into a formula: mean g, covariance Sigma/B, shrunk by ``damping``.
 
     Examples
@@ -123,8 +125,24 @@ def gradient_step(formula: sympy.Expr, damping: sympy.Expr | int = 1) -> sympy.E
         formula,
         lambda i: entry("g", i),
         lambda i, j: entry("g", i) * entry("g", j) + damping * entry("Sigma", i, j) / B,
-        COORDINATES,
+        count,
     )
+
+
+def independent_moments(count: int) -> dict[sympy.Expr, sympy.Expr]:
+    """Return E[phi_i phi_j] of independent coordinates: s_i for i = j, mu_i mu_j otherwise.
+
+    Examples
+    --------
+    >>> independent_moments(1)
+    {M11: s1}
+    """
+    numbers = range(1, count + 1)
+    return {
+        entry("M", i, j): entry("s", i) if i == j else entry("mu", i) * entry("mu", j)
+        for i in numbers
+        for j in numbers
+    }
 
 
 def sgd_noise_scale() -> sympy.Eq:
@@ -217,6 +235,7 @@ def steps() -> tuple[Step, ...]:
     S, E, B = symbols("steps examples batch_size")
     fewest, least, noise = symbols("min_steps min_examples sgd_noise_scale")
     matrix = trace("M")
+    rate, loss = symbol("learning_rate"), sympy.Function("EL")
     mean, second = indexed("mu"), indexed("s")
     i, j, n = index()
     hessian = indexed("H")
@@ -228,18 +247,19 @@ def steps() -> tuple[Step, ...]:
             "A1",
             "mean loss after a step, to second order in the learning rate",
             equation(symbol("loss_after"), second_order_loss()),
-            lambda: sum(
-                c * symbol("learning_rate") ** p for p, c in enumerate(taylor_coefficients()[:3])
+            lambda: at_sizes(
+                lambda count: sum(c * rate**p for p, c in enumerate(taylor_coefficients(count)[:3]))
             ),
-            "series of a generic smooth loss in lr, for two coordinates",
-            compare=coordinates(2),
+            "series of a generic smooth loss in lr, for two and three coordinates",
+            compare=coordinates,
             assumptions=("the loss is three times differentiable", "M_ij = E[phi_i phi_j]"),
             error=lambda: ApproximationError(
                 "first neglected term",
                 "lr^3 sum_ijk D_ijk E[phi_i phi_j phi_k]/6 (D: third derivatives of the loss; "
                 "two coordinates; 0 for a quadratic loss)",
-                expression=symbol("learning_rate") ** 3 * taylor_coefficients()[3],
+                expression=rate**3 * taylor_coefficients()[3],
             ),
+            quantity=symbol("loss_after"),
         ),
         Step(
             "A1.minimum",
@@ -247,8 +267,9 @@ def steps() -> tuple[Step, ...]:
             equation(star, dot("mu", "g") / matrix),
             best_learning_rate,
             "solving d E[L]/d lr = 0",
-            compare=coordinates(COORDINATES),
+            compare=coordinates,
             uses=("A1",),
+            quantity=star,
         ),
         Step(
             "A1.decrease",
@@ -256,46 +277,54 @@ def steps() -> tuple[Step, ...]:
             equation(decrease, dot("mu", "g") ** 2 / (2 * matrix)),
             best_decrease,
             "substitution of lr* into A1",
-            compare=coordinates(COORDINATES),
+            compare=coordinates,
             uses=("A1", "A1.minimum"),
+            quantity=decrease,
         ),
         Step(
             "A2",
             "the curvature met by an update with independent coordinates",
             equation(matrix, independent),
-            lambda: with_moments(
-                matrix,
-                lambda k: entry("mu", k),
-                lambda k, m: entry("s", k) if k == m else entry("mu", k) * entry("mu", m),
-                COORDINATES,
-            ),
+            lambda: at_sizes(independent_moments),
             "E[phi_i phi_j] = E[phi_i] E[phi_j] for i != j, written out",
-            compare=coordinates(COORDINATES),
+            compare=coordinates_of_both_sides,
             assumptions=("the phi_i are independent",),
+        ),
+        Step(
+            "A2.curvature",
+            "lr* is a minimum of the mean loss: the second derivative is positive",
+            equation(sympy.Derivative(loss(rate), (rate, 2)), matrix),
+            lambda: at_sizes(lambda count: {loss(rate): explicit(second_order_loss(), count)}),
+            "differentiation of A1, twice",
+            compare=coordinates_of_both_sides,
+            uses=("A1", "A1.minimum"),
+            assumptions=("tr(E[phi phi^T] H) > 0",),
         ),
         Step(
             "A3",
             "SGD: the optimal learning rate saturates in the batch size",
             sgd_learning_rate(),
-            lambda: gradient_step(best_learning_rate()),
+            lambda: at_sizes(lambda count: gradient_step(best_learning_rate(), count=count)),
             "substitution of E[phi] = g, cov = Sigma/B into A1",
-            compare=coordinates(COORDINATES),
+            compare=coordinates,
             where=(sgd_max_learning_rate(), sgd_noise_scale()),
             uses=("A1.minimum",),
             assumptions=("phi is a batch gradient: mean g, covariance Sigma/B",),
+            quantity=star,
         ),
         Step(
             "A4",
             "SGD: the largest decrease saturates at the same batch size",
             sgd_decrease(),
-            lambda: gradient_step(best_decrease()),
+            lambda: at_sizes(lambda count: gradient_step(best_decrease(), count=count)),
             "substitution of E[phi] = g, cov = Sigma/B into A1",
-            compare=coordinates(COORDINATES),
+            compare=coordinates,
             where=(
                 equation(symbol("max_decrease"), dot("g", "g") ** 2 / (2 * quadratic("g"))),
                 sgd_noise_scale(),
             ),
             uses=("A1.decrease",),
+            quantity=decrease,
         ),
         Step(
             "A4.steps",
@@ -304,6 +333,7 @@ def steps() -> tuple[Step, ...]:
             steps_to_target,
             "S is inverse to dL*, S_min its value without noise",
             uses=("A4",),
+            quantity=S,
         ),
         Step(
             "A4.examples",
@@ -312,6 +342,7 @@ def steps() -> tuple[Step, ...]:
             lambda: examples_after_elimination()[least],
             "limit of E = B S for B -> 0",
             uses=("A4.steps",),
+            quantity=least,
         ),
         Step(
             "A4.hyperbola",

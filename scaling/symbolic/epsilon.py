@@ -7,7 +7,7 @@ import sympy
 from .accuracy import ApproximationError, measured_maximum
 from .exact import GAUSSIAN, exact_mean, exact_second_moment
 from .functions import isru, normal_density
-from .proof import proved_equal
+from .proof import both_sides, integrand, proved_equal
 from .sign import erf_stand_in, slope_at_zero
 from .stand_ins import clip_error
 from .step import Step, equation
@@ -232,6 +232,7 @@ def steps() -> tuple[Step, ...]:
     """
     a, b = symbols("signal damping")
     mu, s = symbols("mean second_moment")
+    update, y = sympy.Function("mu"), sympy.Symbol("y", real=True)
     p, q = (definition.lhs for definition in edges())
     root = sympy.sqrt(a**2 + b**2 / sympy.erf(b / sympy.sqrt(2)) ** 2)
     return (
@@ -245,43 +246,59 @@ def steps() -> tuple[Step, ...]:
             uses=("B2.clip",),
             assumptions=GAUSSIAN,
             error=lambda: _measured_clip(clip_mean_of_signal(), 1, "B3"),
+            quantity=mu,
         ),
         Step(
             "B4",
             "slope of B3 at a = 0",
-            equation(sympy.Subs(sympy.Derivative(sympy.Function("mu")(a), a), a, 0), clip_slope()),
-            lambda: slope_at_zero(clip_mean_of_signal(), a),
+            equation(sympy.Subs(sympy.Derivative(update(a), a), a, 0), clip_slope()),
+            lambda: {update(a): clip_mean_of_signal()},
             "differentiation of B3",
+            compare=both_sides,
             uses=("B3",),
         ),
         Step(
             "B4.odd",
             "B3 is odd in a",
-            equation(sympy.Function("mu")(-a), -sympy.Function("mu")(a)),
-            clip_mean_of_signal,
+            equation(update(-a), -update(a)),
+            lambda: {update(a): clip_mean_of_signal()},
             "simplify(lhs - rhs)",
-            compare=_is_odd,
+            compare=both_sides,
             uses=("B3",),
         ),
         Step(
             "B4.slope",
-            "B3 rises everywhere, since p > q",
+            "slope of B3 everywhere",
             equation(
-                sympy.Derivative(sympy.Function("mu")(a), a),
+                sympy.Derivative(update(a), a),
                 (sympy.erf(p) - sympy.erf(q)) / (2 * b),
             ),
-            lambda: sympy.diff(clip_mean_of_signal(), a),
+            lambda: {update(a): clip_mean_of_signal()},
             "differentiation of B3",
+            compare=both_sides,
             where=edges(),
+            uses=("B3",),
+        ),
+        Step(
+            "B4.rises",
+            "the slope of B3 is positive everywhere, an integral of the Gaussian",
+            equation(
+                sympy.Derivative(update(a), a),
+                sympy.Integral(normal_density(y), (y, -b - a, b - a)) / b,
+            ),
+            lambda: {update(a): clip_mean_of_signal()},
+            "differentiation of B3, integration; the integrand is positive",
+            compare=_is_positive_integral,
             uses=("B3",),
         ),
         Step(
             "B4.bound",
             "B3 rises to 1, so that it stays within (-1, 1)",
-            equation(sympy.Limit(sympy.Function("mu")(a), a, sympy.oo), sympy.Integer(1)),
-            lambda: sympy.limit(clip_mean_of_signal(), a, sympy.oo),
+            equation(sympy.Limit(update(a), a, sympy.oo), sympy.Integer(1)),
+            lambda: {update(a): clip_mean_of_signal()},
             "limit of B3",
-            uses=("B3", "B4.odd", "B4.slope"),
+            compare=both_sides,
+            uses=("B3", "B4.odd", "B4.rises"),
         ),
         Step(
             "B5.clip",
@@ -291,6 +308,7 @@ def steps() -> tuple[Step, ...]:
             "substitution of B4's slope into B2",
             uses=("B2", "B4"),
             error=lambda: measured(a / root, 1, "B5.clip"),
+            quantity=mu,
         ),
         Step(
             "B5",
@@ -300,6 +318,7 @@ def steps() -> tuple[Step, ...]:
             "substitution of A6 for erf into B5.clip",
             uses=("A6", "B5.clip"),
             error=lambda: measured(working_mean(), 1, "B5"),
+            quantity=mu,
         ),
         Step(
             "B6",
@@ -311,6 +330,7 @@ def steps() -> tuple[Step, ...]:
             uses=("B2.clip",),
             assumptions=GAUSSIAN,
             error=lambda: _measured_clip(clip_second_moment_of_signal(), 2, "B6"),
+            quantity=s,
         ),
         Step(
             "B7",
@@ -321,17 +341,32 @@ def steps() -> tuple[Step, ...]:
             compare=is_working_form,
             uses=("B5",),
             error=lambda: measured(working_second_moment(), 2, "B7"),
+            quantity=s,
+        ),
+        Step(
+            "B7.clip",
+            "the same as a stand-in of the clipped line's second moment",
+            equation(s, working_second_moment()),
+            damped_square,
+            "as B7; its error against B6 is larger",
+            compare=is_working_form,
+            uses=("B6", "B7"),
+            error=lambda: measured_maximum(
+                working_second_moment(), clip_second_moment_of_signal(), (a, b), "B7 against B6"
+            ),
+            quantity=s,
         ),
     )
 
 
-def _is_odd(mean: sympy.Expr, statement: sympy.Eq) -> bool:
-    a = symbol("signal")
-    function = sympy.Lambda(a, mean)
-    left, right = (
-        side.replace(sympy.Function("mu"), function) for side in (statement.lhs, statement.rhs)
+def _is_positive_integral(derived: dict[sympy.Expr, sympy.Expr], statement: sympy.Eq) -> bool:
+    parts = integrand(statement.rhs)
+    if parts is None:
+        return False
+    density, (_, start, end) = parts
+    return bool(density.is_positive and (end - start).is_positive) and both_sides(
+        derived, equation(statement.lhs, statement.rhs.doit())
     )
-    return proved_equal(left, right)
 
 
 def _measured_clip(approximation: sympy.Expr, power: int, name: str) -> ApproximationError:

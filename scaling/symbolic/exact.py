@@ -1,12 +1,13 @@
 """Part F, first half: exact expectations over Gaussian gradient noise (T-F1, T-F2)."""
 
 from collections.abc import Callable
+from functools import partial
 
 import mpmath
 import sympy
 
 from .functions import erfcx, normal_density, softsign
-from .proof import integrand, mpmath_functions, proved_equal, same_integral
+from .proof import both_sides, integrand, mpmath_functions, proved_equal, same_integral
 from .step import Step, equation
 from .symbols import symbol, symbols
 
@@ -222,6 +223,20 @@ def agrees_with_quadrature(formula: sympy.Expr, power: int) -> bool:
         )
 
 
+def by_continuity(
+    expression: sympy.Expr, variable: sympy.Symbol, point: sympy.Expr, _: object = "+"
+) -> sympy.Expr:
+    """Take the limit of an integral that is continuous there.
+
+    Examples
+    --------
+    >>> b = symbol("damping")
+    >>> by_continuity(sympy.Integral(b, (symbol("argument"), 0, 1)) + 1, b, sympy.Integer(0))
+    1
+    """
+    return sympy.simplify(expression.subs(variable, point).doit())
+
+
 def steps() -> tuple[Step, ...]:
     """Return the steps T-F1 and T-F2.
 
@@ -248,16 +263,15 @@ def steps() -> tuple[Step, ...]:
                 same_integral(derived, statement.rhs) and agrees_with_quadrature(statement.rhs, 1)
             ),
             assumptions=GAUSSIAN,
+            quantity=mu,
         ),
         Step(
             "F1.sign",
             "its limit at epsilon = 0 is the mean of the sign",
             equation(sympy.Limit(mu, b, 0), sympy.erf(a / sympy.sqrt(2))),
-            lambda: sympy.simplify(exact_mean().subs({a: positive, b: 0}).doit()),
-            "integration at b = 0, for a > 0 (both sides are odd)",
-            compare=lambda derived, statement: proved_equal(
-                derived, statement.rhs.subs(a, positive)
-            ),
+            lambda: {mu: exact_mean().subs(a, positive), a: positive},
+            "integration at b = 0, where the integral is continuous; a > 0 (both sides are odd)",
+            compare=partial(both_sides, limit=by_continuity),
             uses=("F1", "A5"),
         ),
         Step(
@@ -271,5 +285,6 @@ def steps() -> tuple[Step, ...]:
                 real_part_agrees(derived, statement) and agrees_with_quadrature(statement.rhs, 2)
             ),
             assumptions=GAUSSIAN,
+            quantity=s,
         ),
     )

@@ -2,7 +2,7 @@
 
 import sympy
 
-from .descent import COORDINATES, best_decrease, best_learning_rate
+from .descent import best_decrease, best_learning_rate, sgd_learning_rate
 from .law import (
     beta_definition,
     independent_moments,
@@ -12,14 +12,16 @@ from .law import (
     of_gradient,
     one_coordinate,
     same_matrix,
+    soft_mean,
+    soft_second_moment,
     soft_step,
 )
 from .mean_field import averaged_inside, noise_moment
 from .momentum import against_adam, averaged_second_moment
-from .proof import both_sides, coordinates, proved_equal
+from .proof import around, both_sides, coordinates, in_every_case, proved_equal, right_hand_side
 from .step import Step, equation
-from .sums import index, indexed
-from .surge import mean_field_error, peak
+from .sums import at_sizes, index, indexed
+from .surge import mean_field_error, peak, sign_learning_rate
 from .symbols import symbol, symbols
 
 
@@ -111,6 +113,18 @@ def by_ratio(expression: sympy.Expr) -> sympy.Expr:
     return expression.subs(B_crit.lhs, B_crit.rhs)
 
 
+def joint_decrease() -> sympy.Expr:
+    """Return T-E4 before beta(B) is put in.
+
+    Examples
+    --------
+    >>> joint_decrease().has(symbol("noise_damping"))
+    True
+    """
+    beta, Q, c, T, G = symbols("beta curvature noise_damping trace alignment")
+    return beta**2 * G**2 / (2 * (beta**2 * Q + c * (1 - beta**2) * T))
+
+
 def decrease_in_batch() -> sympy.Expr:
     """Put the law's moments and beta(B) into the decrease of the loss (T-E4).
 
@@ -119,9 +133,8 @@ def decrease_in_batch() -> sympy.Expr:
     >>> decrease_in_batch().has(symbol("batch_size"))
     True
     """
-    beta, Q, c, T, G, rho = symbols("beta curvature noise_damping trace alignment ratio")
-    formula = (beta * G) ** 2 / (2 * (beta**2 * Q + c * (1 - beta**2) * T))
-    return formula.subs({Q: rho * c * T}).subs(beta, beta_of_batch())
+    beta, Q, c, T, rho = symbols("beta curvature noise_damping trace ratio")
+    return joint_decrease().subs({Q: rho * c * T}).subs(beta, beta_of_batch())
 
 
 def hyperbola() -> dict[sympy.Symbol, sympy.Expr]:
@@ -150,6 +163,35 @@ def exponent() -> sympy.Expr:
     """
     B, B_n, B_crit = symbols("batch_size noise_batch_size critical_batch_size")
     return sympy.Rational(1, 2) + B / (2 * (B + B_n)) - B / (B + B_crit)
+
+
+def exponent_product() -> sympy.Expr:
+    """Return T-E5 as one fraction, whose numerator changes its sign at B_peak.
+
+    Examples
+    --------
+    >>> exponent_product().subs(symbol("batch_size"), 0)
+    1/2
+    """
+    B, B_n, B_crit = symbols("batch_size noise_batch_size critical_batch_size")
+    return (B * (2 * B_crit - B_n) + B_n * B_crit) / (2 * (B + B_n) * (B + B_crit))
+
+
+def exponent_around_peak() -> tuple[dict[sympy.Expr, sympy.Expr], ...]:
+    """Return the exponent for B_n > 2 B_crit below, at and above B_peak.
+
+    Examples
+    --------
+    >>> len(exponent_around_peak())
+    3
+    """
+    B, B_n, B_crit, B_peak = symbols(
+        "batch_size noise_batch_size critical_batch_size peak_batch_size"
+    )
+    noise = 2 * B_crit + sympy.Symbol("y", positive=True)
+    top = sympy.simplify(solved_peak().subs(B_n, noise))
+    curve = {sympy.Function("p")(B): exponent().subs(B_n, noise), B_peak: top}
+    return tuple(curve | place for place in around(B, top))
 
 
 def steps() -> tuple[Step, ...]:
@@ -184,11 +226,12 @@ def steps() -> tuple[Step, ...]:
             uses=("C1.second", "D1.damping"),
             assumptions=("epsilon inside the root", "exact for beta2 -> 1"),
             error=lambda: against_adam(joint_second_moment(), 2, "E1", damped=True),
+            quantity=s,
         ),
         Step(
             "E1.mean",
             "mean field with epsilon and momentum: the mean by nu and beta",
-            equation(mu, nu * beta),
+            equation(mu, soft_mean(nu)),
             lambda: of_gradient(averaged_inside(1, noise_moment(1), noise_moment(2))),
             "simplify(lhs - rhs) against C1",
             where=one,
@@ -197,17 +240,19 @@ def steps() -> tuple[Step, ...]:
             error=lambda: against_adam(
                 averaged_inside(1, noise_moment(1), noise_moment(2)), 1, "E1.mean", damped=True
             ),
+            quantity=mu,
         ),
         Step(
             "E1.beta",
             "the second moment by nu and beta",
-            equation(s, nu**2 * beta**2 + c * (1 - beta**2)),
+            equation(s, soft_second_moment(nu, c)),
             lambda: of_gradient(joint_second_moment()),
             "simplify(lhs - rhs)",
             where=one,
             uses=("E1",),
             assumptions=("lambda = 1; one kappa for all coordinates is the mean field",),
             error=lambda: mean_field_error(sympy.Integer(1), 2),
+            quantity=s,
         ),
         Step(
             "E1.matrix",
@@ -217,16 +262,18 @@ def steps() -> tuple[Step, ...]:
             "independence for i != j, E1.beta for i = j",
             compare=same_matrix,
             uses=("A2", "E1.mean", "E1.beta"),
+            quantity=indexed("M")[i, j],
         ),
         Step(
             "E1.law",
             "the law of batch size, epsilon and momentum",
             equation(star, law(c)),
-            lambda: soft_step(best_learning_rate(), c),
+            lambda: at_sizes(lambda count: soft_step(best_learning_rate(), c, count)),
             "substitution of the moments into A1",
-            compare=coordinates(COORDINATES),
+            compare=coordinates,
             where=law_sums(),
             uses=("A1.minimum", "E1.mean", "E1.matrix"),
+            quantity=star,
         ),
         Step(
             "E2",
@@ -237,13 +284,15 @@ def steps() -> tuple[Step, ...]:
             where=law_parameters(),
             uses=("E1.law",),
             assumptions=("B_n = lambda kappa^2, rho = Q/(c T), B_crit = B_n/rho",),
+            quantity=star,
         ),
         Step(
             "E2.limit",
             "lr_inf is the limit of large batches",
             equation(sympy.Limit(star, B, sympy.oo), G / Q),
-            lambda: sympy.limit(law_in_batch(), B, sympy.oo).subs(rho, Q / (c * T)),
+            lambda: {star: law_in_batch().subs(rho, Q / (c * T))},
             "limit for B -> infinity",
+            compare=both_sides,
             uses=("E1.law",),
         ),
         Step(
@@ -254,13 +303,15 @@ def steps() -> tuple[Step, ...]:
             "simplify(lhs - rhs)",
             where=law_parameters()[:1],
             uses=("E1.law",),
+            quantity=star,
         ),
         Step(
             "E2.sgd",
             "corner B_n -> 0: SGD's law",
             equation(sympy.Limit(star, B_n, 0), lr_inf * B / (B + B_crit)),
-            lambda: sympy.limit(plain_law(), B_n, 0),
-            "limit",
+            lambda: {star: plain_law()},
+            "limit; compared with A3",
+            compare=_is_gradient_descent,
             uses=("E2", "A3"),
         ),
         Step(
@@ -268,26 +319,28 @@ def steps() -> tuple[Step, ...]:
             "corner B_n = B_crit: SignSGD's law with a diagonal H",
             equation(star, lr_inf * sympy.sqrt(B / (B + B_n))),
             lambda: plain_law().subs(B_crit, B_n),
-            "substitution",
-            uses=("E2",),
+            "substitution; compared with A7 at R = 0",
+            compare=_is_sign_descent,
+            uses=("E2", "A7"),
+            quantity=star,
         ),
         Step(
             "E2.surge",
             "corner B_n -> infinity at fixed K = lr_inf sqrt(B_n): the pure surge",
             equation(sympy.Limit(star, B_n, sympy.oo), scale * sympy.sqrt(B) / (B + B_crit)),
-            lambda: sympy.limit(
-                sympy.simplify(plain_law().subs(lr_inf, scale / sympy.sqrt(B_n))), B_n, sympy.oo
-            ),
+            lambda: {star: plain_law().subs(lr_inf, scale / sympy.sqrt(B_n))},
             "limit",
+            compare=both_sides,
             uses=("E2",),
         ),
         Step(
             "E3",
-            "the surge: the learning rate falls beyond B_peak, which exists iff rho > 2",
+            "the surge: B_peak, which exists iff rho > 2 (E5.rises, E5.falls)",
             equation(B_peak, B_n / (rho - 2)),
             lambda: by_ratio(solved_peak()),
             "solving d lr*/d B = 0",
             uses=("E2",),
+            quantity=B_peak,
         ),
         Step(
             "E3.sizes",
@@ -296,13 +349,15 @@ def steps() -> tuple[Step, ...]:
             solved_peak,
             "solving d lr*/d B = 0",
             uses=("E2",),
+            quantity=B_peak,
         ),
         Step(
             "E3.beta",
             "beta^2 of the largest learning rate: below 1 iff rho > 2",
             equation(beta_n**2, 1 / (rho - 1)),
-            lambda: peak(law(c).subs(Q, rho * c * T), beta) ** 2,
+            lambda: {beta_n: peak(law(c).subs(Q, rho * c * T), beta)},
             "solving d lr*/d beta = 0",
+            compare=both_sides,
             uses=("E2.beta",),
         ),
         Step(
@@ -312,6 +367,7 @@ def steps() -> tuple[Step, ...]:
             lambda: sympy.solve(sympy.Eq(peak(law(c).subs(Q, rho * c * T), beta) ** 2, 1), rho)[0],
             "solving beta_n = 1",
             uses=("E3.beta",),
+            quantity=rho,
         ),
         Step(
             "E3.value",
@@ -322,16 +378,18 @@ def steps() -> tuple[Step, ...]:
             compare=_above_two,
             uses=("E3",),
             assumptions=("rho > 2",),
+            quantity=lr_peak,
         ),
         Step(
             "E4.moments",
             "the largest decrease of the loss under the joint law",
-            equation(decrease, beta**2 * G**2 / (2 * (beta**2 * Q + c * (1 - beta**2) * T))),
-            lambda: soft_step(best_decrease(), c),
+            equation(decrease, joint_decrease()),
+            lambda: at_sizes(lambda count: soft_step(best_decrease(), c, count)),
             "substitution of the moments into A1",
-            compare=coordinates(COORDINATES),
+            compare=coordinates,
             where=law_sums(),
             uses=("A1.decrease", "E1.mean", "E1.matrix"),
+            quantity=decrease,
         ),
         Step(
             "E4",
@@ -339,8 +397,9 @@ def steps() -> tuple[Step, ...]:
             equation(decrease, largest / (1 + B_crit / B)),
             decrease_in_batch,
             "substitution of beta(B)",
-            where=(equation(largest, G**2 / (2 * rho * c * T)), equation(B_crit, B_n / rho)),
+            where=(equation(largest, G**2 / (2 * rho * c * T)), law_parameters()[1]),
             uses=("E2", "E4.moments"),
+            quantity=decrease,
         ),
         Step(
             "E4.hyperbola",
@@ -358,37 +417,71 @@ def steps() -> tuple[Step, ...]:
             lambda: B * sympy.diff(sympy.log(plain_law()), B),
             "differentiation of E2",
             uses=("E2",),
+            quantity=slope,
+        ),
+        Step(
+            "E5.product",
+            "the exponent by its zero",
+            equation(slope, exponent_product()),
+            exponent,
+            "simplify(lhs - rhs)",
+            uses=("E5",),
+            quantity=slope,
+        ),
+        Step(
+            "E5.rises",
+            "no surge if rho <= 2: the learning rate rises at every batch size",
+            equation(sympy.sign(slope), sympy.Integer(1)),
+            lambda: ({slope: exponent(), B_crit: (B_n + sympy.Symbol("y", nonnegative=True)) / 2},),
+            "sign of E5",
+            compare=in_every_case,
+            uses=("E5",),
+            assumptions=("B_n <= 2 B_crit",),
+        ),
+        Step(
+            "E5.falls",
+            "a surge if rho > 2: the learning rate rises up to B_peak, and falls beyond it",
+            equation(sympy.sign(slope), sympy.sign(B_peak - B)),
+            exponent_around_peak,
+            "sign of E5 below, at and above B_peak",
+            compare=in_every_case,
+            uses=("E3", "E5"),
+            assumptions=("B_n > 2 B_crit",),
         ),
         Step(
             "E5.small",
             "small batches: the square-root rule",
             equation(sympy.Limit(slope, B, 0), sympy.Rational(1, 2)),
-            lambda: sympy.limit(exponent(), B, 0),
+            lambda: {slope: exponent()},
             "limit for B -> 0",
+            compare=both_sides,
             uses=("E5",),
         ),
         Step(
             "E5.linear",
             "B_n << B << B_crit: the linear rule",
             equation(sympy.Limit(sympy.Limit(slope, B_n, 0), B_crit, sympy.oo), sympy.Integer(1)),
-            lambda: sympy.limit(sympy.limit(exponent(), B_n, 0), B_crit, sympy.oo),
+            lambda: {slope: exponent()},
             "limit for B_n -> 0, then B_crit -> infinity",
+            compare=both_sides,
             uses=("E5",),
         ),
         Step(
             "E5.flat",
             "large batches: flat",
             equation(sympy.Limit(slope, B, sympy.oo), sympy.Integer(0)),
-            lambda: sympy.limit(exponent(), B, sympy.oo),
+            lambda: {slope: exponent()},
             "limit for B -> infinity",
+            compare=both_sides,
             uses=("E5",),
         ),
         Step(
             "E5.sign",
-            "the exponent is negative beyond B_peak: its zero is E3's",
+            "the exponent is 0 at E3's B_peak",
             equation(slope.subs(B, B_peak), sympy.Integer(0)),
-            lambda: sympy.simplify(exponent().subs(B, solved_peak())),
+            lambda: {slope: exponent(), B_peak: solved_peak()},
             "substitution of B_peak",
+            compare=both_sides,
             uses=("E3", "E5"),
         ),
     )
@@ -397,3 +490,17 @@ def steps() -> tuple[Step, ...]:
 def _above_two(derived: sympy.Expr, statement: sympy.Eq) -> bool:
     rho, excess = symbol("ratio"), sympy.Symbol("y", positive=True)
     return proved_equal(derived.subs(rho, 2 + excess), statement.rhs.subs(rho, 2 + excess))
+
+
+def _is_gradient_descent(derived: dict[sympy.Expr, sympy.Expr], statement: sympy.Eq) -> bool:
+    most, noise, lr_inf, B_crit = symbols(
+        "max_learning_rate sgd_noise_scale limit_learning_rate critical_batch_size"
+    )
+    known = sgd_learning_rate().rhs.subs({most: lr_inf, noise: B_crit})
+    return both_sides(derived, statement) and proved_equal(statement.rhs, known)
+
+
+def _is_sign_descent(derived: sympy.Expr, statement: sympy.Eq) -> bool:
+    R, beta, lr_inf, T, N1 = symbols("coupling beta limit_learning_rate trace gradient_l1")
+    known = sign_learning_rate().subs({R: 0, beta: beta_of_batch()}).subs(N1, lr_inf * T)
+    return right_hand_side(derived, statement) and proved_equal(statement.rhs, known)

@@ -1,16 +1,34 @@
 """Part B, second half: the law with nonzero epsilon, the surge, and its limits (T-B8 to T-B11)."""
 
+from functools import partial
+
 import sympy
 
-from .descent import COORDINATES, best_learning_rate, with_moments
+from .descent import (
+    COORDINATES,
+    best_learning_rate,
+    sgd_learning_rate,
+    sgd_max_learning_rate,
+    sgd_noise_scale,
+    with_moments,
+)
 from .epsilon import working_mean, working_second_moment
 from .functions import softsign
-from .proof import coordinates, proved_equal
+from .proof import (
+    around,
+    both_signs,
+    coordinates,
+    coordinates_of_both_sides,
+    in_every_case,
+    proved_equal,
+)
 from .sign import signal
 from .step import Step, equation
-from .sums import dot, entry, explicit, hessian_trace, index, indexed, quadratic, replaced
+from .sums import at_sizes, dot, entry, explicit, hessian_trace, index, indexed, quadratic, replaced
 from .surge import mean_field_error, peak
 from .symbols import symbol, symbols
+
+LIMIT_SIZES = (1, 2)
 
 
 def damping() -> sympy.Eq:
@@ -75,7 +93,9 @@ def of_gradient(moment: sympy.Expr) -> sympy.Expr:
     return moment.subs([(signal().lhs, signal().rhs), (damping().lhs, damping().rhs)])
 
 
-def soft_step(formula: sympy.Expr, shrink: sympy.Expr | int = 1) -> sympy.Expr:
+def soft_step(
+    formula: sympy.Expr, shrink: sympy.Expr | int = 1, count: int = COORDINATES
+) -> sympy.Expr:
     """Put the mean-field moments with epsilon into a formula: nu_i beta, and T-B8's matrix.
 
     Parameters
@@ -84,6 +104,8 @@ def soft_step(formula: sympy.Expr, shrink: sympy.Expr | int = 1) -> sympy.Expr:
         A sum over coordinates of ``mu``, ``M``, ``g``, ``H``.
     shrink : sympy.Expr, optional
         c, the factor of momentum on the variance (T-E1).
+    count : int, optional
+        Number of coordinates.
 
     Returns
     -------
@@ -94,7 +116,6 @@ def soft_step(formula: sympy.Expr, shrink: sympy.Expr | int = 1) -> sympy.Expr:
     >>> soft_step(dot("mu", "g")).has(symbol("beta"))
     True
     """
-    beta = symbol("beta")
 
     def moment(i: int, j: int) -> sympy.Expr:
         i_, j_, _ = index()
@@ -104,7 +125,30 @@ def soft_step(formula: sympy.Expr, shrink: sympy.Expr | int = 1) -> sympy.Expr:
             .xreplace({indexed("nu")[k]: entry("nu", k) for k in (i, j)})
         )
 
-    return with_moments(formula, lambda i: entry("nu", i) * beta, moment, COORDINATES)
+    return with_moments(formula, lambda i: soft_mean(entry("nu", i)), moment, count)
+
+
+def soft_mean(nu: sympy.Expr) -> sympy.Expr:
+    """Return T-B8's mean of a coordinate with softened gradient nu.
+
+    Examples
+    --------
+    >>> soft_mean(symbol("softened"))
+    beta*nu
+    """
+    return nu * symbol("beta")
+
+
+def soft_second_moment(nu: sympy.Expr, shrink: sympy.Expr | int = 1) -> sympy.Expr:
+    """Return T-B8's second moment of a coordinate, T-E1's with c in front of the variance.
+
+    Examples
+    --------
+    >>> soft_second_moment(symbol("softened"))
+    beta**2*nu**2 - beta**2 + 1
+    """
+    beta = symbol("beta")
+    return nu**2 * beta**2 + shrink * (1 - beta**2)
 
 
 def matrix(shrink: sympy.Expr | int = 1) -> sympy.Expr:
@@ -144,64 +188,117 @@ def law(shrink: sympy.Expr | int = 1) -> sympy.Expr:
     return beta * G / (beta**2 * Q + shrink * (1 - beta**2) * T)
 
 
-def curvature_slope() -> sympy.Expr:
-    """Differentiate Q = nu^T H nu in epsilon, for three coordinates (T-B10).
-
-    Examples
-    --------
-    >>> curvature_slope().has(symbol("eps"))
-    True
-    """
-    eps = symbol("eps")
-    return sympy.diff(explicit_curvature(), eps)
-
-
-def explicit_curvature() -> sympy.Expr:
-    """Return Q for three coordinates, with nu_i = softsign(g_i, eps) put in.
+def explicit_curvature(count: int = COORDINATES) -> sympy.Expr:
+    """Return Q for a few coordinates, with nu_i = softsign(g_i, eps) put in.
 
     Examples
     --------
     >>> explicit_curvature().has(symbol("eps"))
     True
     """
-    return _softened(explicit(quadratic("nu"), COORDINATES))
+    return _softened(explicit(quadratic("nu"), count), count)
 
 
-def large_epsilon() -> dict[str, sympy.Expr]:
-    """Take the limits of T-B11, with eps = 1/delta and two coordinates.
-
-    Returns
-    -------
-    dict from str to sympy.Expr
-        ``"beta"``, ``"gradient"``, ``"noise"``, ``"law"``.
+def rising_law() -> dict[sympy.Expr, sympy.Expr]:
+    """Return lr*(beta) for Q <= 2 T and beta < 1.
 
     Examples
     --------
-    >>> large_epsilon()["beta"]
+    >>> len(rising_law())
+    3
+    """
+    beta, Q, T = symbols("beta curvature trace")
+    x, y = sympy.Symbol("x", positive=True), sympy.Symbol("y", nonnegative=True)
+    return {sympy.Function("lr_star")(beta): law(), T: Q / 2 + y, beta: 1 / sympy.sqrt(1 + x)}
+
+
+def law_around_peak() -> tuple[dict[sympy.Expr, sympy.Expr], ...]:
+    """Return lr*(beta) for Q > T below, at and above its peak.
+
+    Examples
+    --------
+    >>> len(law_around_peak())
+    3
+    """
+    beta, beta_n, Q, T = symbols("beta beta_peak curvature trace")
+    above = T + sympy.Symbol("y", positive=True)
+    top = peak(law(), beta).subs(Q, above)
+    curve = {sympy.Function("lr_star")(beta): law().subs(Q, above), beta_n: top}
+    return tuple(curve | place for place in around(beta, top))
+
+
+def limit_of_terms(
+    expression: sympy.Expr, variable: sympy.Symbol, point: sympy.Expr, _: object = "+"
+) -> sympy.Expr:
+    """Take the limit of a sum term by term; every term must have a finite one.
+
+    Examples
+    --------
+    >>> x = sympy.Symbol("x", positive=True)
+    >>> limit_of_terms(1 / x + 1, x, sympy.oo)
     1
     """
-    eps, kappa, beta = symbols("eps kappa beta")
-    small = sympy.Symbol("delta", positive=True)
-    numbers = (1, 2)
-    gradient = [entry("g", i) for i in numbers]
-    variance = [sympy.Symbol(f"V{i}", positive=True) for i in numbers]
-    nu = [softsign(g, eps) for g in gradient]
-    ratio = sum(v / (g**2 + eps**2) for g, v in zip(gradient, variance, strict=True)) / 2
-    shrink = beta_definition(sympy.pi / 2).rhs.subs(kappa, sympy.sqrt(ratio))
+    terms = sympy.Add.make_args(expression.expand())
+    limits = [sympy.limit(term, variable, point) for term in terms]
+    return sum(limits) if all(limit.is_finite for limit in limits) else sympy.nan
 
-    def limit(expression: sympy.Expr) -> sympy.Expr:
-        return sympy.limit(sympy.simplify(expression.subs(eps, 1 / small)), small, 0)
 
+def mean_variance() -> sympy.Expr:
+    """Return the mean of V_i = sigma_i^2.
+
+    Examples
+    --------
+    >>> mean_variance()
+    Sum(V[i], (i, 1, n))/n
+    """
+    i, _, n = index()
+    return sympy.Sum(indexed("V")[i], (i, 1, n)) / n
+
+
+def large_epsilon_law() -> sympy.Expr:
+    """Return T-B11, the limit of lr*/eps.
+
+    Examples
+    --------
+    >>> large_epsilon_law().has(sympy.pi)
+    True
+    """
+    noise = sympy.pi * mean_variance() * hessian_trace() / (2 * symbol("batch_size"))
+    return dot("g", "g") / (quadratic("g") + noise)
+
+
+def large_epsilon(count: int) -> dict[sympy.Expr, sympy.Expr]:
+    """Return beta and lr* as functions of eps for a few coordinates (T-B11).
+
+    Examples
+    --------
+    >>> large_epsilon(1)[symbol("beta")].has(symbol("eps"))
+    True
+    """
+    eps, kappa, beta, star = symbols("eps kappa beta optimal_learning_rate")
+    numbers = range(1, count + 1)
+    variances = {entry("V", i): sympy.Symbol(f"V{i}", positive=True) for i in numbers}
+    ratio = sum(v / (entry("g", i) ** 2 + eps**2) for i, v in enumerate(variances.values(), 1))
+    shrink = beta_definition(sympy.pi / 2).rhs.subs(kappa, sympy.sqrt(ratio / count))
     sums = {
-        definition.lhs: replaced(explicit(definition.rhs, 2), "nu", 2, lambda i: nu[i - 1])
+        definition.lhs: _softened(explicit(definition.rhs, count), count)
         for definition in law_sums()
     }
-    return {
-        "beta": limit(shrink),
-        "gradient": limit(eps * nu[0]),
-        "noise": limit(eps**2 * (1 - shrink**2)),
-        "law": limit((law() / eps).subs(sums).subs(beta, shrink)),
-    }
+    return {beta: shrink, star: law().subs(sums).subs(beta, shrink), **variances}
+
+
+def sgd_with_equal_noise(count: int) -> sympy.Expr:
+    """Put Sigma = (pi sigma^2/2) I into T-A3, sigma^2 the mean variance.
+
+    Examples
+    --------
+    >>> sgd_with_equal_noise(1).has(entry("V", 1))
+    True
+    """
+    definitions = (sgd_max_learning_rate(), sgd_noise_scale())
+    formula = sgd_learning_rate().rhs.subs([(part.lhs, part.rhs) for part in definitions])
+    noise = sympy.pi / 2 * explicit(mean_variance(), count)
+    return replaced(explicit(formula, count), "Sigma", count, lambda i, j: noise * int(i == j))
 
 
 def steps() -> tuple[Step, ...]:
@@ -219,8 +316,9 @@ def steps() -> tuple[Step, ...]:
     mu, s, nu, beta, eps, B = symbols("mean second_moment softened beta eps batch_size")
     star, Q, T, beta_n, g = symbols("optimal_learning_rate curvature trace beta_peak gradient")
     i, j, n = index()
+    curved, rate = sympy.Function("Q"), sympy.Function("lr_star")
     vector, H = indexed("g"), indexed("H")
-    variance = sympy.Sum(indexed("V")[i], (i, 1, n)) / n
+    variance = mean_variance()
     cross = (
         vector[i] * vector[j] / sympy.sqrt((vector[i] ** 2 + eps**2) * (vector[j] ** 2 + eps**2))
     )
@@ -231,23 +329,25 @@ def steps() -> tuple[Step, ...]:
         Step(
             "B8",
             "mean of the update: softened gradient times beta",
-            equation(mu, nu * beta),
+            equation(mu, soft_mean(nu)),
             lambda: of_gradient(working_mean()),
             "simplify(lhs - rhs) against B5",
             where=gaussian,
             uses=("B5",),
             assumptions=("kappa^2 of one coordinate; the mean field puts its average for all",),
             error=lambda: mean_field_error(sympy.pi / 2),
+            quantity=mu,
         ),
         Step(
             "B8.second",
             "second moment of the update by the same beta",
-            equation(s, nu**2 * beta**2 + 1 - beta**2),
+            equation(s, soft_second_moment(nu)),
             lambda: of_gradient(working_second_moment()),
             "simplify(lhs - rhs) against B7",
             where=gaussian,
             uses=("B7", "B8"),
             error=lambda: mean_field_error(sympy.pi / 2, 2),
+            quantity=s,
         ),
         Step(
             "B8.matrix",
@@ -257,16 +357,18 @@ def steps() -> tuple[Step, ...]:
             "independence for i != j, B8.second for i = j",
             compare=same_matrix,
             uses=("A2", "B8", "B8.second"),
+            quantity=indexed("M")[i, j],
         ),
         Step(
             "B9",
             "the law: the optimal learning rate at batch size B and epsilon",
             equation(star, law()),
-            lambda: soft_step(best_learning_rate()),
+            lambda: at_sizes(lambda count: soft_step(best_learning_rate(), count=count)),
             "substitution of the moments into A1",
-            compare=coordinates(COORDINATES),
+            compare=coordinates,
             where=law_sums(),
             uses=("A1.minimum", "B8", "B8.matrix"),
+            quantity=star,
         ),
         Step(
             "B10",
@@ -275,24 +377,44 @@ def steps() -> tuple[Step, ...]:
             lambda: peak(law(), beta),
             "solving d lr*/d beta = 0",
             uses=("B9",),
+            quantity=beta_n,
+        ),
+        Step(
+            "B10.rises",
+            "without a surge: the learning rate rises with beta wherever Q <= 2 T",
+            equation(sympy.sign(sympy.Derivative(rate(beta), beta)), sympy.Integer(1)),
+            lambda: (rising_law(),),
+            "sign of the derivative",
+            compare=in_every_case,
+            uses=("B9",),
+            assumptions=("Q <= 2 T", "beta < 1"),
+        ),
+        Step(
+            "B10.falls",
+            "with Q > T it rises up to beta_n, and falls beyond it",
+            equation(sympy.sign(sympy.Derivative(rate(beta), beta)), sympy.sign(beta_n - beta)),
+            law_around_peak,
+            "sign of the derivative below, at and above beta_n",
+            compare=in_every_case,
+            uses=("B10",),
+            assumptions=("Q > T", "beta < 1"),
         ),
         Step(
             "B10.slope",
             "Q falls in epsilon wherever all sign(g_i g_j) H_ij >= 0, as in a uniform population",
-            equation(sympy.Derivative(sympy.Function("Q")(eps), eps), fall),
-            curvature_slope,
+            equation(sympy.Derivative(curved(eps), eps), fall),
+            lambda: at_sizes(lambda count: {curved(eps): explicit_curvature(count)}),
             "differentiation of Q = nu^T H nu",
-            compare=coordinates(COORDINATES),
+            compare=coordinates_of_both_sides,
             uses=("B9",),
         ),
         Step(
             "B10.limit",
             "as epsilon grows Q vanishes, so that the surge must end",
-            equation(sympy.Limit(sympy.Function("Q")(eps), eps, sympy.oo), sympy.Integer(0)),
-            lambda: sum(
-                sympy.limit(term, eps, sympy.oo) for term in explicit_curvature().expand().args
-            ),
+            equation(sympy.Limit(curved(eps), eps, sympy.oo), sympy.Integer(0)),
+            lambda: at_sizes(lambda count: {curved(eps): explicit_curvature(count)}),
             "limit of every term of Q",
+            compare=partial(coordinates_of_both_sides, limit=limit_of_terms),
             uses=("B10",),
             assumptions=("T > 0",),
         ),
@@ -300,8 +422,9 @@ def steps() -> tuple[Step, ...]:
             "B11.beta",
             "large epsilon: beta tends to 1",
             equation(sympy.Limit(beta, eps, sympy.oo), sympy.Integer(1)),
-            lambda: large_epsilon()["beta"],
-            "limit for two coordinates",
+            lambda: at_sizes(large_epsilon, LIMIT_SIZES),
+            "limit for one and two coordinates",
+            compare=coordinates_of_both_sides,
             uses=("B8",),
             assumptions=limits,
         ),
@@ -309,8 +432,9 @@ def steps() -> tuple[Step, ...]:
             "B11.gradient",
             "large epsilon: the update is the gradient over epsilon",
             equation(sympy.Limit(eps * softsign(g, eps), eps, sympy.oo), g),
-            lambda: large_epsilon()["gradient"].subs(entry("g", 1), g),
-            "limit",
+            lambda: both_signs(g),
+            "limit, for g > 0 and g < 0",
+            compare=in_every_case,
             uses=("B1.large",),
         ),
         Step(
@@ -319,9 +443,9 @@ def steps() -> tuple[Step, ...]:
             equation(
                 sympy.Limit(eps**2 * (1 - beta**2), eps, sympy.oo), sympy.pi * variance / (2 * B)
             ),
-            lambda: large_epsilon()["noise"],
-            "limit for two coordinates",
-            compare=_with_variances,
+            lambda: at_sizes(large_epsilon, LIMIT_SIZES),
+            "limit for one and two coordinates",
+            compare=coordinates_of_both_sides,
             uses=("B8",),
             assumptions=limits,
         ),
@@ -330,20 +454,31 @@ def steps() -> tuple[Step, ...]:
             "large epsilon: SGD's law with covariance (pi sigma^2/2) I",
             equation(
                 sympy.Limit(star / eps, eps, sympy.oo),
-                dot("g", "g") / (quadratic("g") + sympy.pi * variance * hessian_trace() / (2 * B)),
+                large_epsilon_law(),
             ),
-            lambda: large_epsilon()["law"],
-            "limit for two coordinates",
-            compare=_with_variances,
-            uses=("A3", "B9", "B11.beta", "B11.gradient", "B11.noise"),
+            lambda: at_sizes(large_epsilon, LIMIT_SIZES),
+            "limit for one and two coordinates",
+            compare=coordinates_of_both_sides,
+            uses=("B9", "B11.beta", "B11.gradient", "B11.noise"),
             assumptions=limits,
+        ),
+        Step(
+            "B11.sgd",
+            "the same is SGD's law at this covariance",
+            equation(star, large_epsilon_law()),
+            lambda: at_sizes(sgd_with_equal_noise),
+            "substitution of Sigma = (pi sigma^2/2) I into A3",
+            compare=coordinates,
+            uses=("A3", "B11"),
+            assumptions=("V_i = sigma_i^2",),
+            quantity=star,
         ),
     )
 
 
-def _softened(written: sympy.Expr) -> sympy.Expr:
+def _softened(written: sympy.Expr, count: int) -> sympy.Expr:
     eps = symbol("eps")
-    return replaced(written, "nu", COORDINATES, lambda i: softsign(entry("g", i), eps))
+    return replaced(written, "nu", count, lambda i: softsign(entry("g", i), eps))
 
 
 def independent_moments(shrink: sympy.Expr | int = 1) -> dict[int, sympy.Expr]:
@@ -354,9 +489,8 @@ def independent_moments(shrink: sympy.Expr | int = 1) -> dict[int, sympy.Expr]:
     >>> sorted(independent_moments())
     [1, 2]
     """
-    beta, nu = symbol("beta"), indexed("nu")
-    second = nu[1] ** 2 * beta**2 + shrink * (1 - beta**2)
-    return {1: second, 2: (nu[1] * beta) * (nu[2] * beta)}
+    nu = indexed("nu")
+    return {1: soft_second_moment(nu[1], shrink), 2: soft_mean(nu[1]) * soft_mean(nu[2])}
 
 
 def same_matrix(derived: dict[int, sympy.Expr], statement: sympy.Eq) -> bool:
@@ -376,10 +510,3 @@ def same_matrix(derived: dict[int, sympy.Expr], statement: sympy.Eq) -> bool:
         )
         for column in (1, 2)
     )
-
-
-def _with_variances(derived: sympy.Expr, statement: sympy.Eq) -> bool:
-    written = replaced(
-        explicit(statement.rhs, 2), "V", 2, lambda i: sympy.Symbol(f"V{i}", positive=True)
-    )
-    return proved_equal(derived, written)

@@ -4,17 +4,16 @@ from collections.abc import Callable
 
 import sympy
 
-from .descent import best_decrease, with_moments
+from .accuracy import ApproximationError
+from .descent import COORDINATES, best_decrease, with_moments
 from .epsilon import measured, working_mean, working_second_moment
 from .exact import GAUSSIAN
 from .functions import normal_density
-from .proof import coordinates, proved_equal
+from .proof import coordinates, coordinates_of_both_sides, proved_equal
 from .step import Step, equation
-from .sums import entry, index, indexed
+from .sums import at_sizes, entry, explicit, index, indexed
 from .surge import peak
 from .symbols import symbol, symbols
-
-COORDINATES = 2
 
 
 def noise_moment(order: int, scale: sympy.Expr | int = 1) -> sympy.Expr:
@@ -118,6 +117,25 @@ def population_ratio() -> sympy.Expr:
     return solution
 
 
+def population_ratio_error() -> ApproximationError:
+    """Subtract T-C2's ratio of sums from the average of ratios, for two coordinates.
+
+    Examples
+    --------
+    >>> population_ratio_error().expression.has(symbol("eps"))
+    True
+    """
+    i, _, n = index()
+    ratio = indexed("V")[i] / (indexed("g")[i] ** 2 + symbol("eps") ** 2)
+    average = sympy.Sum(ratio, (i, 1, n)) / n
+    return ApproximationError(
+        "first neglected term",
+        "average of V_i/(g_i^2 + eps^2) minus the ratio of sums (two coordinates, nothing else is "
+        "neglected; 0 if V_i/(g_i^2 + eps^2) or g_i^2 + eps^2 is the same for all)",
+        expression=sympy.factor(explicit(average - population_ratio(), 2)),
+    )
+
+
 def second_order_terms() -> dict[str, sympy.Expr]:
     """Expand x/sqrt(y) around the averages of x and y = x^2, to second order (T-C3).
 
@@ -172,7 +190,7 @@ def largest_cross_term() -> dict[str, sympy.Expr]:
     return {"at": best, "value": term.subs(r, best)}
 
 
-def preconditioned(formula: sympy.Expr) -> sympy.Expr:
+def preconditioned(formula: sympy.Expr, count: int = COORDINATES) -> sympy.Expr:
     """Put phi = A_B^-1 g_B with A_B = f(B) A into a formula of the moments (T-C4).
 
     u = A^-1 g and C = A^-1 Sigma A^-T; then E[phi] = u/f, cov = C/(B f^2).
@@ -181,14 +199,14 @@ def preconditioned(formula: sympy.Expr) -> sympy.Expr:
     --------
     >>> from .sums import dot
     >>> preconditioned(dot("mu", "g"))
-    g1*u1/f + g2*u2/f
+    g1*u1/f + g2*u2/f + g3*u3/f
     """
     B, f = symbol("batch_size"), sympy.Symbol("f", positive=True)
     return with_moments(
         formula,
         lambda i: entry("u", i) / f,
         lambda i, j: (entry("u", i) * entry("u", j) + entry("C", i, j) / B) / f**2,
-        COORDINATES,
+        count,
     )
 
 
@@ -211,6 +229,7 @@ def steps() -> tuple[Step, ...]:
     vector, V, u, C, H = (indexed(name) for name in ("g", "V", "u", "C", "H"))
     curvature = sympy.Sum(u[i] * u[j] * H[i, j], (j, 1, n), (i, 1, n))
     total = g**2 + sigma**2
+    largest_term = 2 / 3 ** sympy.Rational(3, 2)
     return (
         Step(
             "C1",
@@ -222,6 +241,7 @@ def steps() -> tuple[Step, ...]:
             assumptions=GAUSSIAN,
             uses=("B5",),
             error=lambda: measured(field_mean(), 1, "C1"),
+            quantity=mu,
         ),
         Step(
             "C1.second",
@@ -233,6 +253,7 @@ def steps() -> tuple[Step, ...]:
             assumptions=GAUSSIAN,
             uses=("B7",),
             error=lambda: measured(field_second_moment(), 2, "C1.second"),
+            quantity=s,
         ),
         Step(
             "C2",
@@ -241,11 +262,14 @@ def steps() -> tuple[Step, ...]:
                 kappa**2,
                 sympy.Sum(V[i], (i, 1, n)) / (sympy.Sum(vector[i] ** 2, (i, 1, n)) + n * eps**2),
             ),
-            population_ratio,
+            lambda: at_sizes(
+                lambda count: {kappa: sympy.sqrt(explicit(population_ratio(), count))}
+            ),
             "solving beta^-2 = 1 + kappa^2/B for kappa^2",
-            compare=coordinates(3),
+            compare=coordinates_of_both_sides,
             uses=("C1",),
             assumptions=("V_i = sigma_i^2", "n parameters"),
+            error=population_ratio_error,
         ),
         Step(
             "C3",
@@ -256,14 +280,16 @@ def steps() -> tuple[Step, ...]:
             lambda: -second_order_terms()["cross"],
             "series of x/sqrt(y) around the averages of x and y = x^2: the term in cov(x, y)",
             assumptions=("x = g + noise of variance sigma^2, symmetric",),
+            quantity=sympy.Symbol("delta_1", real=True),
         ),
         Step(
             "C3.max",
             "the largest value of that term, at sigma^2 = 2 g^2",
-            equation(sympy.Symbol("delta_max", real=True), 2 / 3 ** sympy.Rational(3, 2)),
+            equation(sympy.Symbol("delta_max", real=True), largest_term),
             lambda: largest_cross_term()["value"],
-            "solving for the peak over sigma^2/g^2",
+            f"solving for the peak over sigma^2/g^2 ({largest_term.n(4)})",
             uses=("C3",),
+            quantity=sympy.Symbol("delta_max", real=True),
         ),
         Step(
             "C3.at",
@@ -272,6 +298,7 @@ def steps() -> tuple[Step, ...]:
             lambda: largest_cross_term()["at"],
             "solving for the peak over r = sigma^2/g^2",
             uses=("C3",),
+            quantity=r,
         ),
         Step(
             "C3.square",
@@ -288,19 +315,21 @@ def steps() -> tuple[Step, ...]:
             "series of x/sqrt(y) around the averages of x and y = x^2: the term in var(y)",
             uses=("C3",),
             assumptions=("Gaussian noise",),
+            quantity=sympy.Symbol("delta_2", real=True),
         ),
         Step(
             "C4",
             "any preconditioner that factors as f(B) A gives the same saturation",
             equation(decrease, largest / (1 + critical / B)),
-            lambda: preconditioned(best_decrease()),
+            lambda: at_sizes(lambda count: preconditioned(best_decrease(), count)),
             "substitution of the moments into A1",
-            compare=coordinates(COORDINATES),
+            compare=coordinates,
             where=(
                 equation(largest, sympy.Sum(u[i] * vector[i], (i, 1, n)) ** 2 / (2 * curvature)),
                 equation(critical, sympy.Sum(C[i, j] * H[i, j], (j, 1, n), (i, 1, n)) / curvature),
             ),
             uses=("A1.decrease",),
             assumptions=("u = A^-1 g", "C = A^-1 Sigma A^-T"),
+            quantity=decrease,
         ),
     )

@@ -5,18 +5,16 @@ import sympy
 from .accuracy import ApproximationError, measured_maximum
 from .adam_quadrature import float_moments
 from .descent import (
-    COORDINATES,
     best_learning_rate,
     gradient_step,
     sgd_max_learning_rate,
     sgd_noise_scale,
-    with_moments,
 )
 from .mean_field import averaged_inside, noise_moment
-from .proof import coordinates, proved_equal
+from .proof import around, both_sides, coordinates, in_every_case, proved_equal
 from .step import Step, equation
-from .sums import entry
-from .surge import peak, sign_sums
+from .sums import at_sizes
+from .surge import peak, sign_step, sign_sums
 from .symbols import symbol, symbols
 
 MOMENTUM = "Adam at t = infinity with beta1 = 0.9 and beta2 = 0.99 (F4, epsilon inside)"
@@ -101,26 +99,16 @@ def against_adam(
     )
 
 
-def momentum_step(formula: sympy.Expr) -> sympy.Expr:
-    """Put D2's moments into a formula: sign(g) beta, and beta^2 + c (1 - beta^2).
+def damped_second_moment() -> sympy.Expr:
+    """Return T-D2's second moment by beta, beta^2 + c (1 - beta^2).
 
     Examples
     --------
-    >>> from .sums import dot
-    >>> momentum_step(dot("mu", "g")).has(symbol("beta"))
-    True
+    >>> damped_second_moment()
+    beta**2 + c*(1 - beta**2)
     """
     beta, c = symbols("beta noise_damping")
-
-    def mean(i: int) -> sympy.Expr:
-        return sympy.sign(entry("g", i)) * beta
-
-    return with_moments(
-        formula,
-        mean,
-        lambda i, j: beta**2 + c * (1 - beta**2) if i == j else mean(i) * mean(j),
-        COORDINATES,
-    )
+    return beta**2 + c * (1 - beta**2)
 
 
 def momentum_law() -> sympy.Expr:
@@ -133,6 +121,18 @@ def momentum_law() -> sympy.Expr:
     """
     beta, c, T, Q, N1 = symbols("beta noise_damping trace curvature gradient_l1")
     return N1 / (c * T / beta + beta * (Q - c * T))
+
+
+def diagonal_law() -> sympy.Expr:
+    """Return T-D3 with a diagonal H (Q = T) as a function of beta and beta1.
+
+    Examples
+    --------
+    >>> diagonal_law().has(symbol("beta1"))
+    True
+    """
+    T, Q, damping = *symbols("trace curvature"), damping_of_momentum()
+    return sympy.simplify(momentum_law().subs([(Q, T), (damping.lhs, damping.rhs)]))
 
 
 def diagonal_peak() -> dict[str, sympy.Expr]:
@@ -148,14 +148,45 @@ def diagonal_peak() -> dict[str, sympy.Expr]:
     >>> diagonal_peak()["beta1"]
     1/3
     """
-    beta, beta1, c = symbols("beta beta1 noise_damping")
+    beta, beta1 = symbols("beta beta1")
     B, noise = symbols("batch_size noise_scale")
-    diagonal = momentum_law().subs(symbol("curvature"), symbol("trace"))
-    shrunk = sympy.simplify(peak(diagonal, beta) ** 2).subs(c, damping_of_momentum().rhs)
-    square = sympy.simplify(shrunk)
+    square = sympy.simplify(peak(diagonal_law(), beta) ** 2)
     (size,) = sympy.solve(sympy.Eq(1 / (1 + noise / B), square), B)
     (threshold,) = sympy.solve(sympy.Eq(square, 1), beta1)
     return {"beta^2": square, "B": sympy.simplify(size), "beta1": threshold}
+
+
+def diagonal_shape() -> tuple[dict[sympy.Expr, sympy.Expr], ...]:
+    """Return lr*(beta) of a diagonal H below, at and above its peak.
+
+    Examples
+    --------
+    >>> len(diagonal_shape())
+    3
+    """
+    beta, beta1, beta_n = symbols("beta beta1 beta_peak")
+    decay = 1 / (1 + sympy.Symbol("y", positive=True))
+    top = sympy.sqrt(sympy.simplify(diagonal_peak()["beta^2"].subs(beta1, decay)))
+    law = {sympy.Function("lr_star")(beta): diagonal_law().subs(beta1, decay), beta_n: top}
+    return tuple(law | place for place in around(beta, top))
+
+
+def peak_by_decay() -> tuple[dict[sympy.Expr, sympy.Expr], ...]:
+    """Return beta_n of a diagonal H for beta1 = 1/3, below and above it.
+
+    Examples
+    --------
+    >>> peak_by_decay()[0]
+    {beta1: 1/3, beta_n: 1}
+    """
+    beta1, beta_n = symbols("beta1 beta_peak")
+    y = sympy.Symbol("y", positive=True)
+    square = diagonal_peak()["beta^2"]
+    third = sympy.Rational(1, 3)
+    return tuple(
+        {beta1: decay, beta_n: sympy.sqrt(sympy.simplify(square.subs(beta1, decay)))}
+        for decay in (third, 1 / (3 + y), (1 + y) / (3 + y))
+    )
 
 
 def root_mean_square() -> sympy.Expr:
@@ -190,6 +221,8 @@ def steps() -> tuple[Step, ...]:
     beta_n, B_peak, B_simple = symbols("beta_peak peak_batch_size noise_scale")
     q, U = symbols("signal_to_noise update_rms")
     mean = a / sympy.sqrt(a**2 + 1)
+    pure_noise = 1 / sympy.sqrt(19)
+    rate = sympy.Function("lr_star")
     second = (a**2 + c) / (a**2 + 1)
     return (
         Step(
@@ -198,17 +231,19 @@ def steps() -> tuple[Step, ...]:
             damping_of_momentum(),
             variance_factor,
             "summation of the squared weights",
+            quantity=c,
             assumptions=("batch gradients are independent and stationary", "t = infinity"),
         ),
         Step(
             "D1",
             "SGD with momentum: B_noise becomes c B_noise",
             equation(star, most / (1 + c * noise / B)),
-            lambda: gradient_step(best_learning_rate(), c),
+            lambda: at_sizes(lambda count: gradient_step(best_learning_rate(), c, count)),
             "substitution of E[phi] = g, cov = c Sigma/B into A1",
-            compare=coordinates(COORDINATES),
+            compare=coordinates,
             where=(sgd_max_learning_rate(), sgd_noise_scale()),
             uses=("A1.minimum", "A3", "D1.damping"),
+            quantity=star,
         ),
         Step(
             "D2",
@@ -219,6 +254,7 @@ def steps() -> tuple[Step, ...]:
             uses=("C1", "D1.damping"),
             assumptions=("exact for beta2 -> 1",),
             error=lambda: against_adam(mean, 1, "D2", damped=False),
+            quantity=mu,
         ),
         Step(
             "D2.second",
@@ -229,33 +265,39 @@ def steps() -> tuple[Step, ...]:
             uses=("C1.second", "D1.damping"),
             assumptions=("exact for beta2 -> 1",),
             error=lambda: against_adam(second, 2, "D2.second", damped=False),
+            quantity=s,
         ),
         Step(
             "D2.beta",
             "the same by beta = a/sqrt(a^2 + 1)",
-            equation(s, beta**2 + c * (1 - beta**2)),
-            lambda: second,
+            equation(s, damped_second_moment()),
+            lambda: averaged_inside(2, averaged_second_moment(), noise_moment(2)).subs(b, 0),
             "simplify(lhs - rhs)",
             where=(equation(beta, mean),),
             uses=("D2", "D2.second"),
+            quantity=s,
         ),
         Step(
             "D3",
             "Adam at epsilon = 0: the optimal learning rate with momentum",
             equation(star, momentum_law()),
-            lambda: momentum_step(best_learning_rate()),
+            lambda: at_sizes(
+                lambda count: sign_step(best_learning_rate(), damped_second_moment(), count)
+            ),
             "substitution of the moments into A1",
-            compare=coordinates(COORDINATES),
+            compare=coordinates,
             where=(equation(Q, T + R), *sign_sums()),
             uses=("A1.minimum", "A2", "D2", "D2.beta"),
             assumptions=("no g_i is 0", "Q = sign(g)^T H sign(g)"),
+            quantity=star,
         ),
         Step(
             "D3.peak",
             "diagonal H: beta^2 of the largest learning rate",
             equation(beta_n**2, (1 - beta1) / (2 * beta1)),
-            lambda: diagonal_peak()["beta^2"],
+            lambda: {beta_n: sympy.sqrt(diagonal_peak()["beta^2"])},
             "solving d lr*/d beta = 0",
+            compare=both_sides,
             uses=("D3", "D1.damping"),
             assumptions=("H diagonal: Q = T",),
         ),
@@ -266,6 +308,25 @@ def steps() -> tuple[Step, ...]:
             lambda: diagonal_peak()["beta1"],
             "solving beta_n = 1",
             uses=("D3.peak",),
+            quantity=beta1,
+        ),
+        Step(
+            "D3.shape",
+            "diagonal H: the learning rate rises with beta up to beta_n, and falls beyond it",
+            equation(sympy.sign(sympy.Derivative(rate(beta), beta)), sympy.sign(beta_n - beta)),
+            diagonal_shape,
+            "sign of the derivative below, at and above beta_n",
+            compare=in_every_case,
+            uses=("D3.peak",),
+        ),
+        Step(
+            "D3.exists",
+            "diagonal H: beta_n is below 1, so that there is a surge, iff beta1 > 1/3",
+            equation(sympy.sign(1 - beta_n**2), sympy.sign(beta1 - sympy.Rational(1, 3))),
+            peak_by_decay,
+            "sign for beta1 below, at and above 1/3",
+            compare=in_every_case,
+            uses=("D3.peak", "D3.shape"),
         ),
         Step(
             "D3.surge",
@@ -275,6 +336,7 @@ def steps() -> tuple[Step, ...]:
             "solving beta(B) = beta_n, kappa^2 = B_simple",
             uses=("D3.peak",),
             assumptions=("beta1 > 1/3",),
+            quantity=B_peak,
         ),
         Step(
             "D4",
@@ -284,16 +346,18 @@ def steps() -> tuple[Step, ...]:
             "D2.second with averages over all coordinates",
             uses=("D2.second",),
             assumptions=("q = |g|^2 B/tr(Sigma)",),
+            quantity=U,
         ),
         Step(
             "D4.noise",
             "pure noise: the root mean square at beta1 = 0.9",
-            equation(U, 1 / sympy.sqrt(19)),
+            equation(U, pure_noise),
             lambda: root_mean_square().subs(
                 [(q, 0), (c, damping_of_momentum().rhs), (beta1, sympy.Rational(9, 10))]
             ),
-            "substitution of q = 0 and beta1 = 0.9 (0.2294)",
+            f"substitution of q = 0 and beta1 = 0.9 ({pure_noise.n(4)})",
             uses=("D4", "D1.damping"),
+            quantity=U,
         ),
         Step(
             "D4.inverse",
@@ -303,5 +367,6 @@ def steps() -> tuple[Step, ...]:
             "solving D4 for q",
             compare=lambda derived, statement: proved_equal(derived, statement.rhs),
             uses=("D4",),
+            quantity=q,
         ),
     )

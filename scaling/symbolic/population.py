@@ -161,6 +161,7 @@ def steps() -> tuple[Step, ...]:
             lambda: population_moments().get("numerator", sympy.nan),
             "completing the square in the joint Gaussian of g and x",
             assumptions=(*population, "y = x/tau ~ N(0, 1), tau^2 = gamma^2 + sigma^2/B"),
+            quantity=numerator,
         ),
         Step(
             "F3.numerator",
@@ -174,6 +175,7 @@ def steps() -> tuple[Step, ...]:
             route="verified",
             why="SymPy returns a Meijer G-function that it does not reduce to Bessel functions",
             uses=("F3.regression",),
+            quantity=h1,
         ),
         Step(
             "F3.denominator",
@@ -186,6 +188,7 @@ def steps() -> tuple[Step, ...]:
                 and _moment_agrees(statement.rhs, 2)
             ),
             uses=("F2",),
+            quantity=h2,
         ),
         Step(
             "F3",
@@ -197,6 +200,7 @@ def steps() -> tuple[Step, ...]:
             "substitution of the two moments into A1",
             uses=("A1.minimum", "F3.regression", "F3.numerator", "F3.denominator"),
             assumptions=population,
+            quantity=symbol("optimal_learning_rate"),
         ),
         Step(
             "F3.sign",
@@ -212,5 +216,6 @@ def steps() -> tuple[Step, ...]:
             ).subs(tau, sympy.sqrt(gamma**2 + sigma**2 / B)),
             "integration of both moments at r = 0",
             uses=("F3",),
+            quantity=symbol("optimal_learning_rate"),
         ),
     )

@@ -1,13 +1,14 @@
 """What counts as a proof: an identity is first tested at random points, then simplified to 0."""
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import mpmath
 import sympy
+from sympy.core.function import AppliedUndef
 
-from .sums import explicit
+from .sums import SIZES, explicit
 
 DIGITS = 40
 
@@ -102,7 +103,7 @@ def proved_equal(left: sympy.Expr, right: sympy.Expr) -> bool:
     (True, False)
     """
     left, right = sympy.sympify(left), sympy.sympify(right)
-    if left == right:
+    if left == right or (right == 0 and sympy.simplify(left) == 0):
         return True
     if refuted(left, right):
         return False
@@ -197,13 +198,73 @@ def right_hand_side(derived: sympy.Expr, statement: sympy.Eq) -> bool:
     return proved_equal(derived, statement.rhs)
 
 
-def both_sides(derived: Mapping[sympy.Symbol, sympy.Expr], statement: sympy.Eq) -> bool:
+def taken_limit(
+    expression: sympy.Expr, variable: sympy.Symbol, point: sympy.Expr, _: object = "+"
+) -> sympy.Expr:
+    """Take a limit; one at infinity as that of the inverse at 0.
+
+    Examples
+    --------
+    >>> x = sympy.Symbol("x", positive=True)
+    >>> taken_limit(x / sympy.sqrt(x**2 + 1), x, sympy.oo)
+    1
+    """
+    if point == sympy.oo:
+        inverse = sympy.Dummy(positive=True)
+        expression = expression.subs(variable, 1 / inverse)
+        variable, point = inverse, sympy.Integer(0)
+    return sympy.limit(sympy.simplify(expression), variable, point)
+
+
+def put_in(
+    derived: Mapping[sympy.Expr, sympy.Expr],
+    side: sympy.Expr,
+    limit: Callable[..., sympy.Expr] = taken_limit,
+) -> sympy.Expr:
+    """Put derived expressions into one side of a statement, and take its limits and derivatives.
+
+    Parameters
+    ----------
+    derived : mapping from sympy.Expr to sympy.Expr
+        What the names stand for; ``f(x)`` stands for the function f.
+    side : sympy.Expr
+    limit : callable, optional
+        Takes an expression, a variable and a point.
+
+    Returns
+    -------
+    sympy.Expr
+
+    Examples
+    --------
+    >>> x, f = sympy.Symbol("x"), sympy.Function("f")
+    >>> put_in({f(x): x**2}, sympy.Derivative(f(x), x) + f(3))
+    2*x + 9
+    """
+    for name, value in derived.items():
+        if isinstance(name, AppliedUndef):
+            side = side.replace(name.func, sympy.Lambda(name.args, value))
+    side = side.subs({name: v for name, v in derived.items() if not isinstance(name, AppliedUndef)})
+    side = side.replace(sympy.Limit, limit)
+    for unevaluated in (sympy.Derivative, sympy.Subs):
+        side = side.replace(unevaluated, lambda *args, kind=unevaluated: kind(*args).doit())
+    return side.replace(sympy.sign, lambda inside: sympy.sign(sympy.factor(inside)))
+
+
+def both_sides(
+    derived: Mapping[sympy.Expr, sympy.Expr],
+    statement: sympy.Eq,
+    limit: Callable[..., sympy.Expr] = taken_limit,
+) -> bool:
     """Put derived expressions into both sides of a statement, and prove them equal.
 
     Parameters
     ----------
-    derived : mapping from sympy.Symbol to sympy.Expr
+    derived : mapping from sympy.Expr to sympy.Expr
+        As for :func:`put_in`.
     statement : sympy.Eq
+    limit : callable, optional
+        As for :func:`put_in`.
 
     Returns
     -------
@@ -214,23 +275,109 @@ def both_sides(derived: Mapping[sympy.Symbol, sympy.Expr], statement: sympy.Eq) 
     >>> x, y = sympy.symbols("x y", positive=True)
     >>> both_sides({y: 1 - x}, sympy.Eq(x + y, 1))
     True
+    >>> both_sides({y: 1 + x}, sympy.Eq(sympy.Limit(y, x, 0), 1))
+    True
     """
-    values = dict(derived)
-    return proved_equal(statement.lhs.subs(values), statement.rhs.subs(values))
+    return proved_equal(*(put_in(derived, side, limit) for side in statement.args))
 
 
-def coordinates(count: int = 3) -> Callable[[sympy.Expr, sympy.Eq], bool]:
-    """Return a comparison that first writes sums out for this many coordinates.
+def in_every_case(cases: Sequence[Mapping[sympy.Expr, sympy.Expr]], statement: sympy.Eq) -> bool:
+    """Hold a statement against each of several cases.
+
+    Examples
+    --------
+    >>> x = sympy.Symbol("x", real=True)
+    >>> in_every_case(both_signs(x), sympy.Eq(x * sympy.sign(x), abs(x)))
+    True
+    """
+    return all(both_sides(case, statement) for case in cases)
+
+
+def both_signs(variable: sympy.Symbol) -> tuple[dict[sympy.Symbol, sympy.Expr], ...]:
+    """Return the cases of a positive and of a negative variable.
+
+    Examples
+    --------
+    >>> both_signs(sympy.Symbol("x", real=True))
+    ({x: m}, {x: -m})
+    """
+    size = sympy.Symbol("m", positive=True)
+    return {variable: size}, {variable: -size}
+
+
+def around(variable: sympy.Symbol, point: sympy.Expr) -> tuple[dict[sympy.Symbol, sympy.Expr], ...]:
+    """Return the cases of a positive variable below, at and above a point.
+
+    Examples
+    --------
+    >>> x, y = sympy.symbols("x y", positive=True)
+    >>> in_every_case(around(x, y), sympy.Eq(sympy.sign(x - y), sympy.sign(x**2 - y**2)))
+    True
+    """
+    factor = 1 + sympy.Symbol("m", positive=True)
+    return {variable: point / factor}, {variable: point}, {variable: point * factor}
+
+
+def coordinates(derived: sympy.Expr | Mapping[int, sympy.Expr], statement: sympy.Eq) -> bool:
+    """Compare a right-hand side, sums written out, for two numbers of coordinates at least.
+
+    Parameters
+    ----------
+    derived : sympy.Expr or mapping from int to sympy.Expr
+        With sums, or for each number of coordinates.
+    statement : sympy.Eq
+
+    Returns
+    -------
+    bool
 
     Examples
     --------
     >>> from .sums import entry, hessian_trace
     >>> T = sympy.Symbol("T", real=True)
-    >>> coordinates(1)(entry("H", 1, 1), sympy.Eq(T, hessian_trace()))
+    >>> sizes = {1: entry("H", 1, 1), 2: entry("H", 1, 1) + entry("H", 2, 2)}
+    >>> coordinates(sizes, sympy.Eq(T, hessian_trace()))
     True
     """
+    sizes = derived if isinstance(derived, Mapping) else dict.fromkeys(SIZES, derived)
+    return len(sizes) > 1 and all(
+        proved_equal(explicit(formula, count), explicit(statement.rhs, count))
+        for count, formula in sizes.items()
+    )
 
-    def compare(derived: sympy.Expr, statement: sympy.Eq) -> bool:
-        return proved_equal(explicit(derived, count), explicit(statement.rhs, count))
 
-    return compare
+def coordinates_of_both_sides(
+    derived: Mapping[int, Mapping[sympy.Expr, sympy.Expr]],
+    statement: sympy.Eq,
+    limit: Callable[..., sympy.Expr] = taken_limit,
+) -> bool:
+    """Compare both sides, sums written out, for two numbers of coordinates at least.
+
+    Parameters
+    ----------
+    derived : mapping from int to mapping from sympy.Expr to sympy.Expr
+        For each number of coordinates, what :func:`put_in` takes.
+    statement : sympy.Eq
+    limit : callable, optional
+        As for :func:`put_in`.
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> from .sums import at_sizes, hessian_trace
+    >>> T = sympy.Symbol("T", real=True)
+    >>> sizes = at_sizes(lambda count: {T: explicit(hessian_trace(), count)})
+    >>> coordinates_of_both_sides(sizes, sympy.Eq(2 * T, 2 * hessian_trace()))
+    True
+    """
+    return len(derived) > 1 and all(
+        both_sides(values, _written(statement, count), limit) for count, values in derived.items()
+    )
+
+
+def _written(statement: sympy.Eq, count: int) -> sympy.Eq:
+    sides = (explicit(side, count) for side in statement.args)
+    return sympy.Equality(*sides, evaluate=False)

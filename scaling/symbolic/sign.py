@@ -59,6 +59,17 @@ def erf_stand_in(x: sympy.Expr) -> sympy.Expr:
     return isru(x, slope_at_zero(sympy.erf(t), t))
 
 
+def sign_second_moment() -> sympy.Expr:
+    """Return T-A5's second moment of the sign.
+
+    Examples
+    --------
+    >>> sign_second_moment()
+    1
+    """
+    return sympy.Integer(1)
+
+
 def sign_mean() -> sympy.Expr:
     """Return T-A6, the mean of the sign in the stand-in.
 
@@ -95,14 +106,16 @@ def steps() -> tuple[Step, ...]:
             lambda: gaussian_sign(1),
             "integration of sign(x) against the Gaussian",
             assumptions=(*gaussian, "a = g sqrt(B)/sigma"),
+            quantity=mu,
         ),
         Step(
             "A5.second",
             "SignSGD: the second moment of the update",
-            equation(s, sympy.Integer(1)),
+            equation(s, sign_second_moment()),
             lambda: gaussian_sign(2),
             "integration of sign(x)^2 against the Gaussian",
             assumptions=gaussian,
+            quantity=s,
         ),
         Step(
             "A6",
@@ -116,6 +129,7 @@ def steps() -> tuple[Step, ...]:
                 (symbol("slope"),),
                 "stand-in against erf (argument k > 0; both are odd)",
             ),
+            quantity=sympy.erf(x),
         ),
         Step(
             "A6.mean",
@@ -127,6 +141,7 @@ def steps() -> tuple[Step, ...]:
             error=lambda: measured_maximum(
                 sign_mean(), gaussian_sign(1), (a,), "A6 against A5, a > 0 (both are odd)"
             ),
+            quantity=mu,
         ),
         Step(
             "A6.batch",
@@ -139,6 +154,7 @@ def steps() -> tuple[Step, ...]:
             "substitution of a = g sqrt(B)/sigma into A6",
             compare=_for_both_signs,
             uses=("A6.mean",),
+            quantity=mu,
         ),
     )
 

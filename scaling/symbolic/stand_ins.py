@@ -1,15 +1,43 @@
 """Part B, beginning: softsign between sign and gradient, and its stand-ins (T-B1, T-B2)."""
 
-from collections.abc import Callable
-
 import sympy
 
 from .accuracy import ApproximationError, measured_maximum
 from .functions import isru, softsign
-from .proof import proved_equal
+from .proof import both_signs, in_every_case
 from .sign import slope_at_zero
 from .step import Step, equation
 from .symbols import symbol, symbols
+
+
+def clip_distance(curve: sympy.Expr, power: int, words: str) -> ApproximationError:
+    """Return the largest distance of clip(x, -1, 1)^power from a curve.
+
+    Parameters
+    ----------
+    curve : sympy.Expr
+        Function of the slope's symbol k > 0, which stands for x.
+    power : int
+    words : str
+        What is compared.
+
+    Returns
+    -------
+    ApproximationError
+
+    Examples
+    --------
+    >>> x = symbol("slope")
+    >>> round(clip_distance(softsign(x, sympy.Integer(1)), 1, "").value, 4)
+    0.2929
+    """
+    x = symbol("slope")
+    inside, outside = x**power - curve, 1 - curve
+    # The distance is largest where the pieces meet, or where the slope of one of them is 0.
+    values = [inside.subs(x, 1), outside.subs(x, 1)]
+    values += [inside.subs(x, root) for root in sympy.solve(sympy.diff(inside, x), x)]
+    values += [outside.subs(x, root) for root in sympy.solve(sympy.diff(outside, x), x)]
+    return ApproximationError("bound", words, max(abs(float(value)) for value in values))
 
 
 def clip_error(power: int = 1) -> ApproximationError:
@@ -22,15 +50,8 @@ def clip_error(power: int = 1) -> ApproximationError:
     >>> round(clip_error().value, 4)
     0.2929
     """
-    x = sympy.Symbol("x", positive=True)
-    curve = softsign(x, sympy.Integer(1)) ** power
-    inside, outside = x**power - curve, 1 - curve
-    # The distance is largest where the pieces meet, or where the slope of one of them is 0.
-    values = [inside.subs(x, 1), outside.subs(x, 1)]
-    values += [inside.subs(x, root) for root in sympy.solve(sympy.diff(inside, x), x)]
-    values += [outside.subs(x, root) for root in sympy.solve(sympy.diff(outside, x), x)]
-    words = "clip(x/eps, -1, 1) against softsign(x, eps)"
-    return ApproximationError("bound", words, max(abs(float(value)) for value in values))
+    curve = softsign(symbol("slope"), sympy.Integer(1)) ** power
+    return clip_distance(curve, power, "clip(x/eps, -1, 1) against softsign(x, eps)")
 
 
 def solved_stand_in() -> sympy.Expr:
@@ -49,69 +70,56 @@ def solved_stand_in() -> sympy.Expr:
 
 
 def solved_clip() -> sympy.Expr:
-    """Find the clipped line with slope k at 0 (T-B2).
+    """Find the line with slope k at 0, and cut it off at -1 and 1 (T-B2).
 
     Examples
     --------
     >>> solved_clip()
-    Piecewise((-1, k*x <= -1), (1, k*x >= 1), (k*x, True))
+    Max(-1, Min(1, k*x))
     """
     x, k = symbols("argument slope")
     slope = sympy.Symbol("m", positive=True)
     (solution,) = sympy.solve(slope_at_zero(slope * x, x) - k, slope)
-    line = solution * x
+    return sympy.Max(-1, sympy.Min(1, solution * x))
+
+
+def clipped(line: sympy.Expr) -> sympy.Expr:
+    """Return a line cut off at -1 and 1, by cases.
+
+    Examples
+    --------
+    >>> clipped(symbol("argument")).subs(symbol("argument"), 3)
+    1
+    """
     return sympy.Piecewise((-1, line <= -1), (1, line >= 1), (line, True))
 
 
+def pieces(function: sympy.Expr) -> dict[sympy.Set, sympy.Expr]:
+    """Return the intervals of u, ends included, and what a continuous function is there.
+
+    u is k x, or x where there is no k.
+
+    Examples
+    --------
+    >>> pieces(solved_clip())[sympy.Interval(-1, 1)]
+    u
+    """
+    x, k = symbols("argument slope")
+    u = sympy.Symbol("u", real=True)
+    scaled = function.subs(x, u / k if function.has(k) else u)
+    branches = sympy.piecewise_fold(scaled.rewrite(sympy.Piecewise))
+    return {interval.closure: branch for branch, interval in branches.as_expr_set_pairs()}
+
+
 def same_clip(derived: sympy.Expr, statement: sympy.Eq) -> bool:
-    """Compare two clipped lines on the line and on both sides of it.
+    """Compare two clipped lines, interval by interval.
 
     Examples
     --------
     >>> same_clip(solved_clip(), equation(symbol("mean"), solved_clip()))
     True
     """
-    x, k = symbols("argument slope")
-    values = [sympy.Rational(number, 7) / k for number in (-9, -8, -3, 0, 2, 6, 8, 15)]
-    return all(
-        sympy.simplify(derived.subs(x, value) - statement.rhs.subs(x, value)) == 0
-        for value in values
-    )
-
-
-def softsign_limit() -> dict[str, sympy.Expr]:
-    """Take the limits of T-B1 for x > 0 and x < 0.
-
-    Examples
-    --------
-    >>> softsign_limit()["small, x > 0"]
-    1
-    """
-    size, eps = sympy.Symbol("m", positive=True), symbol("eps")
-    limits = {}
-    for words, x in (("x > 0", size), ("x < 0", -size)):
-        limits[f"small, {words}"] = sympy.limit(softsign(x, eps), eps, 0)
-        limits[f"large, {words}"] = sympy.limit(eps * softsign(x, eps), eps, sympy.oo)
-    return limits
-
-
-def same_limit(end: str) -> Callable[[dict[str, sympy.Expr], sympy.Eq], bool]:
-    """Return the comparison of a statement about x with the limits for both signs.
-
-    Examples
-    --------
-    >>> callable(same_limit("small"))
-    True
-    """
-
-    def compare(derived: dict[str, sympy.Expr], statement: sympy.Eq) -> bool:
-        x, size = symbol("argument"), sympy.Symbol("m", positive=True)
-        return all(
-            proved_equal(derived[f"{end}, x {relation} 0"], statement.rhs.subs(x, sign * size))
-            for relation, sign in ((">", 1), ("<", -1))
-        )
-
-    return compare
+    return pieces(derived) == pieces(statement.rhs)
 
 
 def steps() -> tuple[Step, ...]:
@@ -128,24 +136,23 @@ def steps() -> tuple[Step, ...]:
     """
     x, k, eps = symbols("argument slope eps")
     curve = sympy.Function("S")(x)
-    line = k * x
     return (
         Step(
             "B1",
             "softsign tends to the sign as epsilon vanishes",
             equation(sympy.Limit(softsign(x, eps), eps, 0), sympy.sign(x)),
-            softsign_limit,
+            lambda: both_signs(x),
             "limit, for x > 0 and x < 0",
-            compare=same_limit("small"),
+            compare=in_every_case,
             assumptions=("x is not 0",),
         ),
         Step(
             "B1.large",
             "softsign tends to the gradient over epsilon as epsilon grows",
             equation(sympy.Limit(eps * softsign(x, eps), eps, sympy.oo), x),
-            softsign_limit,
+            lambda: both_signs(x),
             "limit, for x > 0 and x < 0",
-            compare=same_limit("large"),
+            compare=in_every_case,
         ),
         Step(
             "B2",
@@ -163,18 +170,33 @@ def steps() -> tuple[Step, ...]:
                 (symbol("slope"),),
                 "ISRU against softsign (it is one; for erf see A6)",
             ),
+            quantity=curve,
         ),
         Step(
             "B2.clip",
             "clipped line as stand-in of the same S-curve",
-            equation(curve, sympy.Piecewise((-1, line <= -1), (1, line >= 1), (line, True))),
+            equation(curve, clipped(k * x)),
             solved_clip,
-            "solving for the slope",
+            "solving for the slope, cutting off at -1 and 1",
             compare=same_clip,
             assumptions=(
                 "S is odd and rises from -1 to 1",
                 "S is softsign where no other is named",
             ),
             error=clip_error,
+            quantity=curve,
+        ),
+        Step(
+            "B2.erf",
+            "clipped line as stand-in of erf",
+            equation(sympy.erf(x), clipped(2 / sympy.sqrt(sympy.pi) * x)),
+            lambda: solved_clip().subs(k, slope_at_zero(sympy.erf(x), x)),
+            "differentiation of erf at 0, substitution into B2.clip",
+            compare=same_clip,
+            uses=("B2.clip",),
+            error=lambda: clip_distance(
+                sympy.erf(k / slope_at_zero(sympy.erf(k), k)), 1, "clipped line against erf"
+            ),
+            quantity=sympy.erf(x),
         ),
     )

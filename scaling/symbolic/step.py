@@ -1,8 +1,8 @@
 """One step of the derivation: a statement, how it was obtained, and the check of it."""
 
 import inspect
-import re
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -17,6 +17,7 @@ from .proof import mpmath_functions, right_hand_side
 from .symbols import NOTATION, code_name
 
 VECTORIAL = (sympy.IndexedBase, sympy.Sum)
+NAMES = (sympy.Symbol, sympy.Indexed, AppliedUndef, sympy.Derivative)
 Route = Literal["derived", "verified"]
 
 
@@ -62,6 +63,11 @@ class Step:
     why : str, optional
     error : callable, optional
         Computes the error of an approximation. An exact step has none.
+    quantity : sympy.Expr, optional
+        What the derived expression is; the statement's left-hand side must be this
+        and nothing else. A step whose left-hand side is more than a name has none:
+        there ``derive`` returns what the names stand for, and ``compare`` puts it
+        into both sides.
 
     Examples
     --------
@@ -84,6 +90,7 @@ class Step:
     route: Route = "derived"
     why: str = ""
     error: Callable[[], ApproximationError] | None = None
+    quantity: sympy.Expr | None = None
 
     @property
     def theory_id(self) -> str:
@@ -121,7 +128,14 @@ class Step:
         bool
         """
         evidence = self.derive() if derived is None else derived
-        return bool(self.compare(evidence, self.expanded))
+        return self._names_what(evidence) and bool(self.compare(evidence, self.expanded))
+
+    def _names_what(self, evidence: Any) -> bool:
+        """Tell whether the left-hand side is the quantity, or is left to the comparison."""
+        left = self.statement.lhs
+        if self.quantity is not None:
+            return bool(left == self.quantity)
+        return isinstance(evidence, Mapping | tuple) or isinstance(left, NAMES)
 
     def closed_form(self, *, definitions: bool = True) -> sympy.Expr:
         """Return the right-hand side as a formula of scalars.
@@ -227,18 +241,21 @@ class Step:
         Raises
         ------
         InputError
-            If the right-hand side is no closed form.
+            If the right-hand side is no closed form, or a constant.
         """
         closed = self._lambdified(*self._renamed())
+        if not self.arguments():
+            raise InputError(f"{self.id} is a constant")
         name = self.id.lower().replace(".", "_")
         body = inspect.getsource(closed).partition("\n")[2]
-        words = set(re.findall(r"\w+", body)) - set(self.arguments())
-        array = sorted(words & {"abs", "exp", "log", "pi", "real", "sign", "sqrt"})
-        special = sorted(words & {"erf", "erfc", "erfcx", "kve"})
-        imports = [f"from numpy import {', '.join(array)}"] if array else []
-        imports += [f"from scipy.special import {', '.join(special)}"] if special else []
+        imports = [
+            f"from {module} import {', '.join(names)}"
+            for module in ("numpy", "scipy.special")
+            if (names := _names_from(module, closed))
+        ]
         head = f'def {name}({", ".join(self.arguments())}):\n    """{self.title} (T-{self.id})."""'
-        return "\n".join([*imports, "", "", head, body.rstrip()]).lstrip("\n") + "\n"
+        blank = ["", ""] if imports else []
+        return "\n".join([*imports, *blank, head, body.rstrip()]) + "\n"
 
     def _lambdified(self, formula: sympy.Expr, names: list[sympy.Symbol]) -> Callable[..., Any]:
         if formula.has(sympy.Integral):
@@ -250,6 +267,18 @@ class Step:
         new = {variable: sympy.Symbol(code_name(variable)) for variable in formula.free_symbols}
         names = self.arguments(definitions=definitions)
         return formula.xreplace(new), [sympy.Symbol(name) for name in names]
+
+
+def _names_from(module: str, function: Callable[..., Any]) -> list[str]:
+    """Return the names that a function made by ``lambdify`` takes from an imported module."""
+    there, used = vars(sys.modules[module]), function.__globals__
+    return sorted(
+        name
+        for name in function.__code__.co_names
+        if name in used
+        and name in there
+        and (used[name] is there[name] or used[name] == there[name])  # nan, pi
+    )
 
 
 def _of_arrays(closed: Callable[..., Any]) -> Callable[..., Any]:

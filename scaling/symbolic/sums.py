@@ -1,10 +1,28 @@
 """Sums over coordinates, written for any number of them and proved for a few.
 
 Every identity of the argument couples at most two coordinates, i and j, so that
-three coordinates exhibit each kind of term (i = j, i != j, and a bystander).
+three coordinates exhibit each kind of term (i = j, i != j, and a bystander). A second
+number of coordinates tells n from a 3.
 """
 
+from collections.abc import Callable
+
 import sympy
+
+SIZES = (2, 3)
+
+
+def at_sizes(
+    formula: Callable[[int], sympy.Expr], sizes: tuple[int, ...] = SIZES
+) -> dict[int, sympy.Expr]:
+    """Return a formula for several numbers of coordinates.
+
+    Examples
+    --------
+    >>> at_sizes(sympy.Integer)
+    {2: 2, 3: 3}
+    """
+    return {count: formula(count) for count in sizes}
 
 
 def index() -> tuple[sympy.Idx, sympy.Idx, sympy.Symbol]:
@@ -98,7 +116,9 @@ def explicit(expression: sympy.Expr, coordinates: int = 3) -> sympy.Expr:
     H11 + H22
     """
     _, _, n = index()
-    written = expression.subs(n, coordinates).doit()
+    written = expression.subs(n, coordinates).replace(
+        sympy.Sum, lambda *parts: sympy.Sum(*parts).doit()
+    )
     names = {}
     for entry in written.atoms(sympy.Indexed):
         digits = "".join(str(number) for number in sorted(entry.indices, key=int))

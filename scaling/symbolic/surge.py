@@ -4,10 +4,10 @@ import sympy
 
 from .accuracy import ApproximationError
 from .descent import COORDINATES, best_decrease, best_learning_rate, with_moments
-from .proof import coordinates
-from .sign import sign_mean, signal
+from .proof import both_sides, coordinates
+from .sign import sign_mean, sign_second_moment, signal
 from .step import Step, equation
-from .sums import entry, hessian_trace, index, indexed
+from .sums import at_sizes, entry, hessian_trace, index, indexed
 from .symbols import symbol, symbols
 
 
@@ -23,8 +23,34 @@ def sign_beta() -> sympy.Eq:
     return equation(beta, (1 + sympy.pi * kappa**2 / (2 * B)) ** sympy.Rational(-1, 2))
 
 
-def sign_step(formula: sympy.Expr) -> sympy.Expr:
-    """Put the mean-field moments of the sign into a formula: sign(g) beta, and 1.
+def sign_update(coordinate: int) -> sympy.Expr:
+    """Return the mean of one coordinate of the update, sign(g_i) beta.
+
+    Examples
+    --------
+    >>> sign_update(2)
+    beta*sign(g2)
+    """
+    return sympy.sign(entry("g", coordinate)) * symbol("beta")
+
+
+def sign_step(
+    formula: sympy.Expr, second: sympy.Expr | None = None, count: int = COORDINATES
+) -> sympy.Expr:
+    """Put the mean-field moments of the sign into a formula.
+
+    Parameters
+    ----------
+    formula : sympy.Expr
+        A sum over coordinates of ``mu``, ``M``, ``g``, ``H``.
+    second : sympy.Expr, optional
+        The second moment of every coordinate; that of T-A5, if none is given.
+    count : int, optional
+        Number of coordinates.
+
+    Returns
+    -------
+    sympy.Expr
 
     Examples
     --------
@@ -32,16 +58,12 @@ def sign_step(formula: sympy.Expr) -> sympy.Expr:
     >>> sign_step(dot("mu", "g")).has(symbol("beta"))
     True
     """
-    beta = symbol("beta")
+    square = sign_second_moment() if second is None else second
     return with_moments(
         formula,
-        lambda i: sympy.sign(entry("g", i)) * beta,
-        lambda i, j: (
-            sympy.Integer(1)
-            if i == j
-            else sympy.sign(entry("g", i)) * sympy.sign(entry("g", j)) * beta**2
-        ),
-        COORDINATES,
+        sign_update,
+        lambda i, j: square if i == j else sign_update(i) * sign_update(j),
+        count,
     )
 
 
@@ -151,7 +173,7 @@ def peak_beta() -> sympy.Expr:
 
 
 def mean_field_error(scale: sympy.Expr | int, power: int = 1) -> ApproximationError:
-    """Bound what one kappa for all coordinates does to beta, or to its square.
+    """Return how sensitive beta, or its square, is to one kappa for all coordinates.
 
     Parameters
     ----------
@@ -179,7 +201,7 @@ def mean_field_error(scale: sympy.Expr | int, power: int = 1) -> ApproximationEr
     value = slope.subs(t, peak(slope, t))
     shown = "beta" if power == 1 else "(beta^2)"
     return ApproximationError(
-        "bound",
+        "sensitivity",
         f"|{shown}_i - {shown}| per unit of |log(kappa_i^2/kappa^2)|, for every B "
         "(0 if all kappa_i agree)",
         float(value),
@@ -222,17 +244,19 @@ def steps() -> tuple[Step, ...]:
             uses=("A6.batch",),
             assumptions=("sigma_i^2/g_i^2 is replaced by its average kappa^2",),
             error=lambda: mean_field_error(sympy.pi / 2),
+            quantity=beta,
         ),
         Step(
             "A7",
             "SignSGD: the optimal learning rate in the mean field",
             equation(star, sign_learning_rate()),
-            lambda: sign_step(best_learning_rate()),
+            lambda: at_sizes(lambda count: sign_step(best_learning_rate(), count=count)),
             "substitution of the moments into A1",
-            compare=coordinates(COORDINATES),
+            compare=coordinates,
             where=sign_sums(),
             uses=("A1.minimum", "A2", "A5.second", "A7.beta"),
             assumptions=("no g_i is 0",),
+            quantity=star,
         ),
         Step(
             "A7.peak",
@@ -242,6 +266,7 @@ def steps() -> tuple[Step, ...]:
             "solving d lr*/d beta = 0",
             uses=("A7",),
             assumptions=("R > 0",),
+            quantity=beta_n,
         ),
         Step(
             "A7.shape",
@@ -254,6 +279,7 @@ def steps() -> tuple[Step, ...]:
                 equation(beta_n, sympy.sqrt(T / R)),
             ),
             uses=("A7", "A7.peak"),
+            quantity=star,
         ),
         Step(
             "A7.small",
@@ -262,12 +288,9 @@ def steps() -> tuple[Step, ...]:
                 sympy.Limit(star / sympy.sqrt(B), B, 0),
                 symbol("gradient_l1") / T * sympy.sqrt(2 / (sympy.pi * kappa**2)),
             ),
-            lambda: sympy.limit(
-                sympy.simplify(sign_learning_rate().subs(beta, sign_beta().rhs) / sympy.sqrt(B)),
-                B,
-                0,
-            ),
+            lambda: {star: sign_learning_rate().subs(beta, sign_beta().rhs)},
             "limit for B -> 0",
+            compare=both_sides,
             uses=("A7", "A7.beta"),
         ),
         Step(
@@ -277,16 +300,18 @@ def steps() -> tuple[Step, ...]:
             sign_peak_batch_size,
             "solving beta(B) = beta_n",
             uses=("A7.beta", "A7.peak"),
+            quantity=peak_size,
         ),
         Step(
             "A8.moments",
             "SignSGD: the largest decrease in the mean field",
             equation(decrease, sign_decrease()),
-            lambda: sign_step(best_decrease()),
+            lambda: at_sizes(lambda count: sign_step(best_decrease(), count=count)),
             "substitution of the moments into A1",
-            compare=coordinates(COORDINATES),
+            compare=coordinates,
             where=sign_sums(),
             uses=("A1.decrease", "A2", "A5.second", "A7.beta"),
+            quantity=decrease,
         ),
         Step(
             "A8",
@@ -299,6 +324,7 @@ def steps() -> tuple[Step, ...]:
                 equation(largest, _limit_decrease()),
             ),
             uses=("A8.moments", "A7.beta", "A7.peak"),
+            quantity=decrease,
         ),
         Step(
             "A8.critical",
@@ -307,13 +333,15 @@ def steps() -> tuple[Step, ...]:
             sign_critical_batch_size,
             "solving dL*(B) = dL_max/2",
             uses=("A8",),
+            quantity=critical,
         ),
         Step(
             "A8.identity",
             "the two batch sizes of SignSGD are tied by the noise",
             equation(1 / critical - 1 / peak_size, 4 / (sympy.pi * kappa**2)),
-            lambda: 1 / sign_critical_batch_size() - 1 / sign_peak_batch_size(),
+            lambda: {critical: sign_critical_batch_size(), peak_size: sign_peak_batch_size()},
             "simplify(lhs - rhs)",
+            compare=both_sides,
             uses=("A7.surge", "A8.critical"),
         ),
     )

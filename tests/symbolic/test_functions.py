@@ -25,7 +25,7 @@ def steps_with(backend):
 def test_the_closed_forms_are_many_and_only_integrals_lack_numpy():
     numpy, many = steps_with("numpy"), steps_with("mpmath")
     assert len(numpy) >= 70
-    assert [step.id for step in many if step not in numpy] == ["F1"]
+    assert [step.id for step in many if step not in numpy] == ["B4.rises", "F1"]
 
 
 @pytest.mark.parametrize("step", steps_with("numpy"), ids=lambda step: step.id)
@@ -84,14 +84,21 @@ def test_mpmath_keeps_its_digits_where_float64_cancels(step):
     assert mpmath.almosteq(few, many, 1e-25)
 
 
-@pytest.mark.parametrize("step", ["B3", "B6", "B9", "E2", "F2", "F3", "D4", "B9.two", "A5"])
+@pytest.mark.parametrize("step", steps_with("numpy"), ids=lambda step: step.id)
 def test_the_source_runs_and_agrees(step):
-    closed = DERIVATION.step(step)
+    if not step.arguments():
+        with pytest.raises(InputError, match="is a constant"):
+            step.source()
+        return
+    source = step.source()
     namespace = {}
-    exec(closed.source(), namespace)  # noqa: S102
-    function = namespace[closed.id.lower().replace(".", "_")]
-    point = np.linspace(0.6, 1.4, len(closed.arguments()))
-    assert function(*point) == pytest.approx(closed.function()(*point), rel=1e-13)
+    exec(source, namespace)  # noqa: S102
+    function = namespace[step.id.lower().replace(".", "_")]
+    point = np.linspace(0.6, 1.4, len(step.arguments()))
+    with np.errstate(invalid="ignore"):
+        expected, value = step.function()(*point), function(*point)
+    assert value == pytest.approx(expected, rel=1e-13, nan_ok=True)
+    assert not source.startswith("from ") or "\n\n\ndef " in source
 
 
 @pytest.mark.parametrize("step", ["A1", "B4.odd", "B8.matrix"])

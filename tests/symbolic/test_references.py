@@ -111,6 +111,32 @@ def test_adam_against_its_simulation(a, b, decays, steps):
     assert abs((phi**2).mean() - square) < 4 * (phi**2).std() / root
 
 
+def stationary_adam(power, a, b, beta1, beta2):
+    """E[phi^power] at t = infinity: F4's kernels by the trapezoidal rule in log t'."""
+    kernel = DERIVATION.step({1: "F4.K1", 2: "F4.K2"}[power]).function()
+    age = np.arange(4000)
+    c, w = (1 - beta1) * beta1**age, (1 - beta2) * beta2**age
+    node = np.exp(np.linspace(-40, 25, 1301))
+    wide = 1 + 2 * np.outer(node, w)
+    tilt = np.exp(-np.log(wide).sum(1) / 2 - a**2 * node * (w / wide).sum(1))
+    mean = a * (c / wide).sum(1)
+    moment = mean if power == 1 else mean**2 + (c**2 / wide).sum(1)
+    return np.trapezoid(kernel(b, node) * tilt * moment * node, np.log(node))
+
+
+@pytest.mark.parametrize(
+    ("point", "expected"),
+    [
+        ((0.5, 0.5, 0.9, 0.99), (0.30807, 0.11407)),
+        ((1.0, 2.0, 0.9, 0.95), (0.29187, 0.08863)),
+        ((2.0, 0.1, 0.5, 0.9), (0.85251, 0.76936)),
+    ],
+)
+def test_the_checked_values_of_adam(point, expected):
+    for power, value in zip((1, 2), expected, strict=True):
+        assert stationary_adam(power, *point) == pytest.approx(value, abs=6e-6)
+
+
 def test_stationary_adam_with_epsilon_inside_against_its_simulation():
     rng = np.random.default_rng(5)
     a, b, beta1, beta2 = 0.5, 0.5, 0.9, 0.95

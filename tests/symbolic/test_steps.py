@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import sympy
 
-from scaling.symbolic import derivation
+from scaling.symbolic import derivation, law, momentum, sign, surge
 from scaling.symbolic.assembly import check
 
 THEORY = (
@@ -66,14 +66,15 @@ def test_two_processes_give_the_same_verdicts_in_order():
     assert all(verdict.verified for verdict in verdicts)
 
 
-@pytest.mark.parametrize("problem", [ValueError, ZeroDivisionError, NotImplementedError])
+@pytest.mark.parametrize("problem", [ValueError, AttributeError, IndexError, RecursionError])
 def test_a_check_that_raises_has_failed(problem):
     def broken():
         raise problem("no result")
 
-    verdict = check(replace(STEPS[0], derive=broken))
-    assert verdict.verified is False
-    assert "no result" in verdict.problem
+    for changed in ({"derive": broken}, {"error": broken}):
+        verdict = check(replace(STEPS[0], **changed))
+        assert verdict.verified is False
+        assert verdict.problem == f"{problem.__name__}: no result"
 
 
 @pytest.mark.parametrize(
@@ -82,9 +83,36 @@ def test_a_check_that_raises_has_failed(problem):
         ("A6.mean", 0.1078),
         ("B5", 0.1078),
         ("B7", 0.3075),
+        ("B7.clip", 0.4936),
+        ("B2.erf", 0.2101),
         ("C1", 0.0782),
         ("C1.second", 0.2390),
     ],
 )
 def test_the_measured_errors(step, expected):
     assert derivation().step(step).error().value == pytest.approx(expected, abs=2e-4)
+
+
+@pytest.mark.parametrize(
+    ("modules", "name", "broken"),
+    [
+        ((law,), "soft_second_moment", ["B8.second", "B8.matrix"]),
+        ((law,), "soft_mean", ["B8", "B8.matrix", "B9"]),
+        ((momentum,), "damped_second_moment", ["D2.beta", "D3"]),
+        ((sign, surge), "sign_second_moment", ["A5.second", "A7", "A8.moments"]),
+    ],
+)
+def test_later_steps_rest_on_the_function_that_an_earlier_one_states(
+    monkeypatch, modules, name, broken
+):
+    original = getattr(modules[0], name)
+    for module in modules:
+        monkeypatch.setattr(module, name, lambda *args: 2 * original(*args))
+    changed = derivation()
+    for identifier in broken:
+        assert changed.step(identifier).verify() is False, identifier
+
+
+def test_the_numbers_shown_are_computed():
+    assert "(0.3849)" in derivation().step("C3.max").method
+    assert "(0.2294)" in derivation().step("D4.noise").method
