@@ -34,6 +34,11 @@ def changed_sizes(expression):
     for size in (index()[2], age()[1]):
         if size in expression.free_symbols:
             yield from (expression.subs(size, number) for number in (1, 2, 3))
+        sums = {total: sympy.Dummy() for total in expression.atoms(sympy.Sum)}
+        outside = expression.xreplace(sums)
+        if sums and size in outside.free_symbols:
+            back = {name: total for total, name in sums.items()}
+            yield from (outside.subs(size, number).xreplace(back) for number in (1, 2, 3))
 
 
 def mutants(expression):
