@@ -218,6 +218,7 @@ PAIRS = {
     "B5": Pair(moment("article", "mean")),
     "B6": Pair(moment("clip", "second_moment")),
     "B7": Pair(moment("article", "second_moment")),
+    "B7.clip": Pair(moment("article", "second_moment")),
     "B8": Pair(of_coordinate("article", "mean")),
     "B8.second": Pair(of_coordinate("article", "second_moment")),
     "B9": Pair(by_beta("alignment", lambda p: p["curvature"]), of_beta),
@@ -288,10 +289,8 @@ PAIRS = {
     "E3.value": Pair(lambda p: plain(p).peak.learning_rate, with_ratio),
     "E3.uniform": Pair(lambda p: uniform(p).peak.batch_size, surging_population, cancels=True),
     "E4": Pair(decrease, definitions=False),
-    "E5": Pair(
-        lambda p: plain(p).exponent(p["batch_size"]),
-        cancels=True,
-    ),
+    "E5": Pair(lambda p: plain(p).exponent(p["batch_size"]), cancels=True),
+    "E5.product": Pair(lambda p: plain(p).exponent(p["batch_size"]), cancels=True),
 }
 
 
@@ -329,15 +328,17 @@ def test_closed_form_agrees_with_its_numeric_counterpart(identifier):
 
 #: Closed forms without a counterpart, by reason.
 INTERMEDIATE = """A4.examples A6 A7.beta A7.peak A7.small A8.moments B4 B4.slope B5.clip B10 D3.peak
-E2.limit E3.beta E3.slope E3.end E4.moments"""
-LIMITS_AND_ERRORS = "B1 B1.large B11.gradient C3 C3.square"
+B4.rises B10.falls D3.exists D3.shape E5.falls E2.limit E3.beta E3.slope E3.end E4.moments"""
+LIMITS_AND_ERRORS = "B1 B1.large B2.erf B11.gradient C3 C3.square"
 NOT_IN_THE_NUMERIC_LAYER = """
 D4 D4.inverse F1 F1.sign F2 F3.regression F3.numerator F3.denominator F3
-F3.sign F4.c F4.w F4.K1 F4.K2 F4.first F4.second F4.inside"""
+F3.sign F4.c F4.w F4.c.stationary F4.w.stationary
+F4.K1 F4.K2 F4.first F4.second F4.inside"""
 
 
 #: Statements on vectors; B9.two holds A1, A2 and B9 together to the full law in two coordinates.
-VECTORS = """A1 A1.minimum A1.decrease A2 B4.odd B8.matrix B10.slope B11.noise B11 C2 E1.matrix
+VECTORS = """A2.curvature B11.sgd
+A1 A1.minimum A1.decrease A2 B4.odd B8.matrix B10.slope B11.noise B11 C2 E1.matrix
 F4.A F4.s1 F4.s2 F4 F4.square"""
 
 

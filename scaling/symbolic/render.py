@@ -299,9 +299,14 @@ def python_source(derivation: Derivation) -> str:
             reason = error
     if not sources:
         raise reason
-    lines = "\n\n\n".join(sources).splitlines()
-    imports = sorted({line for line in lines if line.startswith("from ")})
-    return "\n".join([*_merged(imports), *(line for line in lines if line not in imports)]) + "\n"
+    lines = {line for source in sources for line in source.splitlines()}
+    imports = sorted(line for line in lines if line.startswith("from "))
+    functions = [
+        "\n".join(line for line in source.splitlines() if line not in imports).strip()
+        for source in sources
+    ]
+    head = ["\n".join(_merged(imports))] if imports else []
+    return "\n\n\n".join([*head, *functions]) + "\n"
 
 
 def _merged(imports: list[str]) -> list[str]:

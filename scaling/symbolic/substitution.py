@@ -271,6 +271,7 @@ def steps() -> tuple[Step, ...]:
     aligned = g1 * first + g2 * second
     curved = hessian[0, 0] * first**2 + 2 * hessian[0, 1] * first * second
     curved += hessian[1, 1] * second**2
+    moved = sympy.Derivative(sympy.Function("B_peak")(eps), eps)
     size = lamda * sigma**2 * c / (R0 * gamma**2 - 2 * c * (gamma**2 + eps**2))
     uniform = ("uniform population: |g_i| = gamma, sigma_i = sigma", "R_0 = sign(g).H sign(g)/tr H")
     return (
@@ -289,6 +290,7 @@ def steps() -> tuple[Step, ...]:
                 equation(second, softsign(g2, eps)),
                 equation(noise, sympy.pi / 4 * (V1 / (g1**2 + eps**2) + V2 / (g2**2 + eps**2))),
             ),
+            quantity=star,
             uses=("B9",),
             assumptions=("V_i = sigma_i^2", "kappa^2 is the mean of V_i/(g_i^2 + eps^2)"),
         ),
@@ -298,6 +300,7 @@ def steps() -> tuple[Step, ...]:
             equation(peak, size),
             uniform_peak,
             "solving d log lr*/d B = 0",
+            quantity=peak,
             uses=("E3",),
             assumptions=uniform,
         ),
@@ -305,7 +308,7 @@ def steps() -> tuple[Step, ...]:
             "E3.slope",
             "uniform population: a larger epsilon moves the peak to larger batches",
             equation(
-                sympy.Derivative(sympy.Function("B_peak")(eps), eps),
+                moved,
                 4
                 * c**2
                 * eps
@@ -315,6 +318,7 @@ def steps() -> tuple[Step, ...]:
             ),
             lambda: sympy.diff(uniform_peak(), eps),
             "differentiation of B_peak in epsilon",
+            quantity=moved,
             uses=("E3.uniform",),
             assumptions=uniform,
         ),
@@ -325,6 +329,7 @@ def steps() -> tuple[Step, ...]:
             uniform_end,
             "solving for the pole of B_peak",
             compare=_for_a_surge,
+            quantity=eps,
             uses=("E3.uniform",),
             assumptions=(*uniform, "R_0 > 2 c; otherwise there is no surge at any epsilon"),
         ),

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 import sympy
+from sympy.core.function import AppliedUndef
 from sympy.printing.latex import LatexPrinter
 
 from .assembly import Derivation, Verdict
@@ -44,6 +45,14 @@ class _TheoryLatexPrinter(LatexPrinter):  # type: ignore[misc]
         if isinstance(total.function, sympy.Add):
             inside = rf"\left({inside}\right)"
         return rf"\sum_{{{below}}}{above} {inside}"
+
+    def _print_Function(self, call: AppliedUndef, exp: str | None = None) -> str:  # noqa: N802
+        known = {symbol.name: shown for symbol, shown in latex_names().items()}
+        if not isinstance(call, AppliedUndef) or call.func.__name__ not in known:
+            return str(super()._print_Function(call, exp))
+        arguments = ", ".join(self._print(argument) for argument in call.args)
+        power = "" if exp is None else f"^{{{exp}}}"
+        return rf"{known[call.func.__name__]}\left({arguments}\right){power}"
 
     def _print_Indexed(self, component: sympy.Indexed) -> str:  # noqa: N802
         base, *indices = component.args
