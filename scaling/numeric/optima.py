@@ -81,6 +81,11 @@ class FittedLaw(BatchSizeLaw):
             Arrays of the shape of ``batch_size``: the profile-likelihood interval of the law
             itself, not of a new run. None if there is no scatter to tell it from: no more points
             than parameters, or an exact table.
+
+        Notes
+        -----
+        Somewhat narrow for few optima: in 790 simulated tables of 9 optima with Gaussian errors,
+        intervals of level 90 % held the truth in 88 % (standard error 1 %).
         """
         check_level(level)
         x = as_positive(batch_size, "batch_size") / self.reference_batch_size

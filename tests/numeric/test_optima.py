@@ -57,14 +57,16 @@ def test_a_gross_error_does_not_spoil_the_fit(row):
 def test_intervals_cover_the_truth_as_often_as_they_say():
     batch, asked = 2.0 ** np.arange(0, 13, 1.5), np.array([4.0, 128.0, 2.0**14])
     truth = BatchSizeLaw.from_limit(1e-3, 2000.0, 100.0)
-    rng = np.random.default_rng(99)
-    trials, hits = 150, np.zeros(3)
-    for _ in range(trials):
-        noisy = truth.learning_rate(batch) * np.exp(0.15 * rng.normal(size=batch.size))
-        low, high = fit_optima(batch, noisy).interval(asked, level=0.9)
-        hits += (low <= truth.learning_rate(asked)) & (truth.learning_rate(asked) <= high)
-    # 90 % nominal, binomial standard error 2.4 %: four of them either way.
-    assert np.abs(hits / trials - 0.9).max() < 0.098
+    trials, hits = 120, np.zeros(3)
+    # Seed 5 stays on purpose: of the four that were tried it gave the lowest coverage.
+    for seed in (5, 99):
+        rng = np.random.default_rng(seed)
+        for _ in range(trials):
+            noisy = truth.learning_rate(batch) * np.exp(0.15 * rng.normal(size=batch.size))
+            low, high = fit_optima(batch, noisy).interval(asked, level=0.9)
+            hits += (low <= truth.learning_rate(asked)) & (truth.learning_rate(asked) <= high)
+    # 90 % nominal, binomial standard error 1.9 %: four of them either way.
+    assert np.abs(hits / (2 * trials) - 0.9).max() < 0.078
 
 
 @pytest.mark.parametrize("seed", range(12))
