@@ -55,6 +55,7 @@ _RUN_OPTIONS: _Options = {
     ),
     "ref_eps": (float, "Adam's epsilon in the reference run (default: --eps).", _NON_NEGATIVE),
     "ref_beta1": (float, "Adam's beta1 in the reference run (default: --beta1).", _DECAY_RATE),
+    "ref_beta2": (float, "Adam's beta2 in the reference run (default: --beta2).", _DECAY_RATE),
     "grad_rms": (
         float,
         "RMS of the gradient's entries, in the unit of eps; without it eps cannot enter.",
@@ -68,13 +69,20 @@ _RUN_OPTIONS: _Options = {
     "moments": (
         str,
         "Model of Adam's update: sgd, sign, sign-isru, clip, article, mean-field (eps inside the "
-        "root), mean-field-outside (eps as in PyTorch) (default: mean-field-outside).",
+        "root), mean-field-outside (eps as in PyTorch); without stand-ins exact-softsign, "
+        "exact-adam (eps as in PyTorch), exact-adam-inside (default: mean-field-outside).",
         {"metavar": "MODEL"},
     ),
     "population": (
         str,
-        "How gradients differ between coordinates: uniform, not at all (default: uniform).",
+        "How gradients differ between coordinates: uniform (not at all) or gaussian "
+        "(default: uniform).",
         {"metavar": "NAME"},
+    ),
+    "step": (
+        float,
+        "Number of the step, for exact-adam (default: many steps, stationary averages).",
+        NUMBER,
     ),
 }
 #: Options that change the optimizer of a tuned run, or of a saved law that came from one.
@@ -83,6 +91,11 @@ _OPTIMIZER_OPTIONS: _Options = {
     "beta1": (
         float,
         "Adam's beta1 (default: 0.9, or 0 if --moments has none; with --law its own).",
+        _DECAY_RATE,
+    ),
+    "beta2": (
+        float,
+        "Adam's beta2, for exact-adam (default: 0.999; with --law its own).",
         _DECAY_RATE,
     ),
 }
@@ -153,13 +166,15 @@ def _transfer(given: dict[str, Any]) -> "Law":
         if name not in given:
             raise InputError("missing; a tuned run (--ref-lr) is not enough without it", name)
     optimizer = {name: given[name] for name in _OPTIMIZER_OPTIONS if name in given}
-    reference = optimizer | {
-        name.removeprefix("ref_"): given[name] for name in ("ref_eps", "ref_beta1") if name in given
+    own = {
+        name.removeprefix("ref_"): given[name]
+        for name in ("ref_eps", "ref_beta1", "ref_beta2")
+        if name in given
     }
+    reference = optimizer | own
     statistics = ("noise_scale", "grad_rms", "curvature_ratio")
-    model = ("moments", "population")
-    if given.get("ref_beta1"):
-        _check_reference_beta1(given.get("moments"), given["ref_beta1"])
+    model = ("moments", "population", "step")
+    _check_reference(given.get("moments"), own.get("beta1"), own.get("beta2"))
     return TransferLaw(
         Recipe(given["ref_lr"], given["ref_batch_size"], **reference),
         GradientStatistics(**{name: given[name] for name in statistics if name in given}),
@@ -168,15 +183,15 @@ def _transfer(given: dict[str, Any]) -> "Law":
     )
 
 
-def _check_reference_beta1(moments: str | None, beta1: float) -> None:
-    """Let an error about the reference's beta1 name the option that was typed."""
+def _check_reference(moments: str | None, beta1: float | None, beta2: float | None) -> None:
+    """Let an error about the reference's beta1 or beta2 name the option that was typed."""
     from scaling.numeric.moments import DEFAULT_MODEL, moment_model
 
     model = moment_model(moments or DEFAULT_MODEL)
     try:
-        model.noise_damping(beta1)
+        model.defaults(beta1, beta2)
     except InputError as error:
-        raise InputError(error.message, "ref_beta1") from None
+        raise InputError(error.message, f"ref_{error.parameter}") from None
 
 
 def _fit(path: str) -> "Law":

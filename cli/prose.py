@@ -23,6 +23,8 @@ _ROUTES = {
     "assumed": "from numbers as given; a fit to a sweep (--points) is more reliable",
 }
 
+_THEORY = {"uniform": "T-E6", "gaussian": "T-E6, T-F5"}
+
 _LEFT_OUT = (
     "the theory looks one step ahead on a quadratic loss with independent coordinates and a "
     "steady gradient; it has no weight decay, schedule or horizon"
@@ -77,7 +79,10 @@ def _answer(law: Law, result: dict[str, Any]) -> list[str]:
 def _shape(law: Law) -> str:
     """Say the law's formula with its numbers."""
     if isinstance(law, TransferLaw):
-        return "lr = lr_ref f(B, eps, beta1) / f(reference), uniform population (theory T-E6)"
+        return (
+            f"lr = lr_ref f(B, eps, beta1) / f(reference), {law.population} population (theory "
+            f"{_THEORY[law.population]})"
+        )
     return "lr = lr_inf sqrt(B (B + B_n)) / (B + B_crit) (theory T-E2)"
 
 

@@ -227,7 +227,7 @@ PAIRS = {
     "C1.second": Pair(moment("mean-field", "second_moment")),
     "C4": Pair(decrease),
     "D1.damping": Pair(
-        lambda p: MOMENT_MODELS["mean-field"].noise_damping(p["beta1"]),
+        lambda p: MOMENT_MODELS["mean-field"].bind(p["beta1"]).pure_noise,
         lambda p: p | {"beta1": p["beta1"] / (1 + p["beta1"])},
         cancels=True,
     ),

@@ -75,6 +75,14 @@ def decay_rate(value: float, name: str) -> float:
     return number
 
 
+def step_number(value: float, name: str) -> float:
+    """Return a whole number from 1, or infinity, or raise an error that names it."""
+    number = _number(value, name)
+    if not (number >= 1 and (number == np.inf or number.is_integer())):
+        raise InputError(f"must be a whole number from 1, or infinity, got {value!r}", name)
+    return number
+
+
 def store(record: object, check: Callable[[float, str], float], *names: str) -> None:
     """Check fields of a frozen dataclass and keep them as floats, whatever number they were."""
     for name in names:

@@ -42,7 +42,7 @@ def sign_isru(a: FloatArray, b: FloatArray, _: float) -> Result:
 
 def clip(a: FloatArray, b: FloatArray, _: float) -> Result:
     """T-B3 and T-B6."""
-    return clip_moments(a, b)
+    return clip_moments(*np.broadcast_arrays(a, b))
 
 
 def article(a: FloatArray, b: FloatArray, _: float) -> Result:

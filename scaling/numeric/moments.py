@@ -12,17 +12,20 @@ below says what the mean and the second moment of the update are.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from functools import partial
+from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from scaling.errors import InputError
 from scaling.numeric import _moment_formulas as formulas
-from scaling.numeric._arrays import FloatArray, Real, as_array, decay_rate
+from scaling.numeric._arrays import FloatArray, Real, as_array, decay_rate, step_number
 
 DEFAULT_MODEL = "mean-field-outside"
+#: PyTorch's and optax's.
 DEFAULT_BETA1 = 0.9
+DEFAULT_BETA2 = 0.999
 
 
 class Moments(NamedTuple):
@@ -40,6 +43,42 @@ class Moments(NamedTuple):
     second_moment: Real
 
 
+class Update(Protocol):
+    """A moment model with its decay rates and step: moments as functions of a and b.
+
+    Attributes
+    ----------
+    slope : float
+        d E[phi]/da at a = b = 0, which is 1/sqrt(lambda) in the notation of T-E1.
+    pure_noise : float
+        E[phi^2] at a = b = 0: c in T-E1.
+    """
+
+    @property
+    def slope(self) -> float:
+        """Rise of the mean with the signal where both are small."""
+
+    @property
+    def pure_noise(self) -> float:
+        """Second moment without any signal."""
+
+    def __call__(self, a: FloatArray, b: FloatArray, /) -> formulas.Result:
+        """Mean, second moment and variance, of the broadcast shape."""
+
+
+@dataclass(frozen=True)
+class ClosedForm:
+    """The update of a model that is a formula of a, b and the noise damping c."""
+
+    formula: Callable[[FloatArray, FloatArray, float], formulas.Result]
+    slope: float
+    pure_noise: float
+
+    def __call__(self, a: FloatArray, b: FloatArray) -> formulas.Result:
+        """Mean, second moment and variance."""
+        return self.formula(a, b, self.pure_noise)
+
+
 @dataclass(frozen=True)
 class MomentModel:
     """What one model assumes about the update.
@@ -51,48 +90,67 @@ class MomentModel:
     eps : {"inside", "outside", "absent"}
         Where epsilon stands: ``m / sqrt(v + eps^2)``, ``m / (sqrt(v) + eps)`` (PyTorch,
         after bias correction), or nowhere.
-    has_momentum : bool
-        Whether beta1 enters. Models without it describe beta1 = 0.
-    gaussian_factor : float
-        lambda of T-E1: the mean is ``a / sqrt(lambda)`` for small a.
+    knows : tuple of str
+        Which of beta1, beta2 and step enter. Models without beta1 describe beta1 = 0.
+    make : callable
+        ``make(beta1, beta2, step)``, the `Update`; use `bind`, which checks them.
+    noiseless : callable
+        ``noiseless(gradient, eps)``, the update when there is no noise (nu of T-B8).
     is_algebraic : bool
         Whether the moments are those of T-E1 but for eps and lambda, so that the law that
         follows from them is T-E2 itself (with eps outside the root, at eps = 0 only).
     in_gradient_units : bool
         True for SGD, whose update is the gradient itself and not a pure number.
-    formula : callable
-        ``formula(a, b, c)`` with the noise damping c = (1-beta1)/(1+beta1): mean, second
-        moment and variance.
-    noiseless : callable
-        ``noiseless(gradient, eps)``, the update when there is no noise (nu of T-B8).
     """
 
     name: str
     summary: str
     theory: str
     eps: Literal["inside", "outside", "absent"]
-    has_momentum: bool
-    gaussian_factor: float
-    formula: Callable[[FloatArray, FloatArray, float], formulas.Result]
+    knows: tuple[str, ...]
+    make: Callable[[float, float, float], Update]
     noiseless: Callable[[FloatArray, FloatArray], FloatArray]
     is_algebraic: bool = True
     in_gradient_units: bool = False
 
-    @property
-    def default_beta1(self) -> float:
-        """0.9, or 0 for a model without momentum."""
-        return DEFAULT_BETA1 if self.has_momentum else 0.0
+    def defaults(
+        self, beta1: float | None, beta2: float | None = None, step: float | None = None
+    ) -> tuple[float, float, float]:
+        """Fill in beta1, beta2 and step after checking that the model knows what is given.
 
-    def noise_damping(self, beta1: float | None) -> float:
-        """Return c = (1-beta1)/(1+beta1), after checking that the model knows this beta1."""
-        beta1 = self.default_beta1 if beta1 is None else decay_rate(beta1, "beta1")
-        if beta1 and not self.has_momentum:
-            raise InputError(
-                f"must be 0 with moments '{self.name}', which has no momentum, got {beta1:g}; "
-                f"'mean-field' and '{DEFAULT_MODEL}' have it",
-                "beta1",
-            )
-        return (1 - beta1) / (1 + beta1)
+        beta1 is 0.9 by default, or 0 where there is no momentum; beta2 0.999; step infinity.
+        """
+        given = {"beta1": beta1 or None, "beta2": beta2, "step": step}
+        checks = {"beta1": decay_rate, "beta2": decay_rate, "step": step_number}
+        for name, value in given.items():
+            if value is None:
+                continue
+            checks[name](value, name)
+            if name not in self.knows:
+                raise InputError(_unknown(self.name, name, value), name)
+        own_beta1 = DEFAULT_BETA1 if "beta1" in self.knows else 0.0
+        return (
+            own_beta1 if beta1 is None else decay_rate(beta1, "beta1"),
+            DEFAULT_BETA2 if beta2 is None else beta2,
+            np.inf if step is None else step,
+        )
+
+    def bind(
+        self, beta1: float | None = None, beta2: float | None = None, step: float | None = None
+    ) -> Update:
+        """Return the model's update at these decay rates and this step."""
+        return self.make(*self.defaults(beta1, beta2, step))
+
+
+def _unknown(model: str, name: str, value: float) -> str:
+    """Say that a model has no place for an argument, and which models have."""
+    having = ", ".join(f"'{other.name}'" for other in MOMENT_MODELS.values() if name in other.knows)
+    if name == "beta1":
+        return (
+            f"must be 0 with moments '{model}', which has no momentum, got {value:g}; "
+            f"it enters {having}"
+        )
+    return f"does not enter moments '{model}', only {having}; leave it out"
 
 
 def moment_model(name: str) -> MomentModel:
@@ -129,6 +187,8 @@ def update_moments(
     damping: npt.ArrayLike = 0.0,
     beta1: float | None = None,
     *,
+    beta2: float | None = None,
+    step: float | None = None,
     moments: str = DEFAULT_MODEL,
 ) -> Moments:
     """Mean and second moment of the update at a given signal and damping.
@@ -142,10 +202,17 @@ def update_moments(
         Ignored by models without epsilon (``sgd``, ``sign``, ``sign-isru``).
     beta1 : float, optional
         Adam's first decay rate; 0.9 by default, 0 for models without momentum.
+    beta2 : float, optional
+        Adam's second decay rate, 0.999 by default; enters ``exact-adam`` only.
+    step : float, optional
+        t, the number of the step, a whole number from 1, by default infinity (stationary
+        averages); enters ``exact-adam`` only.
     moments : str, default "mean-field-outside"
         The model: ``sgd`` (T-A3), ``sign`` (T-A5), ``sign-isru`` (T-A6), ``clip``
         (T-B3, T-B6), ``article`` (T-B5, T-B7), ``mean-field`` (T-C1, T-E1; eps inside
-        the root) or ``mean-field-outside`` (T-E7; PyTorch's eps).
+        the root), ``mean-field-outside`` (T-E7; PyTorch's eps), and without stand-ins
+        ``exact-softsign`` (T-F1, T-F2), ``exact-adam`` (T-F4; PyTorch's eps) and
+        ``exact-adam-inside`` (T-F4; eps inside the root).
 
     Returns
     -------
@@ -157,38 +224,70 @@ def update_moments(
     Raises
     ------
     InputError
-        If beta1 is outside [0, 1), or not 0 in a model without momentum, or the model
-        is unknown.
+        If beta1 or beta2 is outside [0, 1), the step is not a whole number from 1, one of them
+        has no place in the model (beta1 = 0 has in all), or the model is unknown.
 
     Notes
     -----
-    Finite and free of cancellation for a and b from 0 to 1e8, b = 0 included.
-    Source: theory.md parts A to E; kexue.fm 10563 for ``article``.
+    Finite and free of cancellation for a and b from 0 to 1e8, b = 0 included; the exact
+    models to 1e140, NaN beyond, with a relative error of about 1e-14. For them, give a grid as
+    ``signal[:, None], damping``: moments on it are matrix products, 500 times faster than
+    element by element.
+    Source: theory.md parts A to F; kexue.fm 10563 for ``article``.
 
     Examples
     --------
     >>> mean, second_moment = update_moments(1.0, 0.5, moments="mean-field")
     >>> print(f"{mean:.4f} {second_moment:.4f}")
     0.6667 0.4678
+    >>> mean, second_moment = update_moments(1.0, 0.5, moments="exact-softsign")
+    >>> print(f"{mean:.4f} {second_moment:.4f}")
+    0.5961 0.6550
     """
-    mean, second_moment, _ = evaluate(moment_model(moments), signal, damping, beta1)
+    update = moment_model(moments).bind(beta1, beta2, step)
+    mean, second_moment, _ = evaluate(update, signal, damping)
     return Moments(mean, second_moment)
 
 
 def evaluate(
-    model: MomentModel, signal: npt.ArrayLike, damping: npt.ArrayLike, beta1: float | None
+    update: Update, signal: npt.ArrayLike, damping: npt.ArrayLike
 ) -> tuple[Real, Real, Real]:
     """Mean, second moment and variance of the update; see `update_moments`."""
-    noise_damping = model.noise_damping(beta1)
+    a, b = as_array(signal, "signal"), as_array(damping, "damping")
     try:
-        a, b = np.broadcast_arrays(as_array(signal, "signal"), as_array(damping, "damping"))
+        np.broadcast_shapes(a.shape, b.shape)
     except ValueError as error:
         raise InputError(f"does not fit the signal: {error}", "damping") from None
-    valid = np.isfinite(a) & np.isfinite(b) & (b >= 0)
+    # Each is masked in its own shape, so that grids stay products of two axes.
+    if not np.isfinite(a).all():
+        a = np.where(np.isfinite(a), a, np.nan)
+    valid = (b >= 0) & (b < np.inf)
     if not valid.all():
-        a, b = np.where(valid, a, np.nan), np.where(valid, b, np.nan)
-    mean, second_moment, variance = model.formula(a, b, noise_damping)
+        b = np.where(valid, b, np.nan)
+    mean, second_moment, variance = update(a, b)
     return mean[()], second_moment[()], variance[()]
+
+
+def _closed_form(
+    formula: Callable[[FloatArray, FloatArray, float], formulas.Result], gaussian_factor: float
+) -> Callable[[float, float, float], Update]:
+    """Make a model of a formula; ``gaussian_factor`` is lambda of T-E1."""
+
+    def make(beta1: float, _: float, __: float) -> Update:
+        return ClosedForm(formula, gaussian_factor**-0.5, (1 - beta1) / (1 + beta1))
+
+    return make
+
+
+def _exact(beta1: float, beta2: float, step: float, *, eps: Literal["inside", "outside"]) -> Update:
+    from scaling.numeric._exact import ExactUpdate
+
+    return ExactUpdate(beta1, beta2, step, eps)
+
+
+def _exact_softsign(_: float, __: float, ___: float) -> Update:
+    """Softsign is the first step of Adam with eps inside the root."""
+    return _exact(0.0, 0.0, 1.0, eps="inside")
 
 
 #: Every moment model by name.
@@ -200,9 +299,8 @@ MOMENT_MODELS: dict[str, MomentModel] = {
             "plain SGD",
             "T-A3",
             eps="absent",
-            has_momentum=False,
-            gaussian_factor=1.0,
-            formula=formulas.sgd,
+            knows=(),
+            make=_closed_form(formulas.sgd, 1.0),
             noiseless=formulas.gradient,
             in_gradient_units=True,
         ),
@@ -211,9 +309,8 @@ MOMENT_MODELS: dict[str, MomentModel] = {
             "SignSGD, exact under Gaussian noise",
             "T-A5",
             eps="absent",
-            has_momentum=False,
-            gaussian_factor=np.pi / 2,
-            formula=formulas.sign,
+            knows=(),
+            make=_closed_form(formulas.sign, np.pi / 2),
             is_algebraic=False,
             noiseless=formulas.sign_of,
         ),
@@ -222,9 +319,8 @@ MOMENT_MODELS: dict[str, MomentModel] = {
             "SignSGD with an algebraic S-curve for erf",
             "T-A6",
             eps="absent",
-            has_momentum=False,
-            gaussian_factor=np.pi / 2,
-            formula=formulas.sign_isru,
+            knows=(),
+            make=_closed_form(formulas.sign_isru, np.pi / 2),
             noiseless=formulas.sign_of,
         ),
         MomentModel(
@@ -232,9 +328,8 @@ MOMENT_MODELS: dict[str, MomentModel] = {
             "softsign replaced by a clipped line, then exact",
             "T-B3, T-B6",
             eps="inside",
-            has_momentum=False,
-            gaussian_factor=np.pi / 2,
-            formula=formulas.clip,
+            knows=(),
+            make=_closed_form(formulas.clip, np.pi / 2),
             is_algebraic=False,
             noiseless=formulas.clipped,
         ),
@@ -243,9 +338,8 @@ MOMENT_MODELS: dict[str, MomentModel] = {
             "the article's working form",
             "T-B5, T-B7",
             eps="inside",
-            has_momentum=False,
-            gaussian_factor=np.pi / 2,
-            formula=formulas.article,
+            knows=(),
+            make=_closed_form(formulas.article, np.pi / 2),
             noiseless=formulas.softsign,
         ),
         MomentModel(
@@ -253,9 +347,8 @@ MOMENT_MODELS: dict[str, MomentModel] = {
             "mean field, eps inside the root",
             "T-C1, T-E1",
             eps="inside",
-            has_momentum=True,
-            gaussian_factor=1.0,
-            formula=formulas.mean_field,
+            knows=("beta1",),
+            make=_closed_form(formulas.mean_field, 1.0),
             noiseless=formulas.softsign,
         ),
         MomentModel(
@@ -263,10 +356,39 @@ MOMENT_MODELS: dict[str, MomentModel] = {
             "mean field, eps outside the root as in PyTorch",
             "T-E7",
             eps="outside",
-            has_momentum=True,
-            gaussian_factor=1.0,
-            formula=formulas.mean_field_outside,
+            knows=("beta1",),
+            make=_closed_form(formulas.mean_field_outside, 1.0),
             noiseless=formulas.softsign_outside,
+        ),
+        MomentModel(
+            "exact-softsign",
+            "softsign itself, exact under Gaussian noise",
+            "T-F1, T-F2",
+            eps="inside",
+            knows=(),
+            make=_exact_softsign,
+            is_algebraic=False,
+            noiseless=formulas.softsign,
+        ),
+        MomentModel(
+            "exact-adam",
+            "true Adam, eps outside the root as in PyTorch, exact under Gaussian noise",
+            "T-F4",
+            eps="outside",
+            knows=("beta1", "beta2", "step"),
+            make=partial(_exact, eps="outside"),
+            is_algebraic=False,
+            noiseless=formulas.softsign_outside,
+        ),
+        MomentModel(
+            "exact-adam-inside",
+            "true Adam, eps inside the root, exact under Gaussian noise",
+            "T-F4",
+            eps="inside",
+            knows=("beta1", "beta2", "step"),
+            make=partial(_exact, eps="inside"),
+            is_algebraic=False,
+            noiseless=formulas.softsign,
         ),
     )
 }

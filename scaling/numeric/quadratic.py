@@ -14,7 +14,7 @@ from scaling.errors import InputError
 from scaling.numeric._arrays import FloatArray, Real, as_array, as_positive, non_negative
 from scaling.numeric.batch_size_law import BatchSizeLaw
 from scaling.numeric.law import Provenance
-from scaling.numeric.moments import DEFAULT_MODEL, MomentModel, evaluate, moment_model
+from scaling.numeric.moments import DEFAULT_MODEL, MomentModel, Update, evaluate, moment_model
 
 #: A diagonal (N,), a dense matrix (N, N) or a scipy.sparse.linalg.LinearOperator of that shape.
 Hessian: TypeAlias = Any
@@ -52,6 +52,8 @@ def quadratic_optimum(
     *,
     eps: float = 0.0,
     beta1: float | None = None,
+    beta2: float | None = None,
+    step: float | None = None,
     moments: str = DEFAULT_MODEL,
 ) -> QuadraticOptimum:
     """Best learning rate for one step on a quadratic loss with independent coordinates.
@@ -69,8 +71,8 @@ def quadratic_optimum(
         Examples per step, any shape.
     eps : float, default 0
         Adam's epsilon, in units of the gradient.
-    beta1 : float, optional
-        Adam's first decay rate; see `update_moments`.
+    beta1, beta2, step : float, optional
+        Adam's decay rates and the number of the step; see `update_moments`.
     moments : str, default "mean-field-outside"
         Moment model; see `update_moments`.
 
@@ -95,12 +97,12 @@ def quadratic_optimum(
     """
     g, sigma, product, diagonal = _read(gradient, variance, hessian)
     model = moment_model(moments)
+    update = model.bind(beta1, beta2, step)
     non_negative(eps, "eps")
-    model.noise_damping(beta1)
     batches = as_positive(batch_size, "batch_size")
     slope, curvature = np.empty(batches.shape), np.empty(batches.shape)
     for index, batch in np.ndenumerate(batches):
-        mean, variance = _update(model, g, sigma / np.sqrt(batch), eps, beta1)
+        mean, variance = _moments(model, update, g, sigma / np.sqrt(batch), eps)
         slope[index] = mean @ g
         curvature[index] = variance @ diagonal + mean @ product(mean)
     downward = np.where(curvature > 0, curvature, np.nan)
@@ -167,8 +169,9 @@ def mean_field_law(
             f"got Q = {quadratic:g} and T = {trace:g}",
             "hessian",
         )
-    noise = model.gaussian_factor * float(sigma @ sigma / norm)
-    critical = noise * model.noise_damping(beta1) * trace / quadratic
+    update = model.bind(beta1)
+    noise = float(sigma @ sigma / norm) / update.slope**2
+    critical = noise * update.pure_noise * trace / quadratic
     limit = float(noiseless @ g) / quadratic
     return replace(
         BatchSizeLaw.from_limit(limit, noise, critical),
@@ -176,13 +179,13 @@ def mean_field_law(
     )
 
 
-def _update(
-    model: MomentModel, g: FloatArray, noise: FloatArray, eps: float, beta1: float | None
+def _moments(
+    model: MomentModel, update: Update, g: FloatArray, noise: FloatArray, eps: float
 ) -> tuple[FloatArray, FloatArray]:
     """Mean and variance of the update where each coordinate has its own noise."""
     noisy = noise != 0  # NaN, from a malformed batch size, is noise and stays NaN
     scale = np.where(noisy, noise, 1.0)
-    mean, _, variance = evaluate(model, g / scale, eps / scale, beta1)
+    mean, _, variance = evaluate(update, g / scale, eps / scale)
     if model.in_gradient_units:
         mean, variance = mean * scale, variance * scale**2
     noiseless = model.noiseless(g, np.full_like(g, eps))

@@ -24,6 +24,8 @@ class Recipe:
     beta1 : float, optional
         Adam's first decay rate in [0, 1). By default that of the moment model used: 0.9, or 0
         where the model has no momentum.
+    beta2 : float, optional
+        Adam's second decay rate in [0, 1); 0.999 by default. It enters ``exact-adam`` only.
 
     Raises
     ------
@@ -33,19 +35,21 @@ class Recipe:
     Examples
     --------
     >>> Recipe(learning_rate=3e-4, batch_size=256)
-    Recipe(learning_rate=0.0003, batch_size=256.0, eps=1e-08, beta1=None)
+    Recipe(learning_rate=0.0003, batch_size=256.0, eps=1e-08, beta1=None, beta2=None)
     """
 
     learning_rate: float
     batch_size: float
     eps: float = DEFAULT_EPS
     beta1: float | None = None
+    beta2: float | None = None
 
     def __post_init__(self) -> None:
         store(self, positive, "learning_rate", "batch_size")
         store(self, non_negative, "eps")
-        if self.beta1 is not None:
-            store(self, decay_rate, "beta1")
+        for name in ("beta1", "beta2"):
+            if getattr(self, name) is not None:
+                store(self, decay_rate, name)
 
 
 @dataclass(frozen=True)

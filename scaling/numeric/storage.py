@@ -14,7 +14,7 @@ from scaling.numeric.recipe import GradientStatistics, Recipe
 from scaling.numeric.transfer import TransferLaw
 
 LAW_FORMAT = "adam-lr-scaling law"
-LAW_VERSION = 1
+LAW_VERSION = 2
 
 
 def save_law(law: Law, path: str | os.PathLike[str]) -> None:
@@ -86,10 +86,20 @@ def load_law(path: str | os.PathLike[str]) -> Law:
             f"{path}: written in version {version}, this program reads up to {LAW_VERSION}; "
             "update adam-lr-scaling"
         )
+    if version == 1 and document.get("kind") == "transfer":
+        _add_beta2(document)
     try:
         return _law_from(_Reader(document))
     except (_MalformedError, ScalingError) as error:
         raise DataError(f"{path}: not a valid law: {error}") from None
+
+
+def _add_beta2(document: dict[str, Any]) -> None:
+    """Bring a transfer law of version 1, which knew no beta2 and no step, up to date."""
+    for key in ("beta2", "step"):
+        document.setdefault(key, None)
+    if isinstance(document.get("recipe"), dict):
+        document["recipe"].setdefault("beta2", None)
 
 
 def _parse(path: str | os.PathLike[str], text: str) -> Any:
@@ -196,6 +206,7 @@ def _law_from(reader: _Reader) -> Law:
                 recipe.number("batch_size"),
                 recipe.number("eps"),
                 recipe.optional_number("beta1"),
+                recipe.optional_number("beta2"),
             ),
             GradientStatistics(
                 statistics.number("noise_scale"),
@@ -207,6 +218,8 @@ def _law_from(reader: _Reader) -> Law:
             reader.text("moments"),
             reader.text("population"),
             provenance,
+            reader.optional_number("beta2"),
+            reader.optional_number("step"),
         )
         recipe.end()
         statistics.end()

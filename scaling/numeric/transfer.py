@@ -1,8 +1,9 @@
 """The transfer law (T-E6): from one tuned run and gradient statistics to any other setting.
 
 The theory's absolute learning rate needs the Hessian, which nobody has. Its ratio between two
-settings does not: for a uniform population (every coordinate with the same |gradient| and the
-same noise) it is f(target)/f(reference) with f = mu / (s + (R0 - 1) mu^2).
+settings does not: it is f(target)/f(reference), where f is the alignment of the update with the
+gradient over the curvature along it (T-A1), both averaged over the coordinates of a population.
+For a uniform one, with the same |gradient| and noise in all coordinates, f = mu/(s + (R0-1) mu^2).
 """
 
 from dataclasses import asdict, dataclass, field, replace
@@ -14,18 +15,23 @@ import numpy.typing as npt
 
 from scaling.errors import InputError
 from scaling.numeric._arrays import (
-    FloatArray,
     Real,
     as_non_negative,
     as_positive,
-    decay_rate,
     non_negative,
 )
+from scaling.numeric._averages import Gaussian, Sums, Uniform, average
 from scaling.numeric._roots import sign_changes
 from scaling.numeric.batch_size_law import BatchSizeLaw
-from scaling.numeric.law import FLAT, Law, Point, Provenance
-from scaling.numeric.moments import DEFAULT_MODEL, MomentModel, evaluate, moment_model
+from scaling.numeric.law import FLAT, Law, Point, Provenance, finite_or_none
+from scaling.numeric.moments import DEFAULT_MODEL, MomentModel, moment_model
 from scaling.numeric.recipe import GradientStatistics, Recipe
+
+#: How `TransferLaw.assumptions` says the population.
+_POPULATIONS = {
+    "uniform": "every coordinate alike",
+    "gaussian": "gradients of the coordinates drawn from a Gaussian, equal noise",
+}
 
 
 @dataclass(frozen=True)
@@ -38,19 +44,22 @@ class TransferLaw(Law):
         The tuned run, which the law reproduces.
     statistics : GradientStatistics
         Noise scale, and where known the gradient's size and the curvature ratio.
-    eps, beta1 : float, optional
+    eps, beta1, beta2 : float, optional
         The optimizer for which the law answers; the recipe's unless given.
     moments : str, default "mean-field-outside"
         Moment model, see `scaling.update_moments`.
-    population : str, default "uniform"
-        How gradients differ between coordinates; "uniform" (not at all) is the only one so far.
+    population : {"uniform", "gaussian"}
+        How gradients differ between coordinates: not at all, or drawn from N(0, gamma^2).
+    step : float, optional
+        Number t of the step at which both runs are compared; by default infinity (stationary
+        averages). It enters ``exact-adam`` only.
     provenance : Provenance, optional
         Where the statistics come from; "assumed" unless given.
 
     Raises
     ------
     InputError
-        If an argument is out of its range or the model does not know this beta1.
+        If an argument is out of its range or has no place in the moment model.
 
     Examples
     --------
@@ -72,32 +81,36 @@ class TransferLaw(Law):
             "assumed", "through one tuned run, with gradient statistics as given"
         )
     )
+    beta2: float | None = None
+    step: float | None = None
     noise_batch_size: float = field(init=False)
     critical_batch_size: float = field(init=False)
 
     def __post_init__(self) -> None:
-        if self.population != "uniform":
-            raise InputError(f"must be 'uniform', got {self.population!r}", "population")
         recipe, model = self.recipe, self.model
         # Defaults are resolved here, once, so that a saved law does not depend on its reader's.
-        recipe_beta1 = model.default_beta1 if recipe.beta1 is None else recipe.beta1
-        recipe = replace(recipe, beta1=recipe_beta1)
-        eps = recipe.eps if self.eps is None else non_negative(self.eps, "eps")
-        beta1 = recipe_beta1 if self.beta1 is None else decay_rate(self.beta1, "beta1")
-        model.noise_damping(recipe_beta1)
-        # T-E2 as the limits of T-E6 for B -> 0 and B -> infinity, for every moment model:
-        # kappa^2 = nu^2 sigma^2/g^2 with nu the noiseless update (T-B8).
-        noise = model.gaussian_factor * self.statistics.noise_scale
-        critical = model.noise_damping(beta1) * noise / self.statistics.curvature_ratio
-        noise *= 0.0 if model.in_gradient_units else self._noiseless(eps) ** 2
+        beta1, beta2, step = model.defaults(recipe.beta1, recipe.beta2, self.step)
+        known = "beta2" in model.knows
+        recipe = replace(recipe, beta1=beta1, beta2=beta2 if known else None)
+        own_beta1, own_beta2, _ = model.defaults(
+            beta1 if self.beta1 is None else self.beta1,
+            recipe.beta2 if self.beta2 is None else self.beta2,
+        )
         for name, value in (
             ("recipe", recipe),
-            ("eps", eps),
-            ("beta1", beta1),
-            ("noise_batch_size", noise),
-            ("critical_batch_size", critical),
+            ("eps", recipe.eps if self.eps is None else non_negative(self.eps, "eps")),
+            ("beta1", own_beta1),
+            ("beta2", own_beta2 if known else None),
+            ("step", step if known else None),
         ):
             object.__setattr__(self, name, value)
+        # T-E2 as the limits of T-E6 for B -> 0 and B -> infinity, for every moment model.
+        update, noise_scale = self._average.update, self.statistics.noise_scale
+        alignment, curvature = self._noiseless
+        noise = noise_scale * (alignment / update.slope) ** 2
+        critical = noise * update.pure_noise / curvature
+        object.__setattr__(self, "noise_batch_size", 0.0 if model.in_gradient_units else noise)
+        object.__setattr__(self, "critical_batch_size", critical)
 
     @property
     def model(self) -> MomentModel:
@@ -119,8 +132,8 @@ class TransferLaw(Law):
         """lr_inf, where the update is noiseless."""
         if self._closed_form is not None:
             return self._closed_form.learning_rate_limit
-        limit = 1 / (self._noiseless(self._own_eps) * self.statistics.curvature_ratio)
-        return self.recipe.learning_rate * limit / self._reference_value()
+        alignment, curvature = self._noiseless
+        return self.recipe.learning_rate * alignment / curvature / self._reference_value
 
     @property
     def peak(self) -> Point | None:
@@ -145,6 +158,7 @@ class TransferLaw(Law):
         *,
         eps: npt.ArrayLike | None = None,
         beta1: float | None = None,
+        beta2: float | None = None,
     ) -> Real:
         """Optimal learning rate at ``batch_size``.
 
@@ -154,8 +168,8 @@ class TransferLaw(Law):
             In the unit of the recipe's.
         eps : array_like, optional
             Another epsilon than the law's own, at least 0, broadcast against ``batch_size``.
-        beta1 : float, optional
-            Another beta1 than the law's own.
+        beta1, beta2 : float, optional
+            Others than the law's own.
 
         Returns
         -------
@@ -170,13 +184,21 @@ class TransferLaw(Law):
             without epsilon.
         """
         batch = as_positive(batch_size, "batch_size")
-        if eps is None and beta1 is None and self._closed_form is not None:
+        same_optimizer = beta1 is None and beta2 is None
+        if eps is None and same_optimizer and self._closed_form is not None:
             return self._closed_form.learning_rate(batch)
         if eps is not None and not self._eps_enters:
             raise InputError(f"cannot enter: {self._why_eps_is_left_out}", "eps")
         epsilons = np.asarray(self._own_eps) if eps is None else as_non_negative(eps, "eps")
-        value = self._value(batch, epsilons, self._own_beta1 if beta1 is None else beta1)
-        return value * (self.recipe.learning_rate / self._reference_value())
+        mean = (
+            self._average
+            if same_optimizer
+            else self._average_at(
+                self.beta1 if beta1 is None else beta1, self.beta2 if beta2 is None else beta2
+            )
+        )
+        value = self._value(mean, batch, epsilons)
+        return value * (self.recipe.learning_rate / self._reference_value)
 
     def exponent(self, batch_size: npt.ArrayLike) -> Real:
         """Local exponent d log lr / d log B (T-E5)."""
@@ -187,8 +209,9 @@ class TransferLaw(Law):
     def steps_factor(self, batch_size: npt.ArrayLike) -> Real:
         """S/S_min, by T-A1 the largest possible decrease over the decrease at ``batch_size``."""
         batch = as_positive(batch_size, "batch_size")
-        mean, variance = self._moments(batch, np.asarray(self._own_eps), self._own_beta1)
-        return 1 + variance / mean / mean / self.statistics.curvature_ratio
+        alignment, curvature = self._sums(self._average, batch, self._own_eps)
+        best_alignment, best_curvature = self._noiseless
+        return curvature / alignment / alignment * (best_alignment**2 / best_curvature)
 
     def batch_sizes(self, learning_rate: float) -> tuple[float, ...]:
         """All batch sizes whose optimum is ``learning_rate``: none, one or two, ascending."""
@@ -202,9 +225,9 @@ class TransferLaw(Law):
         said = [
             f"noise scale {statistics.noise_scale:g}: {self.provenance.source}, with no error bar, "
             "hence no interval",
-            f"every coordinate alike, curvature ratio R0 = {statistics.curvature_ratio:g}"
+            f"{_POPULATIONS[self.population]}, curvature ratio R0 = {statistics.curvature_ratio:g}"
             + (" (diagonal Hessian)" if statistics.curvature_ratio == 1 else ""),
-            f"beta1 = {self._own_beta1:g}; update: {model.summary} ({model.theory})",
+            f"{self._decay_rates()}; update: {model.summary} ({model.theory})",
         ]
         if model.eps == "absent":
             said.append(self._why_eps_is_left_out)
@@ -263,15 +286,21 @@ class TransferLaw(Law):
             "beta1": self.beta1,
             "moments": self.moments,
             "population": self.population,
+            "beta2": self.beta2,
+            "step": None if self.step is None else finite_or_none(self.step),
         }
+
+    def _decay_rates(self) -> str:
+        """Say the optimizer in words, but for eps."""
+        said = f"beta1 = {self.beta1:g}"
+        if self.beta2 is not None and self.step is not None:
+            when = "stationary averages" if np.isinf(self.step) else f"step {self.step:.10g}"
+            said += f", beta2 = {self.beta2:g}, {when}"
+        return said
 
     @property
     def _own_eps(self) -> float:
         return float(self.eps or 0.0)
-
-    @property
-    def _own_beta1(self) -> float:
-        return float(self.beta1 or 0.0)
 
     @property
     def _eps_enters(self) -> bool:
@@ -287,45 +316,57 @@ class TransferLaw(Law):
     def _closed_form(self) -> BatchSizeLaw | None:
         """T-E2 itself, where it is not only the two limits of this law but all of it."""
         model = self.model
-        if not model.is_algebraic or (model.eps == "outside" and self.effective_eps):
+        if (
+            self.population != "uniform"
+            or not model.is_algebraic
+            or (model.eps == "outside" and self.effective_eps)
+        ):
             return None
-        batch, eps = np.asarray(self.recipe.batch_size), np.asarray(self._own_eps)
-        at_reference = float(self._value(batch, eps, self._own_beta1))
+        at_reference = self._value(self._average, self.recipe.batch_size, self._own_eps)
         return BatchSizeLaw(
             self.recipe.batch_size,
-            self.recipe.learning_rate * at_reference / self._reference_value(),
+            self.recipe.learning_rate * float(at_reference) / self._reference_value,
             self.noise_batch_size,
             self.critical_batch_size,
         )
 
+    @cached_property
+    def _average(self) -> Uniform | Gaussian:
+        """The population's average of the update at the law's own beta1 and beta2."""
+        return self._average_at(self.beta1, self.beta2)
+
+    def _average_at(self, beta1: float | None, beta2: float | None) -> Uniform | Gaussian:
+        update = self.model.bind(beta1, beta2, self.step)
+        ratio = self.statistics.curvature_ratio
+        return average(self.population, self.model, update, ratio)
+
+    @cached_property
+    def _noiseless(self) -> tuple[float, float]:
+        """Alignment and curvature for a huge batch."""
+        return self._average.noiseless(float(self._eps_ratio(self._own_eps)))
+
+    @cached_property
     def _reference_value(self) -> float:
         """f of T-E6 at the tuned run."""
-        batch, eps = np.asarray(self.recipe.batch_size), np.asarray(self.recipe.eps)
-        return float(self._value(batch, eps, self.recipe.beta1))
+        recipe = self.recipe
+        same = (recipe.beta1, recipe.beta2) == (self.beta1, self.beta2)
+        of_reference = self._average if same else self._average_at(recipe.beta1, recipe.beta2)
+        return float(self._value(of_reference, recipe.batch_size, recipe.eps))
 
-    def _value(self, batch: FloatArray, eps: FloatArray, beta1: float | None) -> Real:
-        """f of T-E6, in the form mu/(s - mu^2 + R0 mu^2), which does not cancel."""
-        mean, variance = self._moments(batch, eps, beta1)
-        value = mean / (variance + self.statistics.curvature_ratio * mean**2)
+    def _value(self, mean: Uniform | Gaussian, batch: npt.ArrayLike, eps: npt.ArrayLike) -> Real:
+        """f of T-E6: alignment over curvature."""
+        alignment, curvature = self._sums(mean, batch, eps)
         if self.model.in_gradient_units:
             # The update shrinks as sigma/sqrt(B), so the learning rate grows as its inverse.
-            value = value * np.sqrt(batch / self.statistics.noise_scale)
-        return value
+            alignment = alignment * np.sqrt(np.asarray(batch) / self.statistics.noise_scale)
+        return alignment / curvature
 
-    def _moments(
-        self, batch: FloatArray, eps: FloatArray, beta1: float | None
-    ) -> tuple[Real, Real]:
-        """Mean and variance of the update."""
-        signal = np.sqrt(batch / self.statistics.noise_scale)
-        mean, _, variance = evaluate(self.model, signal, signal * self._eps_ratio(eps), beta1)
-        return mean, variance
+    def _sums(self, mean: Uniform | Gaussian, batch: npt.ArrayLike, eps: npt.ArrayLike) -> Sums:
+        signal = np.sqrt(np.asarray(batch) / self.statistics.noise_scale)
+        return mean.sums(signal, signal * self._eps_ratio(eps))
 
     def _eps_ratio(self, eps: npt.ArrayLike) -> Real:
         """eps/gamma, or 0 where eps does not enter."""
         if not self._eps_enters or self.statistics.grad_rms is None:
             return np.zeros_like(eps, dtype=float)[()]
         return np.asarray(eps)[()] / self.statistics.grad_rms
-
-    def _noiseless(self, eps: float) -> float:
-        """Noiseless update nu of a gradient of size gamma (T-B8)."""
-        return float(self.model.noiseless(np.ones(()), np.asarray(self._eps_ratio(eps))))

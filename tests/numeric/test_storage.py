@@ -149,8 +149,8 @@ def test_truncated_files_are_refused(document, tmp_path):
 
 
 def test_newer_versions_say_so(document, tmp_path):
-    document["version"] = 2
-    assert "written in version 2" in refuse(tmp_path, json.dumps(document))
+    document["version"] = 3
+    assert "written in version 3" in refuse(tmp_path, json.dumps(document))
     assert "update adam-lr-scaling" in refuse(tmp_path, json.dumps(document))
 
 

@@ -286,7 +286,7 @@ def test_any_number_type_will_do():
         (lambda: law("adam"), "moments"),
         (lambda: law("article", beta1=0.9), "beta1"),
         (lambda: law("article", ref_beta1=0.9), "beta1"),
-        (lambda: law(population="gaussian"), "population"),
+        (lambda: law(population="mixed"), "population"),
         (lambda: law(eps=-1.0, ref_eps=0.0), "eps"),
     ],
 )
