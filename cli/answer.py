@@ -20,12 +20,19 @@ def describe(law: Law) -> dict[str, Any]:
         "critical_batch_size": finite_or_none(law.critical_batch_size),
         "learning_rate_limit": finite_or_none(law.learning_rate_limit),
         "peak_batch_size": law.peak.batch_size if law.peak else None,
+        "surge_end_eps": _surge_end(law),
         "peak_learning_rate": law.peak.learning_rate if law.peak else None,
         "intervals": intervals
         and {name: [finite_or_none(x) for x in bounds] for name, bounds in intervals.items()},
         "assumptions": list(law.assumptions()),
         "definition": law.to_dict(),
     }
+
+
+def _surge_end(law: Law) -> float | None:
+    """Eps beyond which the optimum no longer falls with the batch; null: unknown or infinite."""
+    end = law.surge_end if isinstance(law, TransferLaw) else None
+    return None if end is None else finite_or_none(end)
 
 
 def answers(law: Law, batch_sizes: list[float]) -> list[dict[str, Any]]:

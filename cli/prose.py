@@ -115,8 +115,26 @@ def _landmarks(law: Law) -> list[str]:
             with_interval("noise_batch_size", law.noise_batch_size)
             + ": where noise stops dominating the update",
         ),
+        *_surge(law),
         *_field("lr_inf", f"{law.learning_rate_limit:.3g}: the limit for a huge batch"),
     ]
+
+
+def _surge(law: Law) -> list[str]:
+    """Say beyond which eps the optimum no longer falls with the batch, where eps enters."""
+    end = law.surge_end if isinstance(law, TransferLaw) else None
+    if end is None or not isinstance(law, TransferLaw):
+        return []
+    if end == 0:
+        return _field("surge", "none at any eps")
+    if math.isinf(end):
+        return _field("surge", "at every eps")
+    multiple = end / (law.statistics.grad_rms or math.nan)
+    return _field(
+        "surge",
+        f"up to eps = {end:.3g}, {multiple:.3g} times the gradient's RMS; beyond, the best rate "
+        "no longer falls as the batch grows",
+    )
 
 
 def _size(batch_size: float) -> str:

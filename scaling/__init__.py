@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from scaling.errors import DataError as DataError
     from scaling.errors import InputError as InputError
     from scaling.errors import ScalingError as ScalingError
+    from scaling.numeric.accuracy import MomentErrors as MomentErrors
+    from scaling.numeric.accuracy import learning_rate_error as learning_rate_error
+    from scaling.numeric.accuracy import moment_errors as moment_errors
     from scaling.numeric.batch_size_law import BatchSizeLaw as BatchSizeLaw
     from scaling.numeric.law import Law as Law
     from scaling.numeric.law import Point as Point
@@ -42,10 +45,13 @@ if TYPE_CHECKING:
     from scaling.numeric.storage import save_law as save_law
     from scaling.numeric.tables import read_optima as read_optima
     from scaling.numeric.transfer import TransferLaw as TransferLaw
+    from scaling.numeric.update_rms import ratio_from_update_rms as ratio_from_update_rms
+    from scaling.numeric.update_rms import update_rms as update_rms
 
 #: Where each public name lives; a test holds it equal to the imports above.
 _HOME = {
     "scaling.errors": ("DataError", "InputError", "ScalingError"),
+    "scaling.numeric.accuracy": ("MomentErrors", "learning_rate_error", "moment_errors"),
     "scaling.numeric.batch_size_law": ("BatchSizeLaw",),
     "scaling.numeric.law": ("Law", "Point", "Provenance"),
     "scaling.numeric.moments": ("MOMENT_MODELS", "Moments", "update_moments"),
@@ -57,6 +63,7 @@ _HOME = {
     "scaling.numeric.storage": ("load_law", "save_law"),
     "scaling.numeric.tables": ("read_optima",),
     "scaling.numeric.transfer": ("TransferLaw",),
+    "scaling.numeric.update_rms": ("ratio_from_update_rms", "update_rms"),
 }
 _MODULE = {name: module for module, names in _HOME.items() for name in names}
 

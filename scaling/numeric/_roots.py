@@ -13,6 +13,8 @@ from scaling.numeric._arrays import FloatArray
 
 _SAMPLES = 4097
 _ZOOM = 65
+#: More than the bits of a number, so that no bracket is left to narrow.
+_HALVINGS = 2000
 
 
 def sign_changes(
@@ -36,9 +38,28 @@ def sign_changes(
         yield _zoom(function, grid[i], grid[i + 1]), bool(sign[i] > 0)
 
 
+def bisect(function: Callable[[float], float], lower: float, upper: float) -> float:
+    """Root of a function of one number that changes sign between two others.
+
+    Raises
+    ------
+    ArithmeticError
+        If it does not change sign.
+    """
+    positive = function(lower) > 0
+    if positive == (function(upper) > 0):
+        raise ArithmeticError(f"no change of sign between {lower:g} and {upper:g}")
+    for _ in range(_HALVINGS):
+        middle = (lower + upper) / 2
+        if not lower < middle < upper:
+            break
+        lower, upper = (middle, upper) if (function(middle) > 0) == positive else (lower, middle)
+    return (lower + upper) / 2
+
+
 def _zoom(function: Callable[[FloatArray], FloatArray], lower: float, upper: float) -> float:
     """Narrow a bracket by sampling inside it until it cannot be narrowed."""
-    while True:
+    for _ in range(_HALVINGS):
         grid = np.linspace(lower, upper, _ZOOM)
         sign = np.sign(function(grid))
         first = int(np.flatnonzero(sign != sign[0])[0]) if np.any(sign != sign[0]) else _ZOOM - 1
@@ -47,3 +68,4 @@ def _zoom(function: Callable[[FloatArray], FloatArray], lower: float, upper: flo
         if grid[first] - grid[first - 1] <= 4 * np.spacing(max(abs(lower), abs(upper))):
             return float((grid[first - 1] + grid[first]) / 2)
         lower, upper = grid[first - 1], grid[first]
+    raise ArithmeticError(f"no root found between {lower:g} and {upper:g}")

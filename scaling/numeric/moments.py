@@ -242,7 +242,7 @@ def update_moments(
     0.6667 0.4678
     >>> mean, second_moment = update_moments(1.0, 0.5, moments="exact-softsign")
     >>> print(f"{mean:.4f} {second_moment:.4f}")
-    0.5961 0.6550
+    0.6082 0.6856
     """
     update = moment_model(moments).bind(beta1, beta2, step)
     mean, second_moment, _ = evaluate(update, signal, damping)

@@ -22,6 +22,7 @@ from scaling.numeric._arrays import (
 )
 from scaling.numeric._averages import Gaussian, Sums, Uniform, average
 from scaling.numeric._roots import sign_changes
+from scaling.numeric._surge import surge_end
 from scaling.numeric.batch_size_law import BatchSizeLaw
 from scaling.numeric.law import FLAT, Law, Point, Provenance, finite_or_none
 from scaling.numeric.moments import DEFAULT_MODEL, MomentModel, moment_model
@@ -151,6 +152,16 @@ class TransferLaw(Law):
         ]
         points = [Point(batch, float(self.learning_rate(batch))) for batch in tops]
         return max(points, key=lambda point: point.learning_rate, default=None)
+
+    @property
+    def surge_end(self) -> float | None:
+        """Epsilon beyond which the optimum no longer falls as the batch grows (T-B10).
+
+        0 if it does at no epsilon, infinity if at all; None where epsilon does not enter.
+        """
+        if not self._eps_enters or self.statistics.grad_rms is None:
+            return None
+        return self.statistics.grad_rms * surge_end(self._average)
 
     def learning_rate(
         self,
