@@ -51,9 +51,8 @@ class Uniform:
         return mean, variance + self.curvature_ratio * mean**2
 
     def noiseless(self, eps_ratio: float) -> tuple[float, float]:
-        """Alignment and curvature of the noiseless update at eps/gamma (T-B8)."""
-        nu = float(self.model.noiseless(np.ones(()), np.asarray(eps_ratio)))
-        return nu, self.curvature_ratio * nu**2
+        """Alignment G and curvature over G^2 of the noiseless update at eps/gamma (T-B8)."""
+        return float(self.model.noiseless(np.ones(()), np.asarray(eps_ratio))), self.curvature_ratio
 
 
 @dataclass(frozen=True)
@@ -76,12 +75,13 @@ class Gaussian:
         return alignment[()], (square + (self.curvature_ratio - 1) * size**2)[()]
 
     def noiseless(self, eps_ratio: float) -> tuple[float, float]:
-        """Alignment and curvature of the noiseless update at eps/gamma (T-B8)."""
+        """Alignment G and curvature over G^2 of the noiseless update at eps/gamma (T-B8)."""
         x, weight = _half_normal()
         nu = self.model.noiseless(x, np.full_like(x, eps_ratio))
-        size = float(weight @ nu)
-        square = float(weight @ nu**2)
-        return float(weight @ (x * nu)), square + (self.curvature_ratio - 1) * size**2
+        alignment = float(weight @ (x * nu))
+        shape = nu / (alignment or 1.0)  # squares of nu itself may underflow
+        off_diagonal = (self.curvature_ratio - 1) * float(weight @ shape) ** 2
+        return alignment, float(weight @ shape**2) + off_diagonal
 
     def _by_quadrature(
         self, a: FloatArray, b: FloatArray

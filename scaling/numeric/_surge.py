@@ -26,7 +26,7 @@ class Average(Protocol):
         """Alignment and curvature at signals and dampings."""
 
     def noiseless(self, eps_ratio: float, /) -> tuple[float, float]:
-        """Alignment and curvature for a huge batch."""
+        """Alignment G and curvature over G^2 for a huge batch."""
 
 
 def surge_end(average: Average) -> float:
@@ -40,10 +40,10 @@ def surge_end(average: Average) -> float:
 
     def excess(log_ratio: float) -> float:
         ratio = float(np.exp(log_ratio))
-        alignment, curvature = average.noiseless(ratio)
+        alignment, relative_curvature = average.noiseless(ratio)
         top, bottom = average.sums(_SIGNALS, _SIGNALS * ratio)
         # kappa/a^2 + O(1/a^4) at all signals; the larger ones lose digits, hence not beyond 2e3.
-        over = (top / bottom / (alignment / curvature) - 1) * _SIGNALS**2
+        over = (top / bottom * (alignment * relative_curvature) - 1) * _SIGNALS**2
         limit = over[-1] + (over[-1] - over[-2]) / 3
         return float(max(over[:-2].max(), limit))
 

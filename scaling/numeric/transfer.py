@@ -107,9 +107,9 @@ class TransferLaw(Law):
             object.__setattr__(self, name, value)
         # T-E2 as the limits of T-E6 for B -> 0 and B -> infinity, for every moment model.
         update, noise_scale = self._average.update, self.statistics.noise_scale
-        alignment, curvature = self._noiseless
+        alignment, relative_curvature = self._noiseless
         noise = noise_scale * (alignment / update.slope) ** 2
-        critical = noise * update.pure_noise / curvature
+        critical = noise_scale * update.pure_noise / update.slope**2 / relative_curvature
         object.__setattr__(self, "noise_batch_size", 0.0 if model.in_gradient_units else noise)
         object.__setattr__(self, "critical_batch_size", critical)
 
@@ -133,8 +133,8 @@ class TransferLaw(Law):
         """lr_inf, where the update is noiseless."""
         if self._closed_form is not None:
             return self._closed_form.learning_rate_limit
-        alignment, curvature = self._noiseless
-        return self.recipe.learning_rate * alignment / curvature / self._reference_value
+        alignment, relative_curvature = self._noiseless
+        return self.recipe.learning_rate / (alignment * relative_curvature) / self._reference_value
 
     @property
     def peak(self) -> Point | None:
@@ -221,8 +221,8 @@ class TransferLaw(Law):
         """S/S_min, by T-A1 the largest possible decrease over the decrease at ``batch_size``."""
         batch = as_positive(batch_size, "batch_size")
         alignment, curvature = self._sums(self._average, batch, self._own_eps)
-        best_alignment, best_curvature = self._noiseless
-        return curvature / alignment / alignment * (best_alignment**2 / best_curvature)
+        _, relative_curvature = self._noiseless
+        return curvature / alignment / alignment / relative_curvature
 
     def batch_sizes(self, learning_rate: float) -> tuple[float, ...]:
         """All batch sizes whose optimum is ``learning_rate``: none, one or two, ascending."""
@@ -353,7 +353,7 @@ class TransferLaw(Law):
 
     @cached_property
     def _noiseless(self) -> tuple[float, float]:
-        """Alignment and curvature for a huge batch."""
+        """Alignment G and curvature over G^2 for a huge batch."""
         return self._average.noiseless(float(self._eps_ratio(self._own_eps)))
 
     @cached_property

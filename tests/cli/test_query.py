@@ -163,7 +163,7 @@ USAGE = {
     "grad rms": (["--grad-rms", "0"], "--grad-rms"),
     "curvature": (["--curvature-ratio", "0"], "--curvature-ratio"),
     "moments": (["--moments", "adam"], "--moments"),
-    "population": (["--population", "gaussian"], "--population"),
+    "population": (["--population", "mixed"], "--population"),
     "no momentum": (["--moments", "article", "--beta1", "0.9"], "--beta1"),
     "two sources": (["--law", "law.json"], "--ref-lr"),
     "another two": (["--points", "optima.csv"], "--ref-lr"),

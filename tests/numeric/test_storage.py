@@ -92,6 +92,8 @@ NULLABLE = {
     "grad_rms",
     "eps",
     "beta1",
+    "beta2",
+    "step",
     "batch_size_range",
 }
 
