@@ -4,7 +4,6 @@ The leading bits of a floating-point number, its exponent and the top of its man
 index of a cell: no logarithm is taken. The rest of the mantissa says where in the cell it lies.
 """
 
-import itertools
 from collections.abc import Iterator
 from typing import Any, NamedTuple, TypeAlias
 
@@ -71,12 +70,15 @@ class Counter:
     ----------
     nans, infinities : int
         Coordinates left out because a number is NaN, or else infinite.
+    has_curvature : bool
+        Whether the blocks have a curvature.
     """
 
     def __init__(self, *, has_curvature: bool) -> None:
         self.nans = self.infinities = 0
         self._cells = Cells.empty(COLUMNS_WITH_CURVATURE if has_curvature else COLUMNS)
         self._boxes: dict[_Kind, _Box] = {}
+        self.has_curvature = has_curvature
         self._level = 0
         self._counted, self._until = 0, BLOCK
 
@@ -140,7 +142,8 @@ class Counter:
             yield _REGULAR, part
             return
         zeros = part.gradient == 0, part.noise == 0
-        for kind in itertools.product((False, True), repeat=2):
+        kinds: list[_Kind] = [(False, False), (False, True), (True, False), (True, True)]
+        for kind in kinds:
             chosen = (zeros[0] == kind[0]) & (zeros[1] == kind[1])
             if chosen.any():
                 yield kind, part.only(chosen)

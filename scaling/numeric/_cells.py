@@ -25,7 +25,7 @@ IntArray: TypeAlias = npt.NDArray[np.int64]
 FINEST_BITS = 3
 #: At this level a cell is an octave each way; at the last, all of float64 fits into few cells.
 OCTAVE_LEVEL = 2 * FINEST_BITS
-COARSEST_LEVEL = 2 * (FINEST_BITS + 12)
+COARSEST_LEVEL = 2 * (FINEST_BITS + 6)
 #: Numbers kept at most, so that their text stays under 1 MB: 13,333 cells without a curvature,
 #: 8,888 with one.
 MOST_NUMBERS = 80_000
@@ -45,13 +45,13 @@ class Points(NamedTuple):
     """Weighted points that stand for the coordinates, as arrays of shape (P,).
 
     ``gradient`` and ``noise`` are binary logarithms of |g| and sigma, -inf for exact zeros;
-    ``count`` and ``curvature`` are how many coordinates and how much of the trace of H (of the
+    ``number`` and ``curvature`` are how many coordinates and how much of the trace of H (of the
     count, where no H is known) each point carries.
     """
 
     gradient: FloatArray
     noise: FloatArray
-    count: FloatArray
+    number: FloatArray
     curvature: FloatArray
 
 
@@ -93,7 +93,7 @@ class Cells:
     @property
     def has_curvature(self) -> bool:
         """Whether H is known."""
-        return self.sums.shape[1] == COLUMNS_WITH_CURVATURE
+        return bool(self.sums.shape[1] == COLUMNS_WITH_CURVATURE)
 
     @property
     def octaves(self) -> tuple[IntArray, IntArray]:
@@ -151,7 +151,8 @@ class Cells:
         total, with_r, with_s = self.sums[:, 6:9].T
         along_r = _quotient(with_r - total * r, spread_r)
         along_s = _quotient(with_s - total * s - shared * along_r, own)
-        return (total + along_r * signs[0] + along_s * signs[1]) / 4
+        curvature: FloatArray = (total + along_r * signs[0] + along_s * signs[1]) / 4
+        return curvature
 
     def _coarser(self) -> "Cells":
         """Return the cells of the next level, of which each is two of these."""
@@ -214,9 +215,7 @@ def _root(variance: FloatArray, square: FloatArray) -> FloatArray:
 
 def _quotient(numerator: FloatArray, denominator: FloatArray) -> FloatArray:
     """Divide, with 0 where the denominator is 0."""
-    return np.divide(
-        numerator, denominator, out=np.zeros_like(numerator), where=denominator > 0
-    )
+    return np.divide(numerator, denominator, out=np.zeros_like(numerator), where=denominator > 0)
 
 
 def _room(mean: FloatArray, spread: FloatArray) -> FloatArray:

@@ -56,6 +56,10 @@ def blocks(
         yield Block(parts[0], parts[1], parts[2] if len(parts) > 2 else None, start)
 
 
+class _OpenFile(np.memmap[Any, Any]):
+    """A .npy file that this module has opened, and may therefore read by other means."""
+
+
 def _open(values: Coordinates, name: str) -> npt.NDArray[Any]:
     """Return an array of numbers, which for a file is a memory map."""
     if isinstance(values, str | os.PathLike):
@@ -82,7 +86,24 @@ def _map(path: Path) -> npt.NDArray[Any]:
     if not isinstance(array, np.ndarray):
         array.close()
         raise DataError(f"{path}: holds several arrays (.npz); give one .npy file for each")
-    return array
+    return array.view(_OpenFile) if isinstance(array, np.memmap) else array
+
+
+class _FileVector:
+    """The numbers of a file, read a stretch at a time: a map would pile up in memory."""
+
+    def __init__(self, array: np.memmap[Any, Any]) -> None:
+        self._array = array
+
+    def __getitem__(self, part: slice) -> npt.NDArray[Any]:
+        start, stop, _ = part.indices(self._array.size)
+        array = self._array
+        return np.fromfile(
+            str(array.filename),
+            array.dtype,
+            stop - start,
+            offset=array.offset + start * array.dtype.itemsize,
+        )
 
 
 def _checked(array: npt.NDArray[Any], name: str) -> npt.NDArray[Any]:
@@ -94,10 +115,14 @@ def _checked(array: npt.NDArray[Any], name: str) -> npt.NDArray[Any]:
 def _flat(arrays: list[npt.NDArray[Any]]) -> list[Any]:
     """Views of the arrays as vectors, all in the same order, without a copy."""
     if all(array.flags.c_contiguous for array in arrays):
-        return [array.reshape(-1) for array in arrays]
+        return [_vector(array) for array in arrays]
     if all(array.flags.f_contiguous for array in arrays):
-        return [array.T.reshape(-1) for array in arrays]
+        return [_vector(array.T) for array in arrays]
     return [array.flat for array in arrays]
+
+
+def _vector(array: npt.NDArray[Any]) -> Any:
+    return _FileVector(array) if isinstance(array, _OpenFile) else array.reshape(-1)
 
 
 def _floats(values: npt.NDArray[Any]) -> npt.NDArray[Any]:

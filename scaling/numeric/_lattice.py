@@ -1,9 +1,9 @@
 """Interpolation on a lattice of binary logarithms, and its adjoint.
 
-Values at the nodes, six to an octave, give those in between by Lagrange's polynomial through the
+Values at the nodes, four to an octave, give those in between by Lagrange's polynomial through the
 eight nearest (`interpolation`). Read the other way the same weights put a mass that lies
 between nodes onto the nodes (`deposit_in_plane`), such that sums of smooth functions come out right.
-For the moments of T-E7 and T-F4 either is in error by less than 1e-6 (tests hold it to that).
+For the moments of T-E7 and T-F4 either is in error by less than 1e-5 (tests hold it to that).
 """
 
 from typing import NamedTuple
@@ -85,9 +85,9 @@ def deposit_in_plane(
         np.bincount(index, (share * mass[:, None, None]).ravel(), minlength=shape[0] * shape[1])
         for mass in masses
     ]
-    return PlaneDeposit(*used, np.reshape(result, (len(masses), *shape)))
+    return PlaneDeposit(used[0], used[1], np.reshape(result, (len(masses), *shape)))
 
 
 def power(nodes: IntArray) -> FloatArray:
-    """Where nodes lie: 2^(node/6), within what models can square."""
+    """Where nodes lie: 2^(node/4), within what models can square."""
     return np.exp2(np.clip(nodes / PER_OCTAVE, -_WIDEST, _WIDEST))

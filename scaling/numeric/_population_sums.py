@@ -2,10 +2,10 @@
 
 A coordinate enters through a = |g| sqrt(B)/sigma and b = eps sqrt(B)/sigma. On a lattice of
 logarithms, a change of B or eps moves the population over one table of moments, made once: with
-W[j, k] the mass at |g|/sigma = 2^(j/6) and sigma = 2^(k/6), and M[i, q] the moments at a = 2^(i/6)
-and b = 2^(q/6),
+W[j, k] the mass at |g|/sigma = 2^(j/4) and sigma = 2^(k/4), and M[i, q] the moments at a = 2^(i/4)
+and b = 2^(q/4),
 
-    sum(B, eps) = sum_jk W[j, k] M[j + beta, beta + e - k],  sqrt(B) = 2^(beta/6), eps = 2^(e/6),
+    sum(B, eps) = sum_jk W[j, k] M[j + beta, beta + e - k],  sqrt(B) = 2^(beta/4), eps = 2^(e/4),
 
 which for each beta is a matrix product and a sum along diagonals. Masses between nodes are put
 onto them, and B and eps between nodes are interpolated, by the same polynomials.
@@ -69,7 +69,7 @@ class LatticeSums:
 
     def __init__(self, points: Points, *, in_gradient_units: bool = False) -> None:
         gradient, noise = points.gradient, points.noise
-        self._in_gradient_units = in_gradient_units
+        self._points, self._in_gradient_units = points, in_gradient_units
         self._trace = points.curvature.sum()
         # In units of the largest gradient, whose square need not be a number.
         self._unit = float(np.max(gradient, initial=-np.inf))
@@ -80,7 +80,7 @@ class LatticeSums:
         if in_gradient_units:
             unit = np.exp2(np.where(noisy, noise, gradient - _NOISELESS))
         masses = np.stack(
-            [relative * points.count * unit, points.curvature * unit**2, points.curvature * unit]
+            [relative * points.number * unit, points.curvature * unit**2, points.curvature * unit]
         )
         both, only_noise, only_gradient = moves & noisy, ~moves & noisy, moves & ~noisy
         signal = gradient[both] - noise[both]
@@ -101,6 +101,29 @@ class LatticeSums:
         sums[2] /= self._trace
         return PopulationSums(*(row.reshape(shape)[()] for row in sums))
 
+    def noiseless(self, update: Update, eps: FloatArray) -> PopulationSums:
+        """Sums for B -> infinity."""
+        points = self._points._replace(noise=np.full_like(self._points.noise, -np.inf))
+        quiet = LatticeSums(points, in_gradient_units=self._in_gradient_units)
+        return quiet(update, np.ones(()), eps)
+
+    def small_batches(self, update: Update) -> PopulationSums:
+        """Sums for B -> 0, at any eps: the curvature, alignment and mean over sqrt(B).
+
+        Not for SGD, nor where a coordinate has gradient but no noise: their sums over sqrt(B)
+        are infinite.
+        """
+        gradient, noise, number, curvature = self._points
+        noisy = noise > -np.inf
+        signal = np.exp2(np.where(noisy, gradient - noise, np.inf))
+        slope = update(np.asarray(_SMALL), np.zeros(()))[0] / _SMALL
+        second_moment = update(np.zeros(()), np.zeros(()))[1]
+        return PopulationSums(
+            slope * np.sum(number * np.exp2(gradient) * signal),
+            second_moment * np.sum(curvature[noisy]),
+            slope * np.sum(curvature * signal) / self._trace,
+        )
+
     def _interpolated(self, update: Update, batch: FloatArray, eps: FloatArray) -> FloatArray:
         """Sums at eps that are all zero or all positive, from those at the nodes around."""
         roots = interpolation(np.log2(batch) / 2)
@@ -108,7 +131,8 @@ class LatticeSums:
         if not eps[0]:
             table = self._at_nodes(update, root_nodes, None)[:, :, 0]
             index = np.searchsorted(root_nodes, roots.nodes)
-            return np.einsum("kri,ri->kr", table[:, index], roots.weights)
+            sums: FloatArray = np.einsum("kri,ri->kr", table[:, index], roots.weights)
+            return sums
         epsilons = interpolation(np.log2(eps))
         eps_nodes = epsilons.used
         table = self._at_nodes(update, root_nodes, eps_nodes)
