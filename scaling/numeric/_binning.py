@@ -4,13 +4,13 @@ The leading bits of a floating-point number, its exponent and the top of its man
 index of a cell: no logarithm is taken. The rest of the mantissa says where in the cell it lies.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from scaling.errors import DataError
+from scaling.errors import DataError, InputError
 from scaling.numeric._arrays import FloatArray
 from scaling.numeric._cells import (
     COLUMNS,
@@ -21,7 +21,7 @@ from scaling.numeric._cells import (
     combine,
     level_bits,
 )
-from scaling.numeric._coordinates import BLOCK, Block
+from scaling.numeric._coordinates import BLOCK, Block, Chunk, blocks
 
 #: A box of more cells than this would leave the processor's cache.
 _LARGEST_BOX = 1 << 18
@@ -158,6 +158,28 @@ class Counter:
         return part.only(finite)
 
 
+def count_chunks(chunks: Iterable[Chunk]) -> Counter:
+    """Count a stream of chunks; see `scaling.GradientPopulation.from_chunks`.
+
+    Raises
+    ------
+    InputError
+        If what is given is no chunk, or the curvature is there for some chunks only.
+    """
+    counter: Counter | None = None
+    for chunk in chunks:
+        if not isinstance(chunk, tuple | list) or len(chunk) not in {2, 3}:
+            raise InputError("must be (gradient, noise) or (gradient, noise, curvature)", "chunks")
+        gradient, noise, curvature = (*chunk, None)[:3]
+        has_curvature = curvature is not None
+        counter = counter or Counter(has_curvature=has_curvature)
+        if counter.has_curvature != has_curvature:
+            raise InputError("must be given for all coordinates or for none", "curvature")
+        for block in blocks(gradient, noise, curvature):
+            counter.add(block)
+    return counter or Counter(has_curvature=False)
+
+
 class _Binned(NamedTuple):
     """Coordinates with their cells: indices, positions r and s in the octave, and H."""
 
@@ -214,13 +236,12 @@ class _Box:
 def _sum_up(index: npt.NDArray[np.intp], binned: _Binned, sums: FloatArray) -> None:
     """Add to the sums of each cell, of shape (6 or 9, cells), in the order of `POWERS`."""
     size, r, s = sums.shape[1], binned.r, binned.s
-    sums[0] += np.bincount(index, minlength=size)
-    for row, weights in zip(sums[1:], (r, s, r * r, r * s, s * s), strict=False):
-        row += np.bincount(index, weights, minlength=size)
+    weights = [r, s, r * r, r * s, s * s]
     if binned.curvature is not None:
-        curvature = binned.curvature
-        for row, weights in zip(sums[6:], (curvature, curvature * r, curvature * s), strict=True):
-            row += np.bincount(index, weights, minlength=size)
+        weights += [binned.curvature, binned.curvature * r, binned.curvature * s]
+    sums[0] += np.bincount(index, minlength=size)
+    for row, weight in enumerate(weights, start=1):
+        sums[row] += np.bincount(index, weight, minlength=size)
 
 
 def _bin(kind: _Kind, part: _Part, level: int) -> _Binned:

@@ -101,6 +101,17 @@ class Cells:
         bits = level_bits(self.level)
         return _octave(self.rows, bits[0]), _octave(self.columns, bits[1])
 
+    def count(self, *, zero_gradient: bool, zero_noise: bool) -> int:
+        """Number of coordinates by what is exactly zero."""
+        chosen = ((self.rows == ZERO) == zero_gradient) & ((self.columns == ZERO) == zero_noise)
+        return int(self.sums[chosen, 0].sum())
+
+    def squares(self, axis: int) -> tuple[float, int]:
+        """Sum of the squares of the gradients (axis 0) or the noise (1), divided by 2^n, and n."""
+        squares, octave = self.sums[:, (3, 5)[axis]], self.octaves[axis]
+        largest = int(np.max(octave[squares > 0], initial=-(2**12)))
+        return float(np.ldexp(squares, 2 * (octave - largest)).sum()), 2 * largest
+
     def at_level(self, level: int) -> "Cells":
         """Return the same coordinates in cells of a coarser level."""
         cells = self

@@ -15,6 +15,10 @@ BLOCK = 1 << 17
 
 #: An array, something NumPy can see as one, or the path of a .npy file.
 Coordinates: TypeAlias = npt.ArrayLike | str | os.PathLike[str]
+#: Gradient and noise, with or without the curvature.
+Chunk: TypeAlias = (
+    tuple[Coordinates, Coordinates] | tuple[Coordinates, Coordinates, Coordinates | None]
+)
 
 
 class Block(NamedTuple):

@@ -127,7 +127,7 @@ def _check(cells: Cells) -> None:
         raise MalformedError("the cells hold what is not a number, or a count that is not whole")
     octaves, bits = cells.octaves, level_bits(cells.level)
     for axis, (index, octave, bit) in enumerate(zip((rows, columns), octaves, bits, strict=True)):
-        lower, upper = _edges(index, octave, bit)
+        lower, upper = _edges(index, bit)
         mean, square = sums[:, 1 + axis] / count, sums[:, (3, 5)[axis]] / count
         inside = (lower * (1 - _ROUNDING) <= mean) & (mean <= upper * (1 + _ROUNDING))
         # Between the square of the mean and what is largest for that mean.
@@ -137,7 +137,7 @@ def _check(cells: Cells) -> None:
             raise MalformedError("the means of a cell lie outside of it")
 
 
-def _edges(index: Any, octave: Any, bit: int) -> tuple[FloatArray, FloatArray]:
+def _edges(index: Any, bit: int) -> tuple[FloatArray, FloatArray]:
     """Lower and upper end of cells, in units of their octave."""
     width = 2.0**-bit if bit >= 0 else 0.0
     part = (index & ((1 << bit) - 1)) * width if bit >= 0 else 0.0 * index

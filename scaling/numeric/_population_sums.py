@@ -12,6 +12,7 @@ onto them, and B and eps between nodes are interpolated, by the same polynomials
 """
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -79,6 +80,8 @@ class LatticeSums:
         unit = np.ones_like(noise)
         if in_gradient_units:
             unit = np.exp2(np.where(noisy, noise, gradient - _NOISELESS))
+        if not self._trace:
+            self._trace = np.nan  # no mean to speak of
         masses = np.stack(
             [relative * points.number * unit, points.curvature * unit**2, points.curvature * unit]
         )
@@ -93,19 +96,22 @@ class LatticeSums:
         batch, epsilon = np.broadcast_arrays(batch_size, eps)
         shape, batch, epsilon = batch.shape, batch.ravel(), epsilon.ravel()
         sums = np.full((3, batch.size), np.nan)
-        for kind in (epsilon == 0, epsilon > 0):
-            chosen = np.flatnonzero(kind & (batch > 0))
+        noisy, noiseless = (batch > 0) & (batch < np.inf), batch == np.inf
+        for kind in (noisy & (epsilon == 0), noisy & (epsilon > 0)):
+            chosen = np.flatnonzero(kind)
             if chosen.size:
                 sums[:, chosen] = self._interpolated(update, batch[chosen], epsilon[chosen])
         sums[0] *= np.exp2(self._unit)
         sums[2] /= self._trace
+        if noiseless.any():
+            sums[:, noiseless] = self._quiet(update, np.ones(()), epsilon[noiseless])
         return PopulationSums(*(row.reshape(shape)[()] for row in sums))
 
-    def noiseless(self, update: Update, eps: FloatArray) -> PopulationSums:
-        """Sums for B -> infinity."""
+    @cached_property
+    def _quiet(self) -> "LatticeSums":
+        """The same population without noise."""
         points = self._points._replace(noise=np.full_like(self._points.noise, -np.inf))
-        quiet = LatticeSums(points, in_gradient_units=self._in_gradient_units)
-        return quiet(update, np.ones(()), eps)
+        return LatticeSums(points, in_gradient_units=self._in_gradient_units)
 
     def small_batches(self, update: Update) -> PopulationSums:
         """Sums for B -> 0, at any eps: the curvature, alignment and mean over sqrt(B).

@@ -14,10 +14,10 @@ import numpy.typing as npt
 
 from scaling.errors import DataError, InputError
 from scaling.numeric import _population_json
-from scaling.numeric._arrays import Real, as_non_negative, as_positive, positive
-from scaling.numeric._binning import Counter
-from scaling.numeric._cells import ZERO, Cells, combine, level_bits
-from scaling.numeric._coordinates import Coordinates, blocks
+from scaling.numeric._arrays import Real, as_array, as_non_negative, positive
+from scaling.numeric._binning import count_chunks
+from scaling.numeric._cells import Cells, combine, level_bits
+from scaling.numeric._coordinates import Chunk, Coordinates
 from scaling.numeric._population_sums import LatticeSums, PopulationSums, Update
 from scaling.numeric.moments import DEFAULT_MODEL, evaluate, moment_model
 
@@ -103,9 +103,7 @@ class GradientPopulation:
     @classmethod
     def from_chunks(
         cls,
-        chunks: Iterable[
-            tuple[Coordinates, Coordinates] | tuple[Coordinates, Coordinates, Coordinates | None]
-        ],
+        chunks: Iterable[Chunk],
     ) -> "GradientPopulation":
         """Summarise a stream of chunks, such as the parameters of a model one after the other.
 
@@ -132,21 +130,7 @@ class GradientPopulation:
         >>> GradientPopulation.from_chunks(chunks).count
         3000
         """
-        counter: Counter | None = None
-        for chunk in chunks:
-            if not isinstance(chunk, tuple | list) or len(chunk) not in (2, 3):
-                raise InputError(
-                    "must be (gradient, noise) or (gradient, noise, curvature)", "chunk"
-                )
-            gradient, noise, curvature = chunk if len(chunk) == 3 else (*chunk, None)
-            if counter is None:
-                counter = Counter(has_curvature=curvature is not None)
-            elif counter.has_curvature != (curvature is not None):
-                raise InputError("must be given for all coordinates or for none", "curvature")
-            for block in blocks(gradient, noise, curvature):
-                counter.add(block)
-        if counter is None:
-            return cls(Cells.empty())
+        counter = count_chunks(chunks)
         return cls(counter.cells(), counter.nans, counter.infinities)
 
     def add(
@@ -197,17 +181,17 @@ class GradientPopulation:
     @property
     def without_gradient(self) -> int:
         """Coordinates with noise whose gradient is exactly 0."""
-        return self._count((self.cells.rows == ZERO) & (self.cells.columns != ZERO))
+        return self.cells.count(zero_gradient=True, zero_noise=False)
 
     @property
     def without_noise(self) -> int:
         """Coordinates with a gradient whose noise is exactly 0."""
-        return self._count((self.cells.rows != ZERO) & (self.cells.columns == ZERO))
+        return self.cells.count(zero_gradient=False, zero_noise=True)
 
     @property
     def without_both(self) -> int:
         """Coordinates whose gradient and noise are exactly 0."""
-        return self._count((self.cells.rows == ZERO) & (self.cells.columns == ZERO))
+        return self.cells.count(zero_gradient=True, zero_noise=True)
 
     @property
     def trace(self) -> float:
@@ -224,7 +208,7 @@ class GradientPopulation:
             If no coordinate has a gradient.
         """
         self._require_gradient()
-        gradient, noise = self._squares(0), self._squares(1)
+        gradient, noise = self.cells.squares(0), self.cells.squares(1)
         return float(np.ldexp(noise[0] / gradient[0], noise[1] - gradient[1]))
 
     @property
@@ -238,7 +222,7 @@ class GradientPopulation:
         """
         if not self.count:
             raise DataError("the population is empty; it has no gradient")
-        squares, octave = self._squares(0)
+        squares, octave = self.cells.squares(0)
         return float(np.ldexp(np.sqrt(squares / self.count), octave // 2))
 
     def sums(
@@ -258,7 +242,8 @@ class GradientPopulation:
             and dampings b, arrays that broadcast; it is called with a column of a and a row of
             b, finite and from 0 to 2^500.
         batch_size : array_like
-            In the unit of the noise: with the deviation of one example's gradient, examples.
+            In examples, if the noise is that of one example's gradient; infinity stands for the
+            limit without noise.
         eps : array_like, default 0
             Adam's epsilon, in units of the gradient, broadcast against ``batch_size``.
         in_gradient_units : bool, default False
@@ -268,7 +253,7 @@ class GradientPopulation:
         -------
         PopulationSums
             E[phi].g, tr(diag(H) E[phi phi^T]) and the mean update, of the broadcast shape; NaN
-            where a batch size is not positive and finite or an eps is negative or not finite.
+            where a batch size is not positive or an eps is negative or not finite.
 
         Raises
         ------
@@ -280,19 +265,12 @@ class GradientPopulation:
         One table of moments and a matrix product for each batch size on a lattice: 1,000 batch
         sizes times 100 epsilons take about as long as a few.
         """
-        batch, epsilon = as_positive(batch_size, "batch_size"), as_non_negative(eps, "eps")
+        batch, epsilon = as_array(batch_size, "batch_size"), as_non_negative(eps, "eps")
         try:
             np.broadcast_shapes(batch.shape, epsilon.shape)
         except ValueError as error:
             raise InputError(f"does not fit the batch size: {error}", "eps") from None
         return self._lattice(in_gradient_units=in_gradient_units)(update, batch, epsilon)
-
-    def noiseless_sums(
-        self, update: Update, eps: npt.ArrayLike = 0.0, *, in_gradient_units: bool = False
-    ) -> PopulationSums:
-        """Return what `sums` tends to for B -> infinity, at each eps."""
-        epsilon = as_non_negative(eps, "eps")
-        return self._lattice(in_gradient_units=in_gradient_units).noiseless(update, epsilon)
 
     def small_batch_sums(self, update: Update) -> PopulationSums:
         """What the sums tend to for B -> 0, over sqrt(B).
@@ -429,15 +407,6 @@ class GradientPopulation:
             return LatticeSums(self.cells.points(), in_gradient_units=True)
         return self._own_lattice
 
-    def _count(self, chosen: npt.NDArray[np.bool_]) -> int:
-        return int(self.cells.sums[chosen, 0].sum())
-
-    def _squares(self, axis: int) -> tuple[float, int]:
-        """Sum of squared gradients (axis 0) or noise (1): mantissa and binary exponent."""
-        squares, octave = self.cells.sums[:, (3, 5)[axis]], self.cells.octaves[axis]
-        largest = int(np.max(octave[squares > 0], initial=-(2**12)))
-        return float(np.ldexp(squares, 2 * (octave - largest)).sum()), 2 * largest
-
     def _require_gradient(self) -> None:
-        if not self._squares(0)[0]:
+        if not self.cells.squares(0)[0]:
             raise DataError("no coordinate has a nonzero gradient; there is nothing to descend")
