@@ -6,26 +6,28 @@ gradient over the curvature along it (T-A1), both averaged over the coordinates 
 For a uniform one, with the same |gradient| and noise in all coordinates, f = mu/(s + (R0-1) mu^2).
 """
 
+import json
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from scaling.errors import InputError
+from scaling.errors import DataError, InputError
 from scaling.numeric._arrays import (
     Real,
     as_non_negative,
     as_positive,
     non_negative,
 )
-from scaling.numeric._averages import Gaussian, Sums, Uniform, average
+from scaling.numeric._averages import Average, Sums, average
 from scaling.numeric._roots import sign_changes
 from scaling.numeric._surge import surge_end
 from scaling.numeric.batch_size_law import BatchSizeLaw
 from scaling.numeric.law import FLAT, Law, Point, Provenance, finite_or_none
 from scaling.numeric.moments import DEFAULT_MODEL, MomentModel, moment_model
+from scaling.numeric.population import GradientPopulation
 from scaling.numeric.recipe import GradientStatistics, Recipe
 
 #: How `TransferLaw.assumptions` says the population.
@@ -49,8 +51,9 @@ class TransferLaw(Law):
         The optimizer for which the law answers; the recipe's unless given.
     moments : str, default "mean-field-outside"
         Moment model, see `scaling.update_moments`.
-    population : {"uniform", "gaussian"}
-        How gradients differ between coordinates: not at all, or drawn from N(0, gamma^2).
+    population : {"uniform", "gaussian"} or GradientPopulation
+        How gradients differ between coordinates: not at all, drawn from N(0, gamma^2), or as in
+        an actual model, of whose population the statistics then must be; see `from_population`.
     step : float, optional
         Number t of the step at which both runs are compared; by default infinity (stationary
         averages). It enters ``exact-adam`` only.
@@ -76,7 +79,7 @@ class TransferLaw(Law):
     eps: float | None = None
     beta1: float | None = None
     moments: str = DEFAULT_MODEL
-    population: str = "uniform"
+    population: str | GradientPopulation = "uniform"
     provenance: Provenance = field(
         default_factory=lambda: Provenance(
             "assumed", "through one tuned run, with gradient statistics as given"
@@ -87,8 +90,61 @@ class TransferLaw(Law):
     noise_batch_size: float = field(init=False)
     critical_batch_size: float = field(init=False)
 
+    @classmethod
+    def from_population(
+        cls,
+        recipe: Recipe,
+        population: GradientPopulation,
+        *,
+        curvature_ratio: float = 1.0,
+        **optimizer: Any,
+    ) -> Self:
+        """Make the law of a model's own population of gradients.
+
+        Parameters
+        ----------
+        recipe : Recipe
+            The tuned run.
+        population : GradientPopulation
+            Gradients and noise of the model's coordinates.
+        curvature_ratio : float, default 1
+            R0 = sign(g)^T H sign(g) / tr(H), positive; 1 for a diagonal Hessian.
+        **optimizer
+            ``eps``, ``beta1``, ``beta2``, ``moments``, ``step``, as in the constructor.
+
+        Raises
+        ------
+        InputError
+            As the constructor.
+        DataError
+            If no coordinate has a gradient or noise, or some have a gradient but no noise: they
+            leave the law without a limit for small batches.
+
+        Examples
+        --------
+        >>> population = GradientPopulation.from_arrays([1e-3, -4e-3, 2e-3], [0.1, 0.1, 0.2])
+        >>> law = TransferLaw.from_population(Recipe(3e-4, 256), population)
+        >>> print(f"{law.learning_rate(1024):.2e}")
+        4.79e-04
+        """
+        if population.without_noise:
+            raise DataError(
+                f"{population.without_noise} coordinates have a gradient but no noise, so the "
+                "optimum has no limit for small batches; leave them out"
+            )
+        scale = population.noise_scale
+        if not scale > 0:
+            raise DataError("no coordinate has noise; the batch size does not matter")
+        statistics = GradientStatistics(scale, population.grad_rms, curvature_ratio)
+        provenance = Provenance(
+            "measured", f"through one tuned run, with a sketch of {population.count} coordinates"
+        )
+        return cls(recipe, statistics, population=population, provenance=provenance, **optimizer)
+
     def __post_init__(self) -> None:
         recipe, model = self.recipe, self.model
+        if isinstance(self.population, GradientPopulation):
+            self._check_statistics(self.population)
         # Defaults are resolved here, once, so that a saved law does not depend on its reader's.
         beta1, beta2, step = model.defaults(recipe.beta1, recipe.beta2, self.step)
         known = "beta2" in model.knows
@@ -106,17 +162,34 @@ class TransferLaw(Law):
         ):
             object.__setattr__(self, name, value)
         # T-E2 as the limits of T-E6 for B -> 0 and B -> infinity, for every moment model.
-        update, noise_scale = self._average.update, self.statistics.noise_scale
+        slope, pure_noise = self._average.small_batches()
         alignment, relative_curvature = self._noiseless
-        noise = noise_scale * (alignment / update.slope) ** 2
-        critical = noise_scale * update.pure_noise / update.slope**2 / relative_curvature
+        noise_scale = self.statistics.noise_scale
+        noise = noise_scale * (alignment / slope) ** 2
+        critical = noise_scale * pure_noise / slope**2 / relative_curvature
         object.__setattr__(self, "noise_batch_size", 0.0 if model.in_gradient_units else noise)
         object.__setattr__(self, "critical_batch_size", critical)
+
+    def _check_statistics(self, population: GradientPopulation) -> None:
+        """Refuse statistics that are not the population's."""
+        statistics, own = self.statistics, (population.noise_scale, population.grad_rms)
+        for name, value in zip(("noise_scale", "grad_rms"), own, strict=True):
+            given = getattr(statistics, name)
+            if given is None or not np.isclose(given, value, rtol=1e-9, atol=0.0):
+                raise InputError(
+                    f"{name} must be {value:g}, that of the population, got {given!r}",
+                    "statistics",
+                )
 
     @property
     def model(self) -> MomentModel:
         """The moment model."""
         return moment_model(self.moments)
+
+    @property
+    def population_name(self) -> str:
+        """The population in a word: uniform, gaussian or sketched."""
+        return self.population if isinstance(self.population, str) else "sketched"
 
     @property
     def effective_eps(self) -> float:
@@ -151,9 +224,12 @@ class TransferLaw(Law):
             if falls
         ]
         points = [Point(batch, float(self.learning_rate(batch))) for batch in tops]
-        return max(points, key=lambda point: point.learning_rate, default=None)
+        highest = max(points, key=lambda point: point.learning_rate, default=None)
+        # Where the sums are not exact, the flat end of a law that only rises is not quite flat.
+        least = self.learning_rate_limit * (1 + self._average.accuracy)
+        return highest if highest is not None and highest.learning_rate > least else None
 
-    @property
+    @cached_property
     def surge_end(self) -> float | None:
         """Epsilon beyond which the optimum no longer falls as the batch grows (T-B10).
 
@@ -236,7 +312,7 @@ class TransferLaw(Law):
         said = [
             f"noise scale {statistics.noise_scale:g}: {self.provenance.source}, with no error bar, "
             "hence no interval",
-            f"{_POPULATIONS[self.population]}, curvature ratio R0 = {statistics.curvature_ratio:g}"
+            f"{self._coordinates()}, curvature ratio R0 = {statistics.curvature_ratio:g}"
             + (" (diagonal Hessian)" if statistics.curvature_ratio == 1 else ""),
             f"{self._decay_rates()}; update: {model.summary} ({model.theory})",
         ]
@@ -296,10 +372,18 @@ class TransferLaw(Law):
             "eps": self.eps,
             "beta1": self.beta1,
             "moments": self.moments,
-            "population": self.population,
+            "population": self.population
+            if isinstance(self.population, str)
+            else json.loads(self.population.to_json()),
             "beta2": self.beta2,
             "step": None if self.step is None else finite_or_none(self.step),
         }
+
+    def _coordinates(self) -> str:
+        """Say in words how the coordinates differ."""
+        if isinstance(self.population, str):
+            return _POPULATIONS[self.population]
+        return "; ".join(self.population.describe())
 
     def _decay_rates(self) -> str:
         """Say the optimizer in words, but for eps."""
@@ -342,11 +426,11 @@ class TransferLaw(Law):
         )
 
     @cached_property
-    def _average(self) -> Uniform | Gaussian:
+    def _average(self) -> Average:
         """The population's average of the update at the law's own beta1 and beta2."""
         return self._average_at(self.beta1, self.beta2)
 
-    def _average_at(self, beta1: float | None, beta2: float | None) -> Uniform | Gaussian:
+    def _average_at(self, beta1: float | None, beta2: float | None) -> Average:
         update = self.model.bind(beta1, beta2, self.step)
         ratio = self.statistics.curvature_ratio
         return average(self.population, self.model, update, ratio)
@@ -364,7 +448,7 @@ class TransferLaw(Law):
         of_reference = self._average if same else self._average_at(recipe.beta1, recipe.beta2)
         return float(self._value(of_reference, recipe.batch_size, recipe.eps))
 
-    def _value(self, mean: Uniform | Gaussian, batch: npt.ArrayLike, eps: npt.ArrayLike) -> Real:
+    def _value(self, mean: Average, batch: npt.ArrayLike, eps: npt.ArrayLike) -> Real:
         """f of T-E6: alignment over curvature."""
         alignment, curvature = self._sums(mean, batch, eps)
         if self.model.in_gradient_units:
@@ -372,7 +456,7 @@ class TransferLaw(Law):
             alignment = alignment * np.sqrt(np.asarray(batch) / self.statistics.noise_scale)
         return alignment / curvature
 
-    def _sums(self, mean: Uniform | Gaussian, batch: npt.ArrayLike, eps: npt.ArrayLike) -> Sums:
+    def _sums(self, mean: Average, batch: npt.ArrayLike, eps: npt.ArrayLike) -> Sums:
         signal = np.sqrt(np.asarray(batch) / self.statistics.noise_scale)
         return mean.sums(signal, signal * self._eps_ratio(eps))
 
