@@ -17,17 +17,17 @@ mean update of all coordinates, so it adds (R0 - 1) (average |E[phi]|)^2.
 """
 
 from dataclasses import dataclass
-from typing import ClassVar, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, TypeAlias, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
 
 from scaling.errors import InputError
 from scaling.numeric._arrays import FloatArray, Real
-from scaling.numeric._exact import ExactUpdate
-from scaling.numeric.gaussian_population import gaussian_softsign
 from scaling.numeric.moments import MomentModel, Update, evaluate
-from scaling.numeric.population import GradientPopulation
+
+if TYPE_CHECKING:
+    from scaling.numeric.population import GradientPopulation
 
 #: Alignment and curvature.
 Sums: TypeAlias = tuple[Real, Real]
@@ -81,6 +81,9 @@ class Gaussian:
 
     def sums(self, a: npt.ArrayLike, b: npt.ArrayLike) -> Sums:
         """Alignment and curvature: in closed form where there is one, else by quadrature."""
+        from scaling.numeric._exact import ExactUpdate
+        from scaling.numeric.gaussian_population import gaussian_softsign
+
         a, b = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
         if self.model.name == "exact-softsign" and self.curvature_ratio == 1:
             return gaussian_softsign(a, b)
@@ -129,7 +132,7 @@ class Sketch:
     model: MomentModel
     update: Update
     curvature_ratio: float
-    population: GradientPopulation
+    population: "GradientPopulation"
 
     def sums(self, a: npt.ArrayLike, b: npt.ArrayLike) -> Sums:
         """Alignment and curvature."""
@@ -184,17 +187,27 @@ def _half_normal() -> tuple[FloatArray, FloatArray]:
 #: Averages over the populations that have a name.
 POPULATIONS: dict[str, type[Uniform | Gaussian]] = {"uniform": Uniform, "gaussian": Gaussian}
 
+
 Average: TypeAlias = Uniform | Gaussian | Sketch
 
 
+def is_sketch(population: object) -> "TypeGuard[GradientPopulation]":
+    """Whether a population is a sketch; sketches are imported only where there may be one."""
+    if isinstance(population, str):
+        return False
+    from scaling.numeric.population import GradientPopulation
+
+    return isinstance(population, GradientPopulation)
+
+
 def average(
-    population: str | GradientPopulation,
+    population: "str | GradientPopulation",
     model: MomentModel,
     update: Update,
     curvature_ratio: float,
 ) -> Average:
     """Return the average over a population, given by name or by its sketch."""
-    if isinstance(population, GradientPopulation):
+    if is_sketch(population):
         return Sketch(model, update, curvature_ratio, population)
     if population not in POPULATIONS:
         known = ", ".join(POPULATIONS)

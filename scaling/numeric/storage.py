@@ -3,7 +3,7 @@
 import json
 import os
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from scaling.errors import DataError, ScalingError
 from scaling.numeric._json import MalformedError, Reader, open_document
@@ -11,9 +11,11 @@ from scaling.numeric._text import read_text
 from scaling.numeric.batch_size_law import BatchSizeLaw
 from scaling.numeric.law import Law, Point, Provenance, Source
 from scaling.numeric.optima import FittedLaw
-from scaling.numeric.population import GradientPopulation
 from scaling.numeric.recipe import GradientStatistics, Recipe
 from scaling.numeric.transfer import TransferLaw
+
+if TYPE_CHECKING:
+    from scaling.numeric.population import GradientPopulation
 
 LAW_FORMAT = "adam-lr-scaling law"
 LAW_VERSION = 2
@@ -143,10 +145,12 @@ def _law_from(reader: Reader) -> Law:
     return law
 
 
-def _population_from(reader: Reader) -> str | GradientPopulation:
+def _population_from(reader: Reader) -> "str | GradientPopulation":
     """Return the name of a population, or the sketch of one."""
     if isinstance(reader.document.get("population"), str):
         return reader.text("population")
+    from scaling.numeric.population import GradientPopulation
+
     return GradientPopulation.from_json(json.dumps(reader.object("population").document))
 
 

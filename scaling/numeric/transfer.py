@@ -9,7 +9,7 @@ For a uniform one, with the same |gradient| and noise in all coordinates, f = mu
 import json
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -21,14 +21,16 @@ from scaling.numeric._arrays import (
     as_positive,
     non_negative,
 )
-from scaling.numeric._averages import Average, Sums, average
+from scaling.numeric._averages import Average, Sums, average, is_sketch
 from scaling.numeric._roots import sign_changes
 from scaling.numeric._surge import surge_end
 from scaling.numeric.batch_size_law import BatchSizeLaw
 from scaling.numeric.law import FLAT, Law, Point, Provenance, finite_or_none
 from scaling.numeric.moments import DEFAULT_MODEL, MomentModel, moment_model
-from scaling.numeric.population import GradientPopulation
 from scaling.numeric.recipe import GradientStatistics, Recipe
+
+if TYPE_CHECKING:
+    from scaling.numeric.population import GradientPopulation
 
 #: How `TransferLaw.assumptions` says the population.
 _POPULATIONS = {
@@ -79,7 +81,7 @@ class TransferLaw(Law):
     eps: float | None = None
     beta1: float | None = None
     moments: str = DEFAULT_MODEL
-    population: str | GradientPopulation = "uniform"
+    population: "str | GradientPopulation" = "uniform"
     provenance: Provenance = field(
         default_factory=lambda: Provenance(
             "assumed", "through one tuned run, with gradient statistics as given"
@@ -94,7 +96,7 @@ class TransferLaw(Law):
     def from_population(
         cls,
         recipe: Recipe,
-        population: GradientPopulation,
+        population: "GradientPopulation",
         *,
         curvature_ratio: float = 1.0,
         **optimizer: Any,
@@ -143,7 +145,7 @@ class TransferLaw(Law):
 
     def __post_init__(self) -> None:
         recipe, model = self.recipe, self.model
-        if isinstance(self.population, GradientPopulation):
+        if is_sketch(self.population):
             self._check_statistics(self.population)
         # Defaults are resolved here, once, so that a saved law does not depend on its reader's.
         beta1, beta2, step = model.defaults(recipe.beta1, recipe.beta2, self.step)
@@ -170,7 +172,7 @@ class TransferLaw(Law):
         object.__setattr__(self, "noise_batch_size", 0.0 if model.in_gradient_units else noise)
         object.__setattr__(self, "critical_batch_size", critical)
 
-    def _check_statistics(self, population: GradientPopulation) -> None:
+    def _check_statistics(self, population: "GradientPopulation") -> None:
         """Refuse statistics that are not the population's."""
         statistics, own = self.statistics, (population.noise_scale, population.grad_rms)
         for name, value in zip(("noise_scale", "grad_rms"), own, strict=True):
