@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 from hypothesis import given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from scipy.special import erfcx, voigt_profile
+from scipy.special import voigt_profile
 
 from scaling import (
     DataError,
@@ -17,7 +18,7 @@ from scaling import (
 )
 from scaling.numeric.moments import evaluate, moment_model
 
-SIZE = 40_000
+SIZE = 20_000
 
 
 def log_normal(rng, size, decades):
@@ -70,44 +71,41 @@ POPULATIONS = [
 ]
 
 
-def settings(rng, gradient, noise, size=12):
+def settings(rng, gradient, noise, size=8):
     """Batch sizes from 1e-3 to 1e6 noise scales, eps = 0 and from 1e-6 to 1e3 times the RMS."""
     squares = np.sum(gradient**2)
     batch = np.sum(noise**2) / squares * 10 ** rng.uniform(-3, 6, size)
     eps = np.sqrt(squares / gradient.size) * 10 ** rng.uniform(-6, 3, size)
     eps[: size // 4] = 0
-    batch[0], batch[1], eps[-1] = (ends := np.sort(batch)[[0, -1]])[0], ends[1], eps.max()
     return batch, eps
+
+
+#: An update with a kink is rounded off by cells and lattice.
+BOUNDS = {"mean-field-outside": 1e-4, "article": 1e-4, "sign": 1e-4, "clip": 1e-2}
 
 
 @pytest.mark.parametrize("with_curvature", [False, True])
 @pytest.mark.parametrize("population", POPULATIONS)
-@pytest.mark.parametrize(
-    ("moments", "bound"),
-    [
-        ("mean-field-outside", 1e-4),
-        ("article", 1e-4),
-        ("sign", 1e-4),
-        # An update with a kink, which cells and lattice round off.
-        ("clip", 1e-2),
-    ],
-)
-def test_agrees_with_the_full_sum(population, with_curvature, moments, bound):
+def test_agrees_with_the_full_sum(population, with_curvature):
     rng = np.random.default_rng(POPULATIONS.index(population))
-    size = SIZE // 10 if moments == "clip" else SIZE
-    gradient, noise = population(rng, size)
-    curvature = np.ones(size)
+    gradient, noise = population(rng, SIZE)
+    curvature = np.ones(SIZE)
     if with_curvature:
         # Half of it follows the gradient (T-C5), which is hardest on cells.
-        curvature = np.where(rng.random(size) < 0.5, np.abs(gradient), log_normal(rng, size, 2))
-    summary = GradientPopulation.from_arrays(
-        gradient, noise, curvature if with_curvature else None
-    )
-    for batch, eps in zip(*settings(rng, gradient, noise), strict=True):
-        full = quadratic_optimum(gradient, noise**2, curvature, batch, eps=eps, moments=moments)
-        assert summary.learning_rate(batch, eps, moments=moments) == pytest.approx(
-            full.learning_rate, rel=bound
-        ), (batch, eps)
+        curvature = np.where(rng.random(SIZE) < 0.5, np.abs(gradient), log_normal(rng, SIZE, 2))
+    summary = GradientPopulation.from_arrays(gradient, noise, curvature if with_curvature else None)
+    batch, eps = settings(rng, gradient, noise)
+    for moments, bound in BOUNDS.items():
+        full = [
+            quadratic_optimum(gradient, noise**2, curvature, b, eps=e, moments=moments)
+            for b, e in zip(batch, eps, strict=True)
+        ]
+        np.testing.assert_allclose(
+            summary.learning_rate(batch, eps, moments=moments),
+            [best.learning_rate for best in full],
+            rtol=bound,
+            err_msg=moments,
+        )
 
 
 def exact_softsign():
@@ -160,7 +158,7 @@ def test_agrees_with_the_full_sum_of_exact_moments(update, population):
     gradient, noise = population(rng, 400)
     summary = GradientPopulation.from_arrays(gradient, noise)
     batch, eps = settings(rng, gradient, noise)
-    batch, eps = batch[3:], eps[3:]
+    batch, eps = batch[2:], eps[2:]
     sums = summary.sums(update, batch, eps)
     for i, root in enumerate(np.sqrt(batch)):
         mean, second_moment, _ = update(np.abs(gradient) * root / noise, eps[i] * root / noise)
@@ -229,7 +227,9 @@ def test_coordinates_without_gradient_or_noise():
     spread = 4.0 / 3.0
     root = np.hypot(3.0, spread) + eps
     alignment = 2 * 2 / 2.5 + 3 * 3 / root
-    curvature = (2 / 2.5) ** 2 + (9 + c * spread**2) / root**2 + c * (5 / 3) ** 2 / (5 / 3 + eps) ** 2
+    curvature = (
+        (2 / 2.5) ** 2 + (9 + c * spread**2) / root**2 + c * (5 / 3) ** 2 / (5 / 3 + eps) ** 2
+    )
     assert population.learning_rate(batch, eps) == pytest.approx(alignment / curvature, rel=1e-6)
     # Both zero: at eps = 0 the update 0/0 counts as none.
     still = GradientPopulation.from_arrays([0.0, 3.0], [0.0, 4.0])
@@ -241,6 +241,7 @@ def test_coordinates_without_gradient_or_noise():
 
 
 @given(st.integers(-300, 300), st.floats(1e-3, 1e3), st.integers(0, 10))
+@hypothesis_settings(max_examples=20)
 def test_scaled_gradients_want_a_scaled_learning_rate(power, batch, seed):
     # g, sigma and eps in another unit, a power of two: a and b stay, the alignment scales.
     rng = np.random.default_rng(seed)
@@ -260,7 +261,7 @@ def test_an_answer_does_not_depend_on_what_else_is_asked():
     batch, eps = np.geomspace(1e-3, 1e6, 7)[:, None], np.array([0.0, 1e-4, 3.0])
     table = population.learning_rate(batch, eps)
     assert table.shape == (7, 3)
-    for i, j in np.ndindex(7, 3):
+    for i, j in ((0, 0), (3, 1), (6, 2)):
         alone = population.learning_rate(batch[i, 0], eps[j])
         assert isinstance(alone, float)
         assert alone == pytest.approx(table[i, j], rel=1e-12)
@@ -289,4 +290,3 @@ def test_extreme_requests_are_answered():
     rates = population.learning_rate([1e-300, 1.0, 1e300, np.inf], [[0.0], [1e-320], [1e300]])
     assert (rates > 0).all()
     assert np.isfinite(rates).all()
-    assert erfcx(0) == 1
