@@ -108,6 +108,24 @@ def test_agrees_with_the_full_sum(population, with_curvature):
         )
 
 
+@pytest.mark.parametrize(("level", "bound"), [(0, 2e-4), (2, 2e-4), (4, 6e-3), (6, 2e-2)])
+def test_values_that_share_a_cell(level, bound):
+    # The worst for cells: what is kept of them says nothing of the skewness within.
+    rng = np.random.default_rng(9)
+    gradient = rng.choice([1.0, 1.07, 1.4], 50, p=[0.1, 0.7, 0.2])
+    noise = rng.choice([2.0, 2.2, 3.1], 50, p=[0.1, 0.6, 0.3])
+    curvature = np.where(rng.random(50) < 0.5, gradient, log_normal(rng, 50, 2))
+    population = GradientPopulation.from_arrays(gradient, noise, curvature)
+    coarse = GradientPopulation(population.cells.at_level(level))
+    assert coarse.cells_per_octave[0] == 2.0 ** (3 - level // 2)
+    batch, eps = settings(rng, gradient, noise, 20)
+    full = [
+        quadratic_optimum(gradient, noise**2, curvature, b, eps=e).learning_rate
+        for b, e in zip(batch, eps, strict=True)
+    ]
+    np.testing.assert_allclose(coarse.learning_rate(batch, eps), full, rtol=bound)
+
+
 def exact_softsign():
     """T-F1 by Gauss-Legendre quadrature, T-F2 by SciPy's Voigt profile; b > 0."""
     x, weights = np.polynomial.legendre.leggauss(300)
