@@ -146,7 +146,7 @@ class Sketch:
         if self.model.in_gradient_units:
             alignment, curvature = self.sums(_SMALL, 0.0)
             return alignment / _SMALL, curvature
-        found = self.population.small_batch_sums(self._moments)
+        found = self.population.small_batch_sums(self.update)
         # sqrt(B) = a sqrt(B_simple).
         alignment = found.alignment * np.sqrt(self.population.noise_scale) / self._gradients
         return float(alignment), float(found.curvature / self.population.trace)
@@ -160,7 +160,7 @@ class Sketch:
         """Sums at a batch size and eps/gamma, in units of gamma/unit if those of gradients."""
         in_gradient_units = self.model.in_gradient_units
         alignment, curvature, mean = self.population.sums(
-            self._moments,
+            self.update,
             batch,
             eps_ratio * self.population.grad_rms,
             in_gradient_units=in_gradient_units,
@@ -173,9 +173,6 @@ class Sketch:
     def _gradients(self) -> float:
         """gamma times the number of coordinates."""
         return self.population.grad_rms * self.population.count
-
-    def _moments(self, a: FloatArray, b: FloatArray) -> tuple[Real, Real, Real]:
-        return evaluate(self.update, a, b)
 
 
 def _half_normal() -> tuple[FloatArray, FloatArray]:

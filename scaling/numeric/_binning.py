@@ -99,16 +99,8 @@ class Counter:
             self._until *= 2
 
     def cells(self) -> Cells:
-        """Return what was counted so far.
-
-        Raises
-        ------
-        DataError
-            If a sum overflowed.
-        """
+        """Return what was counted so far."""
         self._empty_boxes()
-        if not np.isfinite(self._cells.sums).all():
-            raise DataError("curvature: too large to be added up; scale it down")
         return self._cells
 
     def _empty_boxes(self) -> None:
@@ -240,8 +232,9 @@ def _sum_up(index: npt.NDArray[np.intp], binned: _Binned, sums: FloatArray) -> N
     if binned.curvature is not None:
         weights += [binned.curvature, binned.curvature * r, binned.curvature * s]
     sums[0] += np.bincount(index, minlength=size)
-    for row, weight in enumerate(weights, start=1):
-        sums[row] += np.bincount(index, weight, minlength=size)
+    with np.errstate(over="ignore", invalid="ignore"):  # refused when cells are combined
+        for row, weight in enumerate(weights, start=1):
+            sums[row] += np.bincount(index, weight, minlength=size)
 
 
 def _bin(kind: _Kind, part: _Part, level: int) -> _Binned:
@@ -262,7 +255,7 @@ def _split(values: npt.NDArray[Any], bits: int) -> tuple[npt.NDArray[Any], Float
     if values.min() < np.finfo(values.dtype).tiny:  # subnormal: without a leading 1
         values = values.astype(np.float64)
         small = values < np.finfo(np.float64).tiny
-        values = np.where(small, values * 2.0**_LIFT, values)
+        values = np.where(small, np.minimum(values, 1.0) * 2.0**_LIFT, values)
     form = _FORMATS[values.dtype]
     raw = values.view(form.integer)
     index = raw >> (form.mantissa - bits)

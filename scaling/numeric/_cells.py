@@ -17,6 +17,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from scaling.errors import DataError
 from scaling.numeric._arrays import FloatArray
 
 IntArray: TypeAlias = npt.NDArray[np.int64]
@@ -177,7 +178,8 @@ class Cells:
         # From an octave on, the unit is that of the lower of the two.
         step = _octave(old, bit) - _octave(new, bit - 1)
         powers = POWERS[: self.sums.shape[1], int(halve_columns)]
-        sums = np.ldexp(self.sums, step[:, None] * powers)
+        with np.errstate(over="ignore"):  # refused by `combine`
+            sums = np.ldexp(self.sums, step[:, None] * powers)
         return _collect(self.level + 1, indices[0], indices[1], sums)
 
 
@@ -186,6 +188,11 @@ def combine(parts: Iterable[Cells]) -> Cells:
 
     The cells are the same whatever the order of the parts and however they are grouped (what is
     too many in a part is too many in the whole); the sums may differ by rounding.
+
+    Raises
+    ------
+    DataError
+        If a sum overflows.
     """
     parts = list(parts)
     level = max(part.level for part in parts)
@@ -198,6 +205,8 @@ def combine(parts: Iterable[Cells]) -> Cells:
     )
     while cells.rows.size > most_cells(cells.sums.shape[1]):
         cells = cells.at_level(cells.level + 1)
+    if not np.isfinite(cells.sums).all():
+        raise DataError("curvature: too large to be added up; scale it down")
     return cells
 
 

@@ -46,8 +46,8 @@ def blocks(
         If a file cannot be read.
     """
     names = ("gradient", "noise", "curvature")
-    given = [(gradient, names[0]), (noise, names[1]), (curvature, names[2])]
-    arrays = [_open(values, name) for values, name in given if values is not None]
+    given = (gradient, noise) if curvature is None else (gradient, noise, curvature)
+    arrays = [_open(values, name) for values, name in zip(given, names, strict=False)]
     for array, name in zip(arrays[1:], names[1:], strict=False):
         if array.shape != arrays[0].shape:
             raise InputError(

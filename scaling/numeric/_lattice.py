@@ -88,6 +88,16 @@ def deposit_in_plane(
     return PlaneDeposit(used[0], used[1], np.reshape(result, (len(masses), *shape)))
 
 
+def lattice_size(row_places: FloatArray, column_places: FloatArray) -> int:
+    """Nodes of the lattice that places in the plane need."""
+    return interpolation(row_places).used.size * interpolation(column_places).used.size
+
+
 def power(nodes: IntArray) -> FloatArray:
-    """Where nodes lie: 2^(node/4), within what models can square."""
-    return np.exp2(np.clip(nodes / PER_OCTAVE, -_WIDEST, _WIDEST))
+    """Where nodes lie, see `power_of`."""
+    return power_of(nodes / PER_OCTAVE)
+
+
+def power_of(octaves: FloatArray) -> FloatArray:
+    """Powers of two, within what models can square."""
+    return np.exp2(np.clip(octaves, -_WIDEST, _WIDEST))

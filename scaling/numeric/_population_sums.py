@@ -25,7 +25,9 @@ from scaling.numeric._lattice import (
     deposit_in_plane,
     deposit_on_line,
     interpolation,
+    lattice_size,
     power,
+    power_of,
 )
 
 #: Mean, second moment and variance of the update at signals a and dampings b that broadcast.
@@ -37,6 +39,10 @@ _NOISELESS = 27.0
 _SMALL = 2.0**-27
 #: Requests interpolated at a time.
 _REQUESTS = 1 << 14
+#: Nodes of a lattice at most; 30 octaves of gradients and of noise need an eighth of it.
+_LARGEST_LATTICE = 1 << 18
+#: Numbers in a product at most, 16 MB.
+_PRODUCT = 1 << 21
 
 
 class PopulationSums(NamedTuple):
@@ -55,6 +61,27 @@ class PopulationSums(NamedTuple):
     alignment: Real
     curvature: Real
     mean: Real
+
+
+class _Scattered(NamedTuple):
+    """Points that no lattice of moderate size holds: signals, noise, and masses (kinds, P)."""
+
+    signal: FloatArray
+    noise: FloatArray
+    masses: FloatArray
+
+    def sums(self, update: Update, root: int, eps: IntArray | None) -> FloatArray:
+        """Sums at a node of sqrt(B) and nodes of eps, of shape (3, eps)."""
+        octaves = root / PER_OCTAVE
+        a = power_of(self.signal + octaves)[:, None]
+        b = (
+            np.zeros((1, 1))
+            if eps is None
+            else power_of(eps / PER_OCTAVE + octaves - self.noise[:, None])
+        )
+        mean, second_moment, _ = update(a, b)
+        tables = np.broadcast_arrays(mean, second_moment, mean)
+        return np.stack([mass @ table for mass, table in zip(self.masses, tables, strict=True)])
 
 
 class LatticeSums:
@@ -86,8 +113,13 @@ class LatticeSums:
             [relative * points.number * unit, points.curvature * unit**2, points.curvature * unit]
         )
         both, only_noise, only_gradient = moves & noisy, ~moves & noisy, moves & ~noisy
-        signal = gradient[both] - noise[both]
-        self._regular = deposit_in_plane(signal, noise[both], masses[:, both])
+        places = gradient[both] - noise[both], noise[both]
+        # Only a population over hundreds of octaves is summed point by point.
+        self._scattered: _Scattered | None = None
+        if lattice_size(*places) > _LARGEST_LATTICE:
+            self._scattered = _Scattered(*places, masses[:, both])
+            places, both = (places[0][:0], places[1][:0]), np.zeros_like(both)
+        self._regular = deposit_in_plane(*places, masses[:, both])
         self._without_gradient = deposit_on_line(noise[only_noise], masses[:, only_noise])
         self._without_noise = deposit_on_line(gradient[only_gradient], masses[:, only_gradient])
 
@@ -157,6 +189,9 @@ class LatticeSums:
         result = np.zeros((3, roots.size, 1 if eps is None else eps.size))
         if self._regular.rows.size:
             self._add_regular(result, update, roots, eps)
+        if self._scattered is not None:
+            for i, root in enumerate(roots):
+                result[:, i] += self._scattered.sums(update, root, eps)
         if self._without_gradient.nodes.size:
             self._add_without_gradient(result, update, roots, eps)
         if self._in_gradient_units:
@@ -173,13 +208,18 @@ class LatticeSums:
         damping = _Dampings(self._regular.columns, roots, eps)
         signal = np.unique(np.add.outer(nodes, roots))
         mean, second_moment = _moments(update, power(signal), damping.values)
-        for i, root in enumerate(roots):
-            rows, columns = np.searchsorted(signal, nodes + root), damping.at(root)
-            window = slice(columns.min(), columns.max() + 1)
-            columns -= window.start
-            for kind, table in enumerate((mean, second_moment, mean)):
-                product = masses[kind].T @ table[rows, window]
-                result[kind, i] += np.take_along_axis(product, columns, axis=1).sum(axis=0)
+        # Few large products rather than many small ones, on which threads would wait for another.
+        most = max(1, _PRODUCT // (nodes.size * damping.width))
+        for start in range(0, roots.size, most):
+            part = slice(start, start + most)
+            rows = np.searchsorted(signal, np.add.outer(nodes, roots[part]))
+            columns, first = damping.window(roots[part])
+            window = first[:, None] + np.arange(damping.width)
+            tables = [table[rows[:, :, None], window] for table in (mean, second_moment)]
+            for kind, table in enumerate((tables[0], tables[1], tables[0])):
+                product = masses[kind].T @ table.reshape(nodes.size, -1)
+                product = product.reshape(-1, *window.shape)
+                result[kind, part] += np.take_along_axis(product, columns, axis=2).sum(axis=0)
 
     def _add_without_gradient(
         self, result: FloatArray, update: Update, roots: IntArray, eps: IntArray | None
@@ -206,22 +246,40 @@ class LatticeSums:
 
 
 class _Dampings:
-    """The dampings b = eps sqrt(B)/sigma that occur, and which of them where."""
+    """The dampings b = eps sqrt(B)/sigma that occur, and which of them where.
+
+    Attributes
+    ----------
+    values : ndarray
+        All of them.
+    width : int
+        At one B, how many values lie from the least to the largest at most.
+    """
 
     def __init__(self, noise: IntArray, roots: IntArray, eps: IntArray | None) -> None:
         self._noise, self._eps = noise[:, None], eps
         if eps is None:
-            self.values = np.zeros(1)
+            self.values, self.width = np.zeros(1), 1
             return
         shifts = np.unique(np.add.outer(roots, eps))
         self._nodes = np.unique(np.subtract.outer(shifts, noise))
         self.values = power(self._nodes)
+        ends = np.searchsorted(
+            self._nodes, roots[:, None] + np.array([eps[0] - noise[-1], eps[-1] - noise[0]])
+        )
+        self.width = int(np.max(ends[:, 1] - ends[:, 0])) + 1
 
     def at(self, root: int) -> IntArray:
         """Indices into ``values`` at a node of sqrt(B), of shape (noise, eps)."""
         if self._eps is None:
             return np.zeros((self._noise.size, 1), dtype=np.int64)
         return np.searchsorted(self._nodes, root + self._eps - self._noise)
+
+    def window(self, roots: IntArray) -> tuple[IntArray, IntArray]:
+        """Indices at nodes of sqrt(B), of shape (noise, B, eps), less the first at each B."""
+        columns = np.stack([self.at(root) for root in roots], axis=1)
+        first = np.minimum(columns.min(axis=(0, 2)), self.values.size - self.width)
+        return columns - first[:, None], first
 
 
 def _moments(update: Update, a: FloatArray, b: FloatArray) -> tuple[FloatArray, FloatArray]:

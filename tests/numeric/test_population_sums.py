@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 from hypothesis import given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from scipy.special import erfcx, voigt_profile
 
 from scaling import (
     DataError,
@@ -15,9 +15,9 @@ from scaling import (
     TransferLaw,
     quadratic_optimum,
 )
-from scaling.numeric.moments import evaluate, moment_model
+from scaling.numeric.moments import moment_model
 
-SIZE = 40_000
+SIZE = 20_000
 
 
 def log_normal(rng, size, decades):
@@ -70,95 +70,69 @@ POPULATIONS = [
 ]
 
 
-def settings(rng, gradient, noise, size=12):
+def settings(rng, gradient, noise, size=8):
     """Batch sizes from 1e-3 to 1e6 noise scales, eps = 0 and from 1e-6 to 1e3 times the RMS."""
     squares = np.sum(gradient**2)
     batch = np.sum(noise**2) / squares * 10 ** rng.uniform(-3, 6, size)
     eps = np.sqrt(squares / gradient.size) * 10 ** rng.uniform(-6, 3, size)
     eps[: size // 4] = 0
-    batch[0], batch[1], eps[-1] = (ends := np.sort(batch)[[0, -1]])[0], ends[1], eps.max()
     return batch, eps
+
+
+#: An update with a kink is rounded off by cells and lattice.
+BOUNDS = {"mean-field-outside": 1e-4, "article": 1e-4, "sign": 1e-4, "clip": 1e-2}
 
 
 @pytest.mark.parametrize("with_curvature", [False, True])
 @pytest.mark.parametrize("population", POPULATIONS)
-@pytest.mark.parametrize(
-    ("moments", "bound"),
-    [
-        ("mean-field-outside", 1e-4),
-        ("article", 1e-4),
-        ("sign", 1e-4),
-        # An update with a kink, which cells and lattice round off.
-        ("clip", 1e-2),
-    ],
-)
-def test_agrees_with_the_full_sum(population, with_curvature, moments, bound):
+def test_agrees_with_the_full_sum(population, with_curvature):
     rng = np.random.default_rng(POPULATIONS.index(population))
-    size = SIZE // 10 if moments == "clip" else SIZE
-    gradient, noise = population(rng, size)
-    curvature = np.ones(size)
+    gradient, noise = population(rng, SIZE)
+    curvature = np.ones(SIZE)
     if with_curvature:
         # Half of it follows the gradient (T-C5), which is hardest on cells.
-        curvature = np.where(rng.random(size) < 0.5, np.abs(gradient), log_normal(rng, size, 2))
+        curvature = np.where(rng.random(SIZE) < 0.5, np.abs(gradient), log_normal(rng, SIZE, 2))
     summary = GradientPopulation.from_arrays(gradient, noise, curvature if with_curvature else None)
-    for batch, eps in zip(*settings(rng, gradient, noise), strict=True):
-        full = quadratic_optimum(gradient, noise**2, curvature, batch, eps=eps, moments=moments)
-        assert summary.learning_rate(batch, eps, moments=moments) == pytest.approx(
-            full.learning_rate, rel=bound
-        ), (batch, eps)
+    batch, eps = settings(rng, gradient, noise)
+    for moments, bound in BOUNDS.items():
+        full = [
+            quadratic_optimum(gradient, noise**2, curvature, b, eps=e, moments=moments)
+            for b, e in zip(batch, eps, strict=True)
+        ]
+        np.testing.assert_allclose(
+            summary.learning_rate(batch, eps, moments=moments),
+            [best.learning_rate for best in full],
+            rtol=bound,
+            err_msg=moments,
+        )
 
 
-def exact_softsign():
-    """T-F1 by Gauss-Legendre quadrature, T-F2 by SciPy's Voigt profile; b > 0."""
-    x, weights = np.polynomial.legendre.leggauss(300)
-    u, weights = 1 - ((1 - x) / 2) ** 3, 3 * ((1 - x) / 2) ** 2 * weights / 2
-
-    def update(a, b):
-        exponent = -np.multiply.outer(np.asarray(a) ** 2, u**2) / 2
-        kernel = np.exp(-np.multiply.outer(np.asarray(b) ** 2, u**2 / (1 - u**2)) / 2)
-        mean = a * np.sqrt(2 / np.pi) * np.sum(np.exp(exponent) * kernel * weights, axis=-1)
-        return mean, 1 - np.pi * b * voigt_profile(a, 1.0, b), None
-
-    return update
-
-
-def exact_adam(beta1=0.9, beta2=0.95):
-    """T-F4 with eps inside the root, stationary, as a matrix product over the nodes t'."""
-    lags = np.arange(int(40 / -np.log(beta2)))
-    c, w = (1 - beta1) * beta1**lags, (1 - beta2) * beta2**lags
-    log_t = np.linspace(-60, 25, 700)
-    t = np.exp(log_t)
-    weights = t * (log_t[1] - log_t[0])
-    d = 1 + 2 * np.multiply.outer(t, w)
-    first, second = (c / d).sum(axis=1), (c**2 / d).sum(axis=1)
-    decay, root = (w / d).sum(axis=1) * t, np.exp(-np.log(d).sum(axis=1) / 2) * weights
-
-    def update(a, b):
-        a, b = np.broadcast_arrays(a, b) if np.ndim(a) < 2 else (a, b)
-        signal, damping = (np.asarray(v).reshape(-1) for v in (a, b))
-        parts = root * np.exp(-np.multiply.outer(signal**2, decay))
-        kernel = np.exp(-np.multiply.outer(damping**2, t))
-        mean = parts * first * signal[:, None]
-        square = parts * ((signal[:, None] * first) ** 2 + second)
-        if np.shape(a) == np.shape(b):
-            return (
-                np.sum(mean * kernel / np.sqrt(np.pi * t), axis=1).reshape(a.shape),
-                np.sum(square * kernel, axis=1).reshape(a.shape),
-                None,
-            )
-        return mean @ (kernel / np.sqrt(np.pi * t)).T, square @ kernel.T, None
-
-    return update
+@pytest.mark.parametrize(("level", "bound"), [(0, 2e-4), (2, 2e-4), (4, 6e-3), (6, 2e-2)])
+def test_values_that_share_a_cell(level, bound):
+    # The worst for cells: what is kept of them says nothing of the skewness within.
+    rng = np.random.default_rng(9)
+    gradient = rng.choice([1.0, 1.07, 1.4], 50, p=[0.1, 0.7, 0.2])
+    noise = rng.choice([2.0, 2.2, 3.1], 50, p=[0.1, 0.6, 0.3])
+    curvature = np.where(rng.random(50) < 0.5, gradient, log_normal(rng, 50, 2))
+    population = GradientPopulation.from_arrays(gradient, noise, curvature)
+    coarse = GradientPopulation(population.cells.at_level(level))
+    assert coarse.cells_per_octave[0] == 2.0 ** (3 - level // 2)
+    batch, eps = settings(rng, gradient, noise, 20)
+    full = [
+        quadratic_optimum(gradient, noise**2, curvature, b, eps=e).learning_rate
+        for b, e in zip(batch, eps, strict=True)
+    ]
+    np.testing.assert_allclose(coarse.learning_rate(batch, eps), full, rtol=bound)
 
 
-@pytest.mark.parametrize("update", [exact_softsign(), exact_adam()], ids=["softsign", "adam"])
+@pytest.mark.parametrize("moments", ["exact-softsign", "exact-adam"])
 @pytest.mark.parametrize("population", [log_normal_6_decades, normal_gradients, pareto])
-def test_agrees_with_the_full_sum_of_exact_moments(update, population):
-    rng = np.random.default_rng(5)
+def test_agrees_with_the_full_sum_of_exact_moments(moments, population):
+    rng, update = np.random.default_rng(5), moment_model(moments).bind()
     gradient, noise = population(rng, 400)
     summary = GradientPopulation.from_arrays(gradient, noise)
     batch, eps = settings(rng, gradient, noise)
-    batch, eps = batch[3:], eps[3:]
+    batch, eps = batch[2:], eps[2:]
     sums = summary.sums(update, batch, eps)
     for i, root in enumerate(np.sqrt(batch)):
         mean, second_moment, _ = update(np.abs(gradient) * root / noise, eps[i] * root / noise)
@@ -197,10 +171,7 @@ def test_limits():
     gradient, noise = mixture(rng, SIZE)
     population = GradientPopulation.from_arrays(gradient, noise)
     size = np.abs(gradient)
-    model = moment_model("mean-field-outside")
-
-    def update(a, b):
-        return evaluate(model, a, b, 0.9)
+    update = moment_model("mean-field-outside").bind(0.9)
 
     eps = np.array([0.0, 1e-3, 1e2])
     noiseless = population.sums(update, np.inf, eps)
@@ -241,6 +212,7 @@ def test_coordinates_without_gradient_or_noise():
 
 
 @given(st.integers(-300, 300), st.floats(1e-3, 1e3), st.integers(0, 10))
+@hypothesis_settings(max_examples=20)
 def test_scaled_gradients_want_a_scaled_learning_rate(power, batch, seed):
     # g, sigma and eps in another unit, a power of two: a and b stay, the alignment scales.
     rng = np.random.default_rng(seed)
@@ -260,7 +232,7 @@ def test_an_answer_does_not_depend_on_what_else_is_asked():
     batch, eps = np.geomspace(1e-3, 1e6, 7)[:, None], np.array([0.0, 1e-4, 3.0])
     table = population.learning_rate(batch, eps)
     assert table.shape == (7, 3)
-    for i, j in np.ndindex(7, 3):
+    for i, j in ((0, 0), (3, 1), (6, 2)):
         alone = population.learning_rate(batch[i, 0], eps[j])
         assert isinstance(alone, float)
         assert alone == pytest.approx(table[i, j], rel=1e-12)
@@ -289,4 +261,3 @@ def test_extreme_requests_are_answered():
     rates = population.learning_rate([1e-300, 1.0, 1e300, np.inf], [[0.0], [1e-320], [1e300]])
     assert (rates > 0).all()
     assert np.isfinite(rates).all()
-    assert erfcx(0) == 1
