@@ -58,7 +58,7 @@ class _Part(NamedTuple):
 
     def only(self, chosen: npt.NDArray[np.bool_]) -> "_Part":
         """Return the chosen coordinates."""
-        where = np.flatnonzero(chosen)  # three times faster than the mask itself
+        where = np.flatnonzero(chosen)  # several times faster than indexing by the mask
         curvature = None if self.curvature is None else self.curvature[where]
         return _Part(self.gradient[where], self.noise[where], curvature)
 

@@ -3,7 +3,7 @@
 Values at the nodes, four to an octave, give those in between by Lagrange's polynomial through the
 eight nearest (`interpolation`). Read the other way the same weights put a mass that lies
 between nodes onto the nodes (`deposit_in_plane`), such that sums of smooth functions stay right.
-For the moments of T-E7 and T-F4 either is in error by less than 1e-5 (tests hold it to that).
+For the moments of T-E7, T-F1 and T-F4 either is in error by less than 1e-5.
 """
 
 from typing import NamedTuple

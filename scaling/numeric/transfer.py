@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from scaling.errors import DataError, InputError
+from scaling.numeric import _transfer_words
 from scaling.numeric._arrays import (
     Real,
     as_non_negative,
@@ -31,12 +32,6 @@ from scaling.numeric.recipe import GradientStatistics, Recipe
 
 if TYPE_CHECKING:
     from scaling.numeric.population import GradientPopulation
-
-#: How `TransferLaw.assumptions` says the population.
-_POPULATIONS = {
-    "uniform": "every coordinate alike",
-    "gaussian": "gradients of the coordinates drawn from a Gaussian, equal noise",
-}
 
 
 @dataclass(frozen=True)
@@ -196,7 +191,7 @@ class TransferLaw(Law):
     @property
     def effective_eps(self) -> float:
         """The eps that enters: 0 without a gradient size, or in a model without epsilon."""
-        return self._own_eps if self._eps_enters else 0.0
+        return self._own_eps if self.eps_enters else 0.0
 
     @property
     def reference(self) -> Point:
@@ -237,7 +232,7 @@ class TransferLaw(Law):
 
         0 if it does at no epsilon, infinity if at all; None where epsilon does not enter.
         """
-        if not self._eps_enters or self.statistics.grad_rms is None:
+        if not self.eps_enters or self.statistics.grad_rms is None:
             return None
         return self.statistics.grad_rms * surge_end(self._average)
 
@@ -276,8 +271,9 @@ class TransferLaw(Law):
         same_optimizer = beta1 is None and beta2 is None
         if eps is None and same_optimizer and self._closed_form is not None:
             return self._closed_form.learning_rate(batch)
-        if eps is not None and not self._eps_enters:
-            raise InputError(f"cannot enter: {self._why_eps_is_left_out}", "eps")
+        if eps is not None and not self.eps_enters:
+            why = _transfer_words.why_eps_is_left_out(self)
+            raise InputError(f"cannot enter: {why}", "eps")
         epsilons = np.asarray(self._own_eps) if eps is None else as_non_negative(eps, "eps")
         mean = (
             self._average
@@ -310,60 +306,11 @@ class TransferLaw(Law):
 
     def assumptions(self) -> tuple[str, ...]:
         """Say in words what the answer takes for granted."""
-        statistics, model = self.statistics, self.model
-        said = [
-            f"noise scale {statistics.noise_scale:g}: {self.provenance.source}, with no error bar, "
-            "hence no interval",
-            f"{self._coordinates()}, curvature ratio R0 = {statistics.curvature_ratio:g}"
-            + (" (diagonal Hessian)" if statistics.curvature_ratio == 1 else ""),
-            f"{self._decay_rates()}; update: {model.summary} ({model.theory})",
-        ]
-        if model.eps == "absent":
-            said.append(self._why_eps_is_left_out)
-        elif not self._eps_enters:
-            said.append(
-                f"eps -> 0: eps = {self._own_eps:g} cannot enter, {self._why_eps_is_left_out}; "
-                "that is harmless while eps is far below the gradient's RMS"
-            )
-        else:
-            ratio = self._eps_ratio(self._own_eps)
-            said.append(
-                f"eps = {self._own_eps:g} {model.eps} the root, {ratio:.3g} times the gradient's "
-                f"RMS {statistics.grad_rms:g}"
-            )
-        return tuple(said)
+        return _transfer_words.assumptions(self)
 
     def warnings(self, batch_size: float) -> tuple[str, ...]:
         """Say in words why the answer at this batch size should not be trusted, if so."""
-        said = list(super().warnings(batch_size))
-        target, reference = self._own_eps, self.recipe.eps
-        if target != reference and not self._eps_enters:
-            said.append(
-                f"the change of eps from {reference:g} to {target:g} is left out: "
-                f"{self._why_eps_is_left_out}"
-            )
-        said.extend(self._eps_warning("eps", target, batch_size))
-        if target != reference:
-            said.extend(self._eps_warning("the reference's eps", reference, self.recipe.batch_size))
-        return tuple(said)
-
-    def _eps_warning(self, name: str, eps: float, batch_size: float) -> list[str]:
-        """Say what it means that eps is as large as the gradient, if it is."""
-        ratio = float(self._eps_ratio(eps))
-        if ratio < 1:
-            return []
-        # What eps competes with is the batch gradient, noise included.
-        noisy = ratio / float(np.hypot(1, np.sqrt(self.statistics.noise_scale / batch_size)))
-        said = f"{name} is {ratio:.3g} times the gradient's RMS"
-        if noisy >= 1:
-            return [
-                f"{said}: Adam divides by little else and acts as SGD with momentum, its best "
-                "learning rate growing in proportion to eps"
-            ]
-        return [
-            f"{said}, though only {noisy:.2g} times that of the noisy batch gradient: with larger "
-            "batches Adam comes to act as SGD with momentum"
-        ]
+        return (*super().warnings(batch_size), *_transfer_words.eps_warnings(self, batch_size))
 
     def to_dict(self) -> dict[str, Any]:
         """Return what defines the law, as JSON values."""
@@ -381,33 +328,14 @@ class TransferLaw(Law):
             "step": None if self.step is None else finite_or_none(self.step),
         }
 
-    def _coordinates(self) -> str:
-        """Say in words how the coordinates differ."""
-        if isinstance(self.population, str):
-            return _POPULATIONS[self.population]
-        return "; ".join(self.population.describe())
-
-    def _decay_rates(self) -> str:
-        """Say the optimizer in words, but for eps."""
-        said = f"beta1 = {self.beta1:g}"
-        if self.beta2 is not None and self.step is not None:
-            when = "stationary averages" if np.isinf(self.step) else f"step {self.step:.10g}"
-            said += f", beta2 = {self.beta2:g}, {when}"
-        return said
-
     @property
     def _own_eps(self) -> float:
         return float(self.eps or 0.0)
 
     @property
-    def _eps_enters(self) -> bool:
+    def eps_enters(self) -> bool:
+        """Whether epsilon enters: the model has one, and the gradient's RMS is known."""
         return self.statistics.grad_rms is not None and self.model.eps != "absent"
-
-    @property
-    def _why_eps_is_left_out(self) -> str:
-        if self.model.eps == "absent":
-            return f"moments '{self.moments}' have no eps"
-        return "the gradient's RMS is not given"
 
     @cached_property
     def _closed_form(self) -> BatchSizeLaw | None:
@@ -440,7 +368,7 @@ class TransferLaw(Law):
     @cached_property
     def _noiseless(self) -> tuple[float, float]:
         """Alignment G and curvature over G^2 for a huge batch."""
-        return self._average.noiseless(float(self._eps_ratio(self._own_eps)))
+        return self._average.noiseless(float(self.eps_ratio(self._own_eps)))
 
     @cached_property
     def _reference_value(self) -> float:
@@ -460,10 +388,10 @@ class TransferLaw(Law):
 
     def _sums(self, mean: Average, batch: npt.ArrayLike, eps: npt.ArrayLike) -> Sums:
         signal = np.sqrt(np.asarray(batch) / self.statistics.noise_scale)
-        return mean.sums(signal, signal * self._eps_ratio(eps))
+        return mean.sums(signal, signal * self.eps_ratio(eps))
 
-    def _eps_ratio(self, eps: npt.ArrayLike) -> Real:
+    def eps_ratio(self, eps: npt.ArrayLike) -> Real:
         """eps/gamma, or 0 where eps does not enter."""
-        if not self._eps_enters or self.statistics.grad_rms is None:
+        if not self.eps_enters or self.statistics.grad_rms is None:
             return np.zeros_like(eps, dtype=float)[()]
         return np.asarray(eps)[()] / self.statistics.grad_rms
