@@ -44,7 +44,7 @@ class GradientPopulation:
     noise alike, get 4. They follow from the coordinates alone: in whatever order and however
     grouped, chunks give the same cells, and sums that differ by rounding only.
 
-    The learning rate was within 1e-5 of the full sum over coordinates for smooth populations,
+    The learning rate was within 5e-5 of the full sum over coordinates for smooth populations,
     and within 2e-4 where a few values share a cell of 4 to an octave; with 2 to an octave the
     latter are off by up to 6e-3, with 1 by up to 2e-2. (Measured from 1e-3 to 1e6 noise scales
     and eps up to 1e3 times the RMS.) The moments "clip" have a kink, which cells and their
