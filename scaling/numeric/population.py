@@ -48,7 +48,7 @@ class GradientPopulation:
     and within 2e-4 where a few values share a cell of 4 to an octave; with 2 to an octave the
     latter are off by up to 6e-3, with 1 by up to 2e-2. (Measured from 1e-3 to 1e6 noise scales
     and eps up to 1e3 times the RMS.) The moments "clip" have a kink, which cells and their
-    lattice round off: up to 2e-2.
+    lattice round off: up to 3e-2.
 
     Exact zeros have cells of their own. A coordinate without gradient moves at random and adds
     to the curvature; one without noise moves by the noiseless update, at every batch size; one
