@@ -71,6 +71,12 @@ def _read_csv(path: str | os.PathLike[str], text: str) -> Columns:
         names = [name.strip() for name in next(reader)]
         builders = [TextsBuilder() for _ in names]
         while rows := list(islice(reader, _CHUNK)):
+            if len(lines.starts) != 1 + count + len(rows):
+                # A quote in a cell that does not begin with one: where rows begin is in doubt.
+                raise DataError(
+                    f"{path}: not a CSV file: a quote within a cell that has none around it, "
+                    f"in or after line {lines.starts[count]}"
+                )
             if set(map(len, rows)) != {len(names)}:
                 problem = _ragged(rows, len(names), lines.starts[count + 1 :], separator, count)
                 raise DataError(f"{path}: {problem}")
@@ -81,8 +87,6 @@ def _read_csv(path: str | os.PathLike[str], text: str) -> Columns:
         raise DataError(f"{path}: not a CSV file: {error}, in line {lines.starts[-1]}") from None
     if not count:
         raise DataError(f"{path}: there is no row below the header")
-    if count != len(lines.starts) - 1:
-        raise DataError(f"{path}: not a CSV file: there is a quote within a cell without quotes")
     starts = np.array(lines.starts[1:], dtype=np.intp)
     return Columns(names, [builder.column() for builder in builders], starts)
 
@@ -110,7 +114,9 @@ def _read_parquet(path: str | os.PathLike[str], data: bytes) -> Columns:
     try:
         table = parquet.read_table(io.BytesIO(data))
     except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{path}: not a whole Parquet file: {error}") from None
+        raise DataError(
+            f"{path}: not a whole Parquet file: {' '.join(str(error).split())}"
+        ) from None
     if not table.num_rows:
         raise DataError(f"{path}: there is no row")
     return Columns(table.column_names, [as_column(column) for column in table.columns])

@@ -40,7 +40,7 @@ def parse_batch_size(text: str) -> float:
     except InputError:
         raise InputError(
             "must be a positive, finite number or a product of such, as 32x8x16, got "
-            f"{text!r}{_hint(text)}"
+            f"{text!r:.80}{_hint(text)}"
         ) from None
 
 
@@ -62,7 +62,7 @@ def parse_size(text: str) -> float:
     if not 0 < size < math.inf:
         raise InputError(
             "must be a positive, finite number, which may end in k, M, B or T, got "
-            f"{text!r}{_hint(text)}"
+            f"{text!r:.80}{_hint(text)}"
         )
     return size
 
@@ -131,7 +131,7 @@ def _parse(text: str, accepts: Callable[[float], bool], wanted: str) -> float:
     """Read a plain decimal number: float() alone would take 1_000 and digits of any script."""
     number = float(text) if re.fullmatch(NUMBER, text.strip(), re.ASCII) else math.nan
     if not accepts(number):
-        raise InputError(f"must be a number, {wanted}, got {text!r}{_hint(text)}")
+        raise InputError(f"must be a number, {wanted}, got {text!r:.80}{_hint(text)}")
     return number
 
 

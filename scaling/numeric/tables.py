@@ -186,7 +186,7 @@ class Table:
         try:
             return _columns.read_numbers(self._column(name), self.rows, reading)
         except BadCellError as error:
-            raise DataError(f"{self.describe_row(error.row)}: {name} {error}") from None
+            raise DataError(f"{self.describe_row(error.row)}: {_shown(name)} {error}") from None
 
     def _column(self, name: str) -> Column:
         count = self.names.count(name)
@@ -210,9 +210,13 @@ class Table:
 
 def _listed(names: Sequence[str]) -> str:
     """List names in a message."""
-    shown = [name if name.strip() == name != "" else repr(name) for name in names[:_LISTED]]
     more = [f"and {len(names) - _LISTED} more"] if len(names) > _LISTED else []
-    return ", ".join(shown + more)
+    return ", ".join([_shown(name) for name in names[:_LISTED]] + more)
+
+
+def _shown(name: str) -> str:
+    """Show a name as it is, if that can be seen."""
+    return name if name.isprintable() and name.strip() == name != "" else repr(name)
 
 
 def read_table_file(path: str | os.PathLike[str]) -> Table:
