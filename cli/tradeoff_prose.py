@@ -133,10 +133,10 @@ def _taken(answer: dict[str, Any]) -> Iterator[str]:
 
 
 def _trend(covariate: str, trend: dict[str, Any]) -> str:
-    text = f"varies as {covariate}^{trend['exponent']:.3g}"
+    text = f"varies as {covariate}^{trend['exponent']:.3f}"
     if trend["interval"]:
         low, high = trend["interval"]
-        text += f" (95% interval {low:.3g} to {high:.3g})"
+        text += f" (95% interval {low:.3f} to {high:.3f})"
     text += f" over {trend['groups']} groups"
     if trend["interval"]:
         beyond = f"by {trend['scatter']:.1%}" if trend["scatter"] else "not at all"

@@ -79,15 +79,15 @@ def test_size_left_out_is_predicted(zhang):
 
 def test_new_sizes_are_covered():
     rng = np.random.default_rng(8)
-    tables, held = 60, np.zeros(2)
+    tables, held = 40, np.zeros(2)
     for _ in range(tables):
         found = fit_tradeoff(sweep([1e8, 3e8, 1e9, 3e9], error=0.05, rng=rng))
         trend = found.trends["critical_batch_size"]
         bounds = [trend.exponent_interval(0.9), trend.interval(1e10, 0.9)]
         truth = (0.5, 2000 * 10**0.5)
         held += [low <= value <= high for (low, high), value in zip(bounds, truth, strict=True)]
-    # Three standard errors of a share of 0.9 are 0.12.
-    assert np.all(np.abs(held / tables - 0.9) < 0.12), held / tables
+    # Three standard errors of a share of 0.9 are 0.14.
+    assert np.all(np.abs(held / tables - 0.9) < 0.14), held / tables
 
 
 def test_columns_are_chosen_or_guessed():
