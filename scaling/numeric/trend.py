@@ -71,7 +71,7 @@ class PowerTrend:
         Notes
         -----
         In simulated tables of 3, 5 and 8 groups (4000 of each kind), intervals of level 90 % held
-        the truth in 86 to 90 % where the errors of groups are alike, and in 82 to 91 % where they
+        the truth in 86 to 91 % where the errors of groups are alike, and in 82 to 91 % where they
         differ widely; least where the scatter is as large as the errors, and may pass for them.
         """
         quantile = self._quantile(level)
