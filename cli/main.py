@@ -11,6 +11,7 @@ from .compare import compare
 from .derive import derive
 from .options import flag
 from .query import query
+from .tradeoff import tradeoff
 
 app = typer.Typer(
     name="lr",
@@ -21,6 +22,7 @@ app = typer.Typer(
 )
 app.command()(query)
 app.command()(compare)
+app.command()(tradeoff)
 app.command()(derive)
 
 
