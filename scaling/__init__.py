@@ -40,7 +40,10 @@ if TYPE_CHECKING:
     from scaling.numeric.steps import fit_steps as fit_steps
     from scaling.numeric.storage import load_law as load_law
     from scaling.numeric.storage import save_law as save_law
+    from scaling.numeric.tables import Table as Table
+    from scaling.numeric.tables import as_table as as_table
     from scaling.numeric.tables import read_optima as read_optima
+    from scaling.numeric.tables import read_table_file as read_table_file
     from scaling.numeric.transfer import TransferLaw as TransferLaw
 
 #: Where each public name lives; a test holds it equal to the imports above.
@@ -55,7 +58,7 @@ _HOME = {
     "scaling.numeric.rules": ("power_rule", "rules_of_thumb"),
     "scaling.numeric.steps": ("StepsLaw", "fit_steps"),
     "scaling.numeric.storage": ("load_law", "save_law"),
-    "scaling.numeric.tables": ("read_optima",),
+    "scaling.numeric.tables": ("Table", "as_table", "read_optima", "read_table_file"),
     "scaling.numeric.transfer": ("TransferLaw",),
 }
 _MODULE = {name: module for module, names in _HOME.items() for name in names}

@@ -125,7 +125,9 @@ QuadraticOptimum(learning_rate, loss_decrease, curvature)
 Recipe(learning_rate, batch_size, eps, beta1)
 ScalingError(args, kwargs)
 StepsLaw(steps_min, examples_min, critical_batch_size, critical_batch_size_interval, error)
+Table(source, names, columns, rows, lines, in_file)
 TransferLaw(recipe, statistics, eps, beta1, moments, population, provenance)
+as_table(data, source)
 fit_optima(batch_size, learning_rate, name)
 fit_steps(batch_size, steps)
 load_law(path)
@@ -133,6 +135,7 @@ mean_field_law(gradient, variance, hessian, eps, beta1, moments)
 power_rule(batch_size, reference, alpha, noise_batch_size)
 quadratic_optimum(gradient, variance, hessian, batch_size, eps, beta1, moments)
 read_optima(path)
+read_table_file(path)
 rules_of_thumb(law, batch_size, alpha)
 save_law(law, path)
 update_moments(signal, damping, beta1, moments)
@@ -152,10 +155,14 @@ def test_public_signatures():
     assert found == SIGNATURES.split("\n")[1:-1]
 
 
+#: Functions of a file, whose docstring shows none.
+FILES = {"load_law", "save_law", "read_optima", "read_table_file"}
+
+
 def test_every_public_docstring_has_an_example_or_is_a_plain_record():
     for name in scaling.__all__:
         value = getattr(scaling, name)
-        if inspect.isfunction(value) and name not in {"load_law", "save_law", "read_optima"}:
+        if inspect.isfunction(value) and name not in FILES:
             assert ">>>" in value.__doc__, name
 
 
