@@ -21,9 +21,8 @@ from scaling.numeric._arrays import (
     decay_rate,
     non_negative,
 )
-from scaling.numeric._roots import sign_changes
 from scaling.numeric.batch_size_law import BatchSizeLaw
-from scaling.numeric.law import FLAT, Law, Point, Provenance
+from scaling.numeric.law import Law, Point, Provenance
 from scaling.numeric.moments import DEFAULT_MODEL, MomentModel, evaluate, moment_model
 from scaling.numeric.recipe import GradientStatistics, Recipe
 
@@ -128,16 +127,7 @@ class TransferLaw(Law):
         if self._closed_form is not None:
             return self._closed_form.peak
 
-        def slope(log_batch: Any) -> Any:
-            return self.exponent(np.exp(log_batch))
-
-        tops = [
-            float(np.exp(x))
-            for x, falls in sign_changes(slope, *self._log_range(), zero=FLAT)
-            if falls
-        ]
-        points = [Point(batch, float(self.learning_rate(batch))) for batch in tops]
-        return max(points, key=lambda point: point.learning_rate, default=None)
+        return self._search_peak()
 
     def learning_rate(
         self,

@@ -22,6 +22,8 @@ from scaling.numeric.sweep.valleys import Valleys
 CHUNK = 20
 _SEED = 20240611
 _FEWEST_GROUPS = 4
+#: What the model of a valley may be off by in all cells alike, in log lr: 0.015 octave.
+_VALLEY_ERROR = 0.015 * float(np.log(2))
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +76,8 @@ def resample(fitted: Fitted, count: int) -> Iterator[Replicates]:
                 shift=shift[chosen][table],
             )
             theta[chosen] = best_of(found, len(starts)).theta
-        yield Replicates(theta, np.hypot(within, between))
+        departure = np.sqrt(np.maximum(total**2 - SCATTERS[0] ** 2, 0.0))
+        yield Replicates(theta, np.hypot(departure, _VALLEY_ERROR))
 
 
 def group_scatter(fitted: Fitted) -> float:

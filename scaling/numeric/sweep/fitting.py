@@ -26,6 +26,10 @@ from scaling.numeric.sweep.runs import BoolArray, Cells, IntArray
 from scaling.numeric.sweep.valleys import Valleys
 
 
+#: The prior density of log tau falls as tau to minus this.
+_SMALLER = 0.75
+
+
 @dataclass(frozen=True)
 class Scores:
     """How well a form predicts what it has not seen; None where the sweep cannot tell.
@@ -145,7 +149,9 @@ def fit_form(form: Form, design: Design, valleys: Valleys) -> Fitted:
     )
     _, determinant = np.linalg.slogdet(found.hessian)
     marginal = found.cost + determinant
-    weights = np.exp(-(marginal - marginal.min()) / 2)
+    # Small departures are likelier than large ones before anything is known.
+    posterior = marginal + 2 * _SMALLER * np.log(SCATTERS)
+    weights = np.exp(-(posterior - posterior.min()) / 2)
     weights /= weights.sum()
     best = int(np.argmin(marginal))
     mean, spread = form.prior(design.z.shape[1])

@@ -242,6 +242,16 @@ class Adam:
             parts.append(-slope[..., None])
         return value, np.concatenate(parts, axis=2)
 
+    def shifts(self, theta: FloatArray, design: Design) -> tuple[FloatArray, FloatArray]:
+        """(log X_n, log X_c) at the design's one point, and log(1 + X_n) at the middles.
+
+        Shapes (R, 2) and (R,).
+        """
+        critical, ratio, _ = self._split(theta, design.constant.shape[1])
+        noise = critical + ratio
+        both = np.concatenate([noise @ design.constant.T, critical @ design.constant.T], axis=1)
+        return both, np.logaddexp(0.0, noise[:, 0])
+
     def _split(self, theta: FloatArray, size: int) -> tuple[FloatArray, FloatArray, int]:
         """Coefficients of log X_c and log rho by (constant, covariates), and what comes last."""
         critical = np.zeros((theta.shape[0], size))

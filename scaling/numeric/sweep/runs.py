@@ -18,10 +18,6 @@ IntArray = npt.NDArray[np.intp]
 BoolArray = npt.NDArray[np.bool_]
 
 
-def _row(index: int) -> str:
-    return f"row {index + 1}"
-
-
 @dataclass(frozen=True, eq=False)
 class Runs:
     """The runs of a sweep: one batch size, learning rate and final loss each.
@@ -42,7 +38,7 @@ class Runs:
     name : str, default "the runs"
         What to call the table in messages.
     row : callable, optional
-        Names the i-th row in messages; "row 1" and so on by default.
+        Describes the i-th row in messages; "the runs: row 1" and so on by default.
 
     Raises
     ------
@@ -66,7 +62,7 @@ class Runs:
     eps: FloatArray | None = None
     covariates: Mapping[str, FloatArray] = field(default_factory=dict)
     name: str = "the runs"
-    row: Callable[[int], str] = _row
+    row: Callable[[int], str] | None = None
 
     def __post_init__(self) -> None:
         columns = {"batch_size": self.batch_size, "learning_rate": self.learning_rate}
@@ -96,11 +92,6 @@ class Runs:
     def __len__(self) -> int:
         return int(self.loss.size)
 
-    @property
-    def groups(self) -> tuple[str, ...]:
-        """Names of the covariates."""
-        return tuple(self.covariates)
-
     @cached_property
     def cell(self) -> IntArray:
         """Number of the cell, covariates x eps x batch size, that each run belongs to."""
@@ -115,6 +106,9 @@ class Runs:
         np.minimum.at(best, self.cell[finite], self.loss[finite])
         return ~finite | ~(self.loss <= DIVERGED * best[self.cell])
 
+    def _describe(self, i: int) -> str:
+        return self.row(i) if self.row else f"{self.name}: row {i + 1}"
+
     def _column(self, name: str, values: npt.ArrayLike) -> FloatArray:
         column = as_array(values, name)
         if column.ndim != 1 or column.shape != np.shape(self.loss):
@@ -126,9 +120,7 @@ class Runs:
     def _refuse(self, name: str, column: FloatArray, bad: BoolArray, wanted: str) -> None:
         if bad.any():
             i = int(np.flatnonzero(bad)[0])
-            raise DataError(
-                f"{self.name}: {self.row(i)}: {name} is {column[i]:g}; it must be {wanted}"
-            )
+            raise DataError(f"{self._describe(i)}: {name} is {column[i]:g}; it must be {wanted}")
 
     def _merge_repeats(self) -> None:
         """Refuse rows that contradict each other; drop rows that are there twice."""
@@ -145,7 +137,7 @@ class Runs:
         if wrong.size:
             i, j = sorted((int(first[wrong[0]]), int(second[wrong[0]])))
             raise DataError(
-                f"{self.name}: {self.row(i)} and {self.row(j)} contradict each other: the same "
+                f"{self._describe(i)} and {self._describe(j)} contradict each other: the same "
                 f"settings and seed, but losses {self.loss[i]:.10g} and {self.loss[j]:.10g}; "
                 "remove one, or name the column in which they differ"
             )
@@ -198,6 +190,9 @@ class Cells:
         return int(self.batch_size.size)
 
 
+#: A cell with more learning rates than this has them joined in steps of an eighth of an octave.
+_MOST_RATES = 48
+_BIN = float(np.log(2)) / 8
 #: More repetitions of a setting than this are averaged in as many blocks.
 _BLOCKS = 16
 
@@ -209,12 +204,18 @@ def cells_of(runs: Runs) -> Cells:
         raise DataError(f"{runs.name}: every one of the {len(runs)} runs diverged")
     kept, cell = np.unique(runs.cell[alive], return_inverse=True)
     rate, loss = np.log(runs.learning_rate[alive]), np.log(runs.loss[alive])
-    block = _blocks(runs, alive, cell, rate)
-    settings = _labels([cell.astype(float), rate, block.astype(float)])
+    nearby = _bins(cell, rate)
+    block = _blocks(runs, alive, cell, nearby)
+    settings = _labels([cell.astype(float), nearby, block.astype(float)])
     _, first, inverse, count = np.unique(
         settings, return_index=True, return_inverse=True, return_counts=True
     )
     mean = np.bincount(inverse, loss) / count
+    # The middle of a bin, by all that fell into it, whatever the block.
+    places = _labels([cell.astype(float), nearby])
+    middle = np.bincount(places, rate) / np.bincount(places)
+    exact = nearby == rate
+    rate = np.where(exact, rate, middle[places])
     cell, rate, block = cell[first], rate[first], block[first]
     order = np.lexsort((block, rate, cell))
     cell, rate, block = cell[order], rate[order], block[order]
@@ -243,6 +244,13 @@ def cells_of(runs: Runs) -> Cells:
         pad(block, -1),
         _ceilings(runs, kept),
     )
+
+
+def _bins(cell: IntArray, rate: FloatArray) -> FloatArray:
+    """Round log learning rates where a cell has so many that no two need be told apart."""
+    _, first = np.unique(_labels([cell.astype(float), rate]), return_index=True)
+    crowded = np.bincount(cell[first], minlength=cell.max() + 1) > _MOST_RATES
+    return np.where(crowded[cell], np.round(rate / _BIN) * _BIN, rate)
 
 
 def _blocks(runs: Runs, alive: BoolArray, cell: IntArray, rate: FloatArray) -> IntArray:

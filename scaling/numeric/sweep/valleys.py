@@ -36,6 +36,8 @@ _SHAPE_ERRORS = np.array([0.03, 0.06, 0.1, 0.15, 0.2, 0.3, 0.45])
 _BOTTOM = 5
 #: Asymmetries that are tried.
 _ASYMMETRIES = np.linspace(-0.75, 2.4, 22)
+#: Asymmetry before anything is known: between a parabola in log lr and one in lr (T-A1).
+_USUAL_ASYMMETRY = 0.8
 #: Prior spread of asymmetry and of curvature (relative) about their trend, by route.
 _LOOSE_ASYMMETRY, _LOOSE_CURVATURE = 0.6, 3.0
 _CLOSE_ASYMMETRY = 0.3
@@ -269,7 +271,7 @@ def find_valleys(cells: Cells) -> dict[Route, Valleys]:
     low, high = rates.min() - _MARGIN, rates.max() + _MARGIN
     grid = np.arange(low, high + _STEP, _STEP)
     errors = _Errors(1e-3, 0.2, np.ones(len(cells)), _exaggerated(cells, _above(cells)))
-    level = np.full(len(cells), 0.6)
+    level = np.full(len(cells), _USUAL_ASYMMETRY)
     curvature = _default_curvature(cells)
     # Which runs bear on the optimum depends on the noise, and the noise on the fits.
     for _ in range(_ROUNDS):
