@@ -9,8 +9,10 @@ from scaling.errors import DataError, InputError
 
 from .compare import compare
 from .derive import derive
+from .fit import fit
 from .options import flag
 from .query import query
+from .simulate import simulate
 
 app = typer.Typer(
     name="lr",
@@ -21,6 +23,8 @@ app = typer.Typer(
 )
 app.command()(query)
 app.command()(compare)
+app.command()(fit)
+app.command()(simulate)
 app.command()(derive)
 
 

@@ -5,7 +5,7 @@ import shutil
 import textwrap
 from typing import Any
 
-from scaling import BatchSizeLaw, FittedLaw, Law, TransferLaw
+from scaling import BatchSizeLaw, FittedLaw, Law, SweepLaw, TransferLaw
 
 _WIDEST = 88
 _MARGIN = 10
@@ -23,6 +23,14 @@ _ROUTES = {
     "assumed": "from numbers as given; a fit to a sweep (--points) is more reliable",
 }
 
+_FROM_RUNS = "fitted to the runs of a sweep, the most reliable route"
+
+_EPS_SHAPES = {
+    "outside": "lr ~ (sqrt(gamma^2 + sigma^2/B) + eps) B / (B + B_crit) (theory T-E7)",
+    "gaussian": "lr ~ tau h1(eps/tau)/h2(eps/tau) B / (B + B_crit), tau^2 = gamma^2 + sigma^2/B "
+    "(theory T-F3)",
+}
+
 _LEFT_OUT = (
     "the theory looks one step ahead on a quadratic loss with independent coordinates and a "
     "steady gradient; it has no weight decay, schedule or horizon"
@@ -32,13 +40,14 @@ _LEFT_OUT = (
 def explain(law: Law, results: list[dict[str, Any]]) -> str:
     """Answer in words: each batch size, then the law, then what is taken for granted."""
     lines = [line for result in results for line in _answer(law, result)]
-    lines += _field("route", _ROUTES[law.provenance.source])
-    lines += _field("law", law.provenance.description)
-    lines += _field("", _shape(law))
+    runs = isinstance(law, SweepLaw) and law.provenance.source == "fitted"
+    lines += field("route", _FROM_RUNS if runs else _ROUTES[law.provenance.source])
+    lines += field("law", law.provenance.description)
+    lines += field("", _shape(law))
     lines += _landmarks(law)
     for i, text in enumerate(law.assumptions()):
-        lines += _field("" if i else "assumed", text)
-    lines += _field("left out", _LEFT_OUT)
+        lines += field("" if i else "assumed", text)
+    lines += field("left out", _LEFT_OUT)
     return "\n".join(lines)
 
 
@@ -48,29 +57,29 @@ def _answer(law: Law, result: dict[str, Any]) -> list[str]:
     if interval:
         low, high = (math.inf if bound is None else bound for bound in interval)
         head += f" (95% interval {low:.3g} to {high:.3g})"
-    known = "the law" if isinstance(law, BatchSizeLaw) else "the tuned run"
-    lines = _wrap(head, "", " " * (_MARGIN + 2))
-    lines += _field(
+    known = "the tuned run" if isinstance(law, TransferLaw) else "the law"
+    lines = wrap(head, "", " " * (_MARGIN + 2))
+    lines += field(
         "ratio",
         f"{result['ratio']:.3g} x {known} at batch size {reference.batch_size:.10g} "
         f"({reference.learning_rate:.3g})",
     )
-    lines += _field(
+    lines += field(
         "regime",
         f"{result['regime']}, locally lr ~ B^{result['exponent']:+.2f}: "
         f"{_REGIMES[result['regime']]}",
     )
     rules = result["rules"]
-    lines += _field(
+    lines += field(
         "rules", f"sqrt would say {rules['sqrt']:.3g}, linear would say {rules['linear']:.3g}"
     )
-    lines += _field(
+    lines += field(
         "cost",
         f"{_times(result['steps_factor'])} the steps of a huge batch, "
         f"{_times(result['examples_factor'])} the examples of a tiny one (by theory, T-E4)",
     )
     for text in result["warnings"]:
-        lines += _field("WARNING", text)
+        lines += field("WARNING", text)
     return [*lines, ""]
 
 
@@ -78,43 +87,56 @@ def _shape(law: Law) -> str:
     """Say the law's formula with its numbers."""
     if isinstance(law, TransferLaw):
         return "lr = lr_ref f(B, eps, beta1) / f(reference), uniform population (theory T-E6)"
+    if isinstance(law, SweepLaw) and law.eps_form in _EPS_SHAPES:
+        return _EPS_SHAPES[law.eps_form]
     return "lr = lr_inf sqrt(B (B + B_n)) / (B + B_crit) (theory T-E2)"
 
 
 def _landmarks(law: Law) -> list[str]:
     """Peak, critical and noise batch size, with their intervals where they are known."""
-    intervals = (law.parameter_intervals() if isinstance(law, FittedLaw) else None) or {}
+    intervals = (law.parameter_intervals() if isinstance(law, FittedLaw | SweepLaw) else None) or {}
 
-    def with_interval(name: str, value: float) -> str:
-        if name not in intervals:
-            return _size(value)
-        low, high = intervals[name]
-        return f"{_size(value)} (95% interval {_size(low)} to {_size(high)})"
+    def known(name: str, value: float) -> str:
+        return with_interval(value, intervals.get(name))
 
     peak = law.peak
     return [
-        *_field(
+        *field(
             "peak",
             f"learning rate {peak.learning_rate:.3g} at batch size "
-            + with_interval("peak_batch_size", peak.batch_size)
+            + known("peak_batch_size", peak.batch_size)
             if peak
             else "none",
         ),
-        *_field(
+        *field(
             "B_crit",
-            with_interval("critical_batch_size", law.critical_batch_size)
+            known("critical_batch_size", law.critical_batch_size)
             + ": critical batch size, where more batch begins to cost more than it saves",
         ),
-        *_field(
+        *field(
             "B_n",
-            with_interval("noise_batch_size", law.noise_batch_size)
+            known("noise_batch_size", law.noise_batch_size)
             + ": where noise stops dominating the update",
         ),
-        *_field("lr_inf", f"{law.learning_rate_limit:.3g}: the limit for a huge batch"),
+        *field("lr_inf", f"{law.learning_rate_limit:.3g}: the limit for a huge batch"),
     ]
 
 
-def _size(batch_size: float) -> str:
+def with_interval(batch_size: float, interval: tuple[float, float] | None) -> str:
+    """Write a batch size with its 95 % interval, if there is one."""
+    if interval is None:
+        return size(batch_size)
+    return f"{size(batch_size)} (95% interval {size(interval[0])} to {size(interval[1])})"
+
+
+def percent(share: float) -> str:
+    """Write a share in percent, in words where it is beyond all use."""
+    if not share < 1:
+        return ">100%"
+    return f"{100 * share:.3f}%" if share < 0.1 else f"{100 * share:.1f}%"
+
+
+def size(batch_size: float) -> str:
     """Three digits, and no exponent where batch sizes are usually written without."""
     if math.isinf(batch_size):
         return "infinity"
@@ -126,12 +148,12 @@ def _times(factor: float | None) -> str:
     return "infinitely many times" if factor is None else f"{factor:.3g} x"
 
 
-def _field(name: str, text: str) -> list[str]:
+def field(name: str, text: str) -> list[str]:
     """Lines of a named paragraph, indented."""
-    return _wrap(text, f"  {name}".ljust(_MARGIN + 2), " " * (_MARGIN + 2))
+    return wrap(text, f"  {name}".ljust(_MARGIN + 2), " " * (_MARGIN + 2))
 
 
-def _wrap(text: str, first: str, rest: str) -> list[str]:
+def wrap(text: str, first: str, rest: str) -> list[str]:
     """Wrap to the terminal, with a prefix for the first line and for the rest."""
     width = max(min(shutil.get_terminal_size().columns, _WIDEST), 2 * _MARGIN)
     return textwrap.wrap(

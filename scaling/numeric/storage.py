@@ -2,15 +2,16 @@
 
 import json
 import os
-from pathlib import Path
 from typing import Any, cast
 
 from scaling.errors import DataError, ScalingError
-from scaling.numeric._text import read_text
+from scaling.numeric._text import read_text, write_text
 from scaling.numeric.batch_size_law import BatchSizeLaw
 from scaling.numeric.law import Law, Point, Provenance, Source
 from scaling.numeric.optima import FittedLaw
 from scaling.numeric.recipe import GradientStatistics, Recipe
+from scaling.numeric.sweep.forms import EpsForm
+from scaling.numeric.sweep.law import Covariate, Replicate, SweepLaw
 from scaling.numeric.transfer import TransferLaw
 
 LAW_FORMAT = "adam-lr-scaling law"
@@ -32,7 +33,6 @@ def save_law(law: Law, path: str | os.PathLike[str]) -> None:
     DataError
         If it cannot be written.
     """
-    target = Path(os.path.realpath(path))  # through links, not over them
     provenance = law.provenance
     document = {
         "format": LAW_FORMAT,
@@ -44,18 +44,7 @@ def save_law(law: Law, path: str | os.PathLike[str]) -> None:
             "batch_size_range": provenance.batch_size_range,
         },
     }
-    text = json.dumps(document, indent=2, allow_nan=False) + "\n"
-    beside = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        if target.exists() and not target.is_file():
-            raise DataError(f"{path}: cannot be written: it is not a regular file")
-        with beside.open("x", encoding="utf-8") as file:
-            file.write(text)
-        beside.replace(target)
-    except OSError as error:
-        raise DataError(f"{path}: cannot be written: {error.strerror}") from None
-    finally:
-        beside.unlink(missing_ok=True)
+    write_text(json.dumps(document, indent=2, allow_nan=False) + "\n", path)
 
 
 def load_law(path: str | os.PathLike[str]) -> Law:
@@ -179,6 +168,20 @@ class _Reader:
             raise _MalformedError(f"{self.where}{key} must be a list")
         return [_Reader(value, f"{self.where}{key}[{i}].") for i, value in enumerate(values)]
 
+    def optional_text(self, key: str) -> str | None:
+        if self.document.get(key, "") is not None:
+            return self.text(key)
+        del self.document[key]
+        return None
+
+    def numbers(self, key: str) -> tuple[float, ...]:
+        values = self.value(key)
+        if not isinstance(values, list):
+            raise _MalformedError(f"{self.where}{key} must be a list of numbers")
+        inner = _Reader(dict(zip(map(str, range(len(values))), values, strict=True)))
+        inner.where = f"{self.where}{key}."
+        return tuple(inner.number(str(i)) for i in range(len(values)))
+
     def end(self) -> None:
         for key in self.document:
             raise _MalformedError(f"{self.where}{key} is unknown")
@@ -225,10 +228,43 @@ def _law_from(reader: _Reader) -> Law:
         else:
             law = FittedLaw(*parameters, *_optima_from(reader.objects("optima")))
             law.parameter_intervals()  # which refuses parameters that do not fit the optima
+    elif kind == "sweep":
+        law = _sweep_from(reader, provenance)
     else:
         raise _MalformedError(f"kind {kind!r} is unknown")
     reader.end()
     return law
+
+
+def _sweep_from(reader: _Reader, provenance: Provenance) -> SweepLaw:
+    covariates, replicates = [], []
+    for row in reader.objects("covariates"):
+        covariates.append(
+            Covariate(row.text("name"), row.number("middle"), row.number("low"), row.number("high"))
+        )
+        row.end()
+    for row in reader.objects("replicates"):
+        replicates.append(Replicate(row.numbers("parameters"), row.number("departure")))
+        row.end()
+    return SweepLaw(
+        cast("EpsForm | None", reader.optional_text("eps_form")),
+        tuple(covariates),
+        reader.optional_pair("eps_range"),
+        reader.number("reference_batch_size"),
+        _named_numbers(reader.objects("parameters")),
+        tuple(replicates),
+        reader.optional_number("error"),
+        provenance,
+        _named_numbers(reader.objects("setting")),
+    )
+
+
+def _named_numbers(rows: list[_Reader]) -> tuple[tuple[str, float], ...]:
+    result = []
+    for row in rows:
+        result.append((row.text("name"), row.number("value")))
+        row.end()
+    return tuple(result)
 
 
 def _optima_from(rows: list[_Reader]) -> tuple[tuple[Point, ...], tuple[float, ...]]:

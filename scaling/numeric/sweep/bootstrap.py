@@ -22,8 +22,8 @@ from scaling.numeric.sweep.valleys import Valleys
 CHUNK = 20
 _SEED = 20240611
 _FEWEST_GROUPS = 4
-#: What the model of a valley may be off by in all cells alike, in log lr: 0.015 octave.
-_VALLEY_ERROR = 0.015 * float(np.log(2))
+#: What the model of a valley may be off by in all cells alike, in log lr: 0.01 octave.
+_VALLEY_ERROR = 0.01 * float(np.log(2))
 
 
 @dataclass(frozen=True, eq=False)

@@ -27,7 +27,7 @@ from scaling.numeric.sweep.valleys import Valleys
 
 
 #: The prior density of log tau falls as tau to minus this.
-_SMALLER = 0.75
+_SMALLER = 1.25
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,15 @@
-"""From a table with named columns to runs."""
+"""Between tables with named columns and runs."""
 
+import csv
+import io
+import os
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from scaling.errors import InputError
+from scaling.numeric._text import write_text
 from scaling.numeric.sweep.runs import Runs
 from scaling.numeric.tables import as_table
 
@@ -72,3 +76,24 @@ def read_runs(
         table.describe_row,
     )
     return runs, (f"guessed: {', '.join(guessed)}",) if guessed else ()
+
+
+def write_runs(runs: Runs, path: str | os.PathLike[str] | None) -> str | None:
+    """Write runs as CSV, whole or not at all; return the text if there is no path."""
+    columns = {"batch_size": runs.batch_size, "learning_rate": runs.learning_rate}
+    columns |= dict(runs.covariates)
+    if runs.eps is not None:
+        columns["eps"] = runs.eps
+    if runs.seed is not None:
+        columns["seed"] = runs.seed
+    columns["loss"] = runs.loss
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(
+        [f"{value:.8g}" for value in row] for row in zip(*columns.values(), strict=True)
+    )
+    if path is None:
+        return file.getvalue()
+    write_text(file.getvalue(), path)
+    return None

@@ -26,7 +26,7 @@ Route = Literal["surface", "cells"]
 
 _OCTAVE = float(np.log(2))
 #: Step of the grid of optima, and how far it reaches beyond the learning rates tried.
-_STEP = _OCTAVE / 16
+_STEP = _OCTAVE / 32
 _MARGIN = 3 * _OCTAVE
 #: Noise of log losses, and error of the valley's model as a share of the height above the floor,
 #: that are tried.
@@ -102,7 +102,7 @@ class Valleys:
     def standard_error(self) -> FloatArray:
         """Half the width of the region in which the cost rises by at most 1, shape (C,)."""
         low, high = self._bounds(1.0)
-        return np.maximum((high - low) / 2, _STEP / 16)
+        return np.maximum((high - low) / 2, _STEP / 8)
 
     @cached_property
     def bound(self) -> IntArray:
