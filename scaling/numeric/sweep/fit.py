@@ -12,7 +12,7 @@ from scaling.numeric._arrays import FloatArray
 from scaling.numeric.law import Provenance, finite_or_none
 from scaling.numeric.sweep.bootstrap import resample
 from scaling.numeric.sweep.cross_validation import Errors
-from scaling.numeric.sweep.fitting import Fitted, Scores, design_of, fit_form, score
+from scaling.numeric.sweep.fitting import Fitted, Scores, design_of, fit_form, fold_all, score
 from scaling.numeric.sweep.forms import COMPETITORS, Adam, EpsForm, Form
 from scaling.numeric.sweep.law import Covariate, Replicate, SweepLaw
 from scaling.numeric.sweep.runs import Cells, Runs, cells_of
@@ -297,9 +297,10 @@ def _fit(runs: Runs, said: tuple[str, ...], report: Progress) -> SweepFit:
     law_forms = _candidates(cells, runs.eps is not None)
     total = 2 * len(law_forms) + len(COMPETITORS)
     standings: list[Standing] = []
+    tables = {route: fold_all(valleys[route]) for route in _ROUTES}
 
     def stand(form: Form, route: Route, name: str) -> Standing:
-        fitted = fit_form(form, design, valleys[route])
+        fitted = fit_form(form, design, valleys[route], tables[route])
         standing = Standing(name, fitted, score(fitted, targets))
         standings.append(standing)
         report("cross-validation", len(standings), total)

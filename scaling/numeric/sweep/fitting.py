@@ -68,6 +68,10 @@ class Fitted:
         Probabilities of the scatters that were tried.
     deviance : float
         Minus twice the log likelihood, priors left out.
+    hessian : ndarray, shape (P, P)
+        Second derivatives of the cost at the parameters.
+    tables : Curves
+        The cells' curves, folded with the scatter.
     """
 
     form: Form
@@ -77,6 +81,7 @@ class Fitted:
     scatter: float
     scatter_weights: FloatArray
     deviance: float
+    hessian: FloatArray
     tables: Curves
 
     @property
@@ -134,9 +139,21 @@ def design_of(cells: Cells, reference: float, centers: FloatArray) -> Design:
         )
 
 
-def fit_form(form: Form, design: Design, valleys: Valleys) -> Fitted:
-    """Fit a form and the scatter about it."""
-    tables = fold(valleys.grid, valleys.cost, SCATTERS)
+def fold_all(valleys: Valleys) -> Curves:
+    """Fold the cells' curves with every scatter that is tried."""
+    return fold(valleys.grid, valleys.cost, SCATTERS)
+
+
+def fit_form(form: Form, design: Design, valleys: Valleys, tables: Curves) -> Fitted:
+    """Fit a form and the scatter about it.
+
+    Parameters
+    ----------
+    form, design, valleys
+        What is fitted to what.
+    tables : Curves
+        By `fold_all`, which all forms share.
+    """
     # Starts at a middling scatter, where the cost has few minima; then every scatter.
     middle = np.full(1, SCATTERS.size // 2)
     starts = at_scale(form, design, form.starts(design, valleys.optimum), valleys.optimum)
@@ -170,6 +187,7 @@ def fit_form(form: Form, design: Design, valleys: Valleys) -> Fitted:
         float(SCATTERS[best]),
         weights,
         float(found.cost[best] - np.sum(((theta - mean) / spread) ** 2)),
+        found.hessian[best],
         chosen,
     )
 

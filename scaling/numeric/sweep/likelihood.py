@@ -85,14 +85,16 @@ def fold(grid: FloatArray, cost: FloatArray, scatter: FloatArray) -> Curves:
     step = float(grid[1] - grid[0])
     weight = np.exp(-np.minimum(cost, 1400.0) / 2)
     apart = np.arange(grid.size)
-    node = np.abs(apart[:, None] - apart)
     tables = []
     for tau in scatter:
         # Integrated over each step of the grid, so that scatters finer than it do no harm;
         # as differences of the lower tail, which is accurate far out.
         inner = stdtr(TAILS, (0.5 - apart) * step / tau)
         outer = stdtr(TAILS, (-0.5 - apart) * step / tau)
-        tables.append(-2 * np.log(weight @ (inner - outer)[node]))
+        kernel = inner - outer
+        mirrored = np.concatenate([kernel[:0:-1], kernel])
+        toeplitz = np.lib.stride_tricks.sliding_window_view(mirrored, grid.size)[::-1]
+        tables.append(-2 * np.log(weight @ toeplitz))
     return curves(grid, np.stack(tables))
 
 

@@ -11,7 +11,7 @@ from scaling.numeric.sweep.likelihood import best_of, minimise
 
 #: T-E3: lr* has a peak iff rho is larger.
 SURGE = 2.0
-_RATIOS = np.concatenate([SURGE * np.geomspace(1 / 200, 1, 13), SURGE * np.geomspace(1, 300, 14)[1:]])
+_RATIOS = SURGE * np.concatenate([np.geomspace(1 / 200, 1, 13), np.geomspace(1, 300, 14)[1:]])
 _LEVEL = 0.9
 
 
@@ -52,13 +52,14 @@ def surge_of(fitted: Fitted) -> Surge:
 
     covariates = fitted.design.z.shape[1]
     index = fitted.form.names(tuple(map(str, range(covariates)))).index("log_ratio")
-    cost = _profile(fitted, index, np.log(_RATIOS))
+    ratios = np.unique(np.concatenate([_RATIOS, _near(fitted, index)]))
+    cost = _profile(fitted, index, np.log(ratios))
     freedom = max(len(fitted.valleys.cells) - fitted.theta.size, 1)
     needed = float(stdtrit(freedom, (1 + _LEVEL) / 2)) ** 2
     ratio = float(np.exp(np.clip(fitted.theta[index], -700, 700)))
     best = min(float(cost.min()), _best_cost(fitted))
     side = ratio > SURGE
-    middle = int(np.flatnonzero(_RATIOS == SURGE)[0])
+    middle = int(np.flatnonzero(ratios == SURGE)[0])
     other = cost[: middle + 1] if side else cost[middle:]
     evidence = float(other.min() - best)
     verdict: Literal["supported", "denied", "undetermined"] = "undetermined"
@@ -72,20 +73,30 @@ def surge_of(fitted: Fitted) -> Surge:
         verdict,
         ratio,
         (
-            _crossing(cost - best, needed, low, -1) if low else 0.0,
-            _crossing(cost - best, needed, high, 1) if high < _RATIOS.size - 1 else np.inf,
+            _crossing(ratios, cost - best, needed, low, -1) if low else 0.0,
+            _crossing(ratios, cost - best, needed, high, 1) if high < ratios.size - 1 else np.inf,
         ),
         evidence,
         needed,
     )
 
 
-def _crossing(excess: FloatArray, needed: float, node: int, way: int) -> float:
+def _near(fitted: Fitted, index: int) -> FloatArray:
+    """Ratios around the best one, closer together than the profile is wide."""
+    inverse = np.linalg.pinv(fitted.hessian / 2)
+    width = float(np.sqrt(np.clip(inverse[index, index], 1e-6, 1.0)))
+    around = np.exp(fitted.theta[index] + width * np.linspace(-4, 4, 13))
+    return np.asarray(around[(around > _RATIOS[0]) & (around < _RATIOS[-1])])
+
+
+def _crossing(
+    ratios: FloatArray, excess: FloatArray, needed: float, node: int, way: int
+) -> float:
     """Ratio at which the profile crosses what is needed, between two nodes."""
     here, there = excess[node], excess[node + way]
     part = np.clip((needed - here) / max(there - here, 1e-12), 0, 1)
-    step = np.log(_RATIOS[node + way] / _RATIOS[node])
-    return float(_RATIOS[node] * np.exp(part * step))
+    step = np.log(ratios[node + way] / ratios[node])
+    return float(ratios[node] * np.exp(part * step))
 
 
 def _profile(fitted: Fitted, index: int, values: FloatArray) -> FloatArray:
