@@ -289,7 +289,7 @@ def _fit(runs: Runs, said: tuple[str, ...], report: Progress) -> SweepFit:
     cells = cells_of(runs)
     _check(runs, cells)
     report("valleys", 0, 1)
-    valleys = find_valleys(cells)
+    valleys = find_valleys(cells, runs.name)
     reference = float(np.exp(np.mean(np.log(np.unique(cells.batch_size)))))
     middles = np.log(cells.covariates).mean(axis=0)
     design = design_of(cells, reference, middles)
@@ -389,6 +389,8 @@ def _counts(runs: Runs, cells: Cells, targets: Valleys) -> Iterator[str]:
     lost = int(np.unique(runs.cell).size) - len(cells)
     if lost:
         yield f"{lost} cells in which every run diverged are left out"
+    if runs.seed is None and (cells.block > 0).any():
+        yield "runs with the same settings count as repetitions, each with a seed of its own"
     edge = int((~targets.known).sum())
     if edge:
         yield (

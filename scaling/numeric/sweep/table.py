@@ -75,7 +75,10 @@ def read_runs(
         table.source,
         table.describe_row,
     )
-    return runs, (f"guessed: {', '.join(guessed)}",) if guessed else ()
+    said = [f"guessed: {', '.join(guessed)}"] if guessed else []
+    if len(table) > len(runs):
+        said.append(f"{len(table) - len(runs)} rows are there twice, with the same loss: dropped")
+    return runs, tuple(said)
 
 
 def write_runs(runs: Runs, path: str | os.PathLike[str] | None) -> str | None:

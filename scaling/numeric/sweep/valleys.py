@@ -250,12 +250,14 @@ class Valleys:
         return edge(first, -1), edge(last, 1)
 
 
-def find_valleys(cells: Cells) -> dict[Route, Valleys]:
+def find_valleys(cells: Cells, name: str = "the runs") -> dict[Route, Valleys]:
     """Model the loss around every cell's optimum, by both routes.
 
     Parameters
     ----------
     cells : Cells
+    name : str, default "the runs"
+        What to call them in messages.
 
     Returns
     -------
@@ -281,8 +283,8 @@ def find_valleys(cells: Cells) -> dict[Route, Valleys]:
     known = single.known
     if not known.any():
         raise DataError(
-            "no cell has its lowest loss between two learning rates: every optimum is at the edge "
-            "of the grid; try lower and higher learning rates"
+            f"{name}: no cell (one batch size, with its covariates) has its lowest loss between two "
+            "learning rates, every optimum is at an edge; try lower and higher learning rates"
         )
     together = alone
     for _ in range(2):
