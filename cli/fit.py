@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .prose import field, percent, size, with_interval, wrap
-
 if TYPE_CHECKING:
     from scaling import SweepFit, SweepLaw
 
@@ -51,7 +49,7 @@ def fit(
     ] = None,
     where: Annotated[
         str | None,
-        typer.Option(metavar="CONDITION", help="Which rows, such as \"D == 1e10\"."),
+        typer.Option(metavar="CONDITION", help='Which rows, such as "D == 1e10".'),
     ] = None,
     replicates: Annotated[
         int,
@@ -151,6 +149,8 @@ def middle_of(law: "SweepLaw") -> "SweepLaw":
 
 
 def _print(found: "SweepFit") -> None:
+    from .prose import field, wrap
+
     law = middle_of(found.law)
     lines = wrap(law.provenance.description, "", "  ")
     for i, text in enumerate(found.said):
@@ -169,6 +169,8 @@ def _print(found: "SweepFit") -> None:
 
 
 def _law_lines(law: "SweepLaw") -> Iterator[str]:
+    from .prose import field, size, with_interval
+
     batch, rate = law.reference
     interval = law.interval(batch)
     bounds = f" (95% interval {interval[0]:.3g} to {interval[1]:.3g})" if interval else ""
@@ -186,8 +188,10 @@ def _law_lines(law: "SweepLaw") -> Iterator[str]:
 
 def _exponents(law: "SweepLaw") -> list[str]:
     """How lr_inf, B_crit and B_n/B_crit vary with the covariates."""
+    from .prose import field
+
     parameters = dict(law.parameters)
-    lines = []
+    lines: list[str] = []
     for kind, title in (("scale", "lr_inf"), ("critical", "B_crit"), ("ratio", "B_n/B_crit")):
         powers = [
             f"{c.name}^{parameters[f'{kind}:{c.name}']:+.2f}"
@@ -200,6 +204,8 @@ def _exponents(law: "SweepLaw") -> list[str]:
 
 
 def _evidence(found: "SweepFit") -> str:
+    from .prose import size
+
     surge = found.surge
     low, high = surge.ratio_interval
     return (
@@ -212,6 +218,8 @@ def _print_table(found: "SweepFit") -> None:
     from rich import box
     from rich.console import Console
     from rich.table import Table
+
+    from .prose import percent
 
     table = Table(
         box=box.SIMPLE,
@@ -231,7 +239,7 @@ def _print_table(found: "SweepFit") -> None:
         for k, errors in ((0, scores.cell), (2, scores.group), (4, scores.extrapolation)):
             if errors is not None and errors.count:
                 cells[k] = f"{errors.rmse:.3f}"
-                if k < 4:  # noqa: PLR2004 - the last has no room for its regret
+                if k < 4:  # the last has no room for its regret
                     cells[k + 1] = percent(errors.regret)
         chosen = standing is found.chosen
         table.add_row(

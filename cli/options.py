@@ -134,7 +134,7 @@ def flag(parameter: str) -> str:
 
 def make_law(given: dict[str, Any]) -> "Law":
     """Make the law from the options that were given."""
-    sources = [name for name in ("points", "law", "ref_lr") if name in given]
+    sources: list[str] = [name for name in ("points", "law", "ref_lr") if name in given]
     if not sources:
         missing = "--ref-lr is missing" if given else "nothing to answer from"
         raise InputError(
@@ -143,7 +143,7 @@ def make_law(given: dict[str, Any]) -> "Law":
         )
     if sources[0] == "ref_lr":
         return _transfer(given)
-    allowed = {sources[0]}
+    allowed: set[str] = {sources[0]}
     if sources[0] == "law":
         allowed |= {"covariate", *_OPTIMIZER_OPTIONS}
     for name in given:
@@ -161,7 +161,9 @@ def _transfer(given: dict[str, Any]) -> "Law":
         if name not in given:
             raise InputError("missing; a tuned run (--ref-lr) is not enough without it", name)
     if "covariate" in given:
-        raise InputError("only a law from `lr fit` (--law) has covariates; leave it out", "covariate")
+        raise InputError(
+            "only a law from `lr fit` (--law) has covariates; leave it out", "covariate"
+        )
     optimizer = {name: given[name] for name in _OPTIMIZER_OPTIONS if name in given}
     reference = optimizer | {
         name.removeprefix("ref_"): given[name] for name in ("ref_eps", "ref_beta1") if name in given

@@ -5,7 +5,7 @@ import shutil
 import textwrap
 from typing import Any
 
-from scaling import BatchSizeLaw, FittedLaw, Law, SweepLaw, TransferLaw
+from scaling import FittedLaw, Law, SweepLaw, TransferLaw
 
 _WIDEST = 88
 _MARGIN = 10

@@ -1,6 +1,6 @@
 """``lr simulate``: the runs of a made-up sweep with a known law, to plan a real one."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -81,6 +81,7 @@ def simulate(
         learning_rate_exponents=_exponents(lr_exponent or [], values, "lr_exponent"),
         critical_exponents=_exponents(critical_exponent or [], values, "critical_exponent"),
     )
+    given: dict[str, Any] = {} if curvature is None else {"curvature": curvature}
     runs = simulate_sweep(
         law,
         batch_size,
@@ -88,7 +89,7 @@ def simulate(
         covariates=values,
         repetitions=repetitions,
         noise=noise,
-        **({} if curvature is None else {"curvature": curvature}),
+        **given,
         departure=departure,
         missing=missing,
         seed=seed,
@@ -107,9 +108,7 @@ def _values(texts: list[str]) -> dict[str, list[float]]:
     return values
 
 
-def _exponents(
-    texts: list[str], known: dict[str, list[float]], option: str
-) -> dict[str, float]:
+def _exponents(texts: list[str], known: dict[str, list[float]], option: str) -> dict[str, float]:
     result = {}
     for text in texts:
         name, equals, value = text.partition("=")

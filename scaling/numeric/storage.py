@@ -2,7 +2,7 @@
 
 import json
 import os
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from scaling.errors import DataError, ScalingError
 from scaling.numeric._text import read_text, write_text
@@ -10,9 +10,11 @@ from scaling.numeric.batch_size_law import BatchSizeLaw
 from scaling.numeric.law import Law, Point, Provenance, Source
 from scaling.numeric.optima import FittedLaw
 from scaling.numeric.recipe import GradientStatistics, Recipe
-from scaling.numeric.sweep.forms import EpsForm
 from scaling.numeric.sweep.law import Covariate, Replicate, SweepLaw
 from scaling.numeric.transfer import TransferLaw
+
+if TYPE_CHECKING:
+    from scaling.numeric.sweep.forms import EpsForm
 
 LAW_FORMAT = "adam-lr-scaling law"
 LAW_VERSION = 1

@@ -16,7 +16,6 @@ import numpy as np
 from scaling.numeric._arrays import FloatArray
 from scaling.numeric.sweep.fitting import Fitted
 from scaling.numeric.sweep.likelihood import SCATTERS, TAILS, best_of, fold, minimise
-from scaling.numeric.sweep.valleys import Valleys
 
 #: Replicates that are made at once.
 CHUNK = 20
@@ -64,7 +63,9 @@ def resample(fitted: Fitted, count: int) -> Iterator[Replicates]:
         cost = valleys.replicate_costs(rng, rows)
         for number in np.unique(level):
             chosen = np.flatnonzero(level == number)
-            tables = fold(valleys.grid, cost[chosen].reshape(-1, valleys.grid.size), total[chosen[:1]])
+            tables = fold(
+                valleys.grid, cost[chosen].reshape(-1, valleys.grid.size), total[chosen[:1]]
+            )
             tables = tables.split(chosen.size)
             table = np.repeat(np.arange(chosen.size), len(starts))
             found = minimise(
@@ -82,7 +83,7 @@ def resample(fitted: Fitted, count: int) -> Iterator[Replicates]:
 
 def group_scatter(fitted: Fitted) -> float:
     """Standard deviation of the groups' common departures from the law, in log lr."""
-    valleys: Valleys = fitted.valleys
+    valleys = fitted.valleys
     known, covariates = valleys.known, fitted.design.z.shape[1]
     group = valleys.cells.group[known]
     number = np.unique(group).size

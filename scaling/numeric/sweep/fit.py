@@ -149,7 +149,11 @@ class SweepFit:
                 for what, theirs, ours in (
                     ("left-out cells", other.scores.cell, self.chosen.scores.cell),
                     ("left-out groups", other.scores.group, self.chosen.scores.group),
-                    ("larger batches", other.scores.extrapolation, self.chosen.scores.extrapolation),
+                    (
+                        "larger batches",
+                        other.scores.extrapolation,
+                        self.chosen.scores.extrapolation,
+                    ),
                 )
                 if theirs is not None
                 and ours is not None
@@ -320,9 +324,7 @@ def _fit(runs: Runs, said: tuple[str, ...], report: Progress) -> SweepFit:
     law = _law(runs, cells, chosen, reference, middles)
     others = tuple(standing for standing in candidates if standing is not chosen)
     said = (*said, *_counts(runs, cells, targets))
-    return SweepFit(
-        law, runs, valleys, chosen, others, competitors, surge_of(chosen.fitted), said
-    )
+    return SweepFit(law, runs, valleys, chosen, others, competitors, surge_of(chosen.fitted), said)
 
 
 _ROUTES: tuple[Route, ...] = ("surface", "cells")
@@ -394,8 +396,8 @@ def _counts(runs: Runs, cells: Cells, targets: Valleys) -> Iterator[str]:
     edge = int((~targets.known).sum())
     if edge:
         yield (
-            f"{edge} of {len(cells)} cells have their lowest loss at the edge of the learning rates "
-            "tried: they count as bounds"
+            f"{edge} of {len(cells)} cells have their lowest loss at the edge of the learning "
+            "rates tried: they count as bounds"
         )
 
 

@@ -16,7 +16,6 @@ from scaling.numeric.sweep.forms import Design, Form
 from scaling.numeric.sweep.likelihood import (
     SCATTERS,
     Curves,
-    Found,
     at_scale,
     best_of,
     fold,
@@ -24,7 +23,6 @@ from scaling.numeric.sweep.likelihood import (
 )
 from scaling.numeric.sweep.runs import BoolArray, Cells, IntArray
 from scaling.numeric.sweep.valleys import Valleys
-
 
 #: The prior density of log tau falls as tau to minus this.
 _SMALLER = 1.25
@@ -97,17 +95,17 @@ class Fitted:
     @property
     def bic(self) -> float:
         """Bayesian information criterion; the cells count as the data."""
-        return self.deviance + np.log(len(self.valleys.cells)) * self.parameters
+        return self.deviance + float(np.log(len(self.valleys.cells))) * self.parameters
 
     @property
     def predicted(self) -> FloatArray:
         """Log learning rate of the form at every cell, shape (C,)."""
-        return self.form.evaluate(self.theta[None], self.design)[0][0]
+        return np.asarray(self.form.evaluate(self.theta[None], self.design)[0][0])
 
     def starts(self) -> FloatArray:
         """A few places from which to begin again, shape (S, P)."""
         optimum = self.valleys.optimum
-        others = self.form.starts(self.design, optimum)
+        others = self.form.starts(self.design)
         return at_scale(self.form, self.design, others, optimum)[:: max(1, len(others) // 3)]
 
     def refit(self, weights: FloatArray) -> FloatArray:
@@ -156,7 +154,7 @@ def fit_form(form: Form, design: Design, valleys: Valleys, tables: Curves) -> Fi
     """
     # Starts at a middling scatter, where the cost has few minima; then every scatter.
     middle = np.full(1, SCATTERS.size // 2)
-    starts = at_scale(form, design, form.starts(design, valleys.optimum), valleys.optimum)
+    starts = at_scale(form, design, form.starts(design), valleys.optimum)
     first = minimise(form, design, tables, starts, table=np.repeat(middle, len(starts)))
     order = np.argsort(first.cost)[:3]
     keep = first.theta[order]
@@ -171,7 +169,7 @@ def fit_form(form: Form, design: Design, valleys: Valleys, tables: Curves) -> Fi
     weights = np.exp(-(posterior - posterior.min()) / 2)
     weights /= weights.sum()
     best = int(np.argmin(marginal))
-    mean, spread = form.prior(design.z.shape[1])
+    spread = form.spreads(design.z.shape[1])
     theta = found.theta[best]
     chosen = replace(
         tables,
@@ -186,7 +184,7 @@ def fit_form(form: Form, design: Design, valleys: Valleys, tables: Curves) -> Fi
         theta,
         float(SCATTERS[best]),
         weights,
-        float(found.cost[best] - np.sum(((theta - mean) / spread) ** 2)),
+        float(found.cost[best] - np.sum((theta / spread) ** 2)),
         found.hessian[best],
         chosen,
     )
@@ -208,9 +206,7 @@ def score(fitted: Fitted, targets: Valleys) -> Scores:
     def by(labels: IntArray, kinds: int) -> Errors | None:
         if np.unique(labels).size < kinds:
             return None
-        return errors(
-            left_out(folds_by(labels), fitted.predictions), optimum, targets.regret
-        )
+        return errors(left_out(folds_by(labels), fitted.predictions), optimum, targets.regret)
 
     large = largest_third(cells.batch_size)
     extrapolation = None

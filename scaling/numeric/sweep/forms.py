@@ -14,9 +14,11 @@ Shifts are normalised at the reference, (x + X)/(1 + X), so that 0 and infinity 
 cases: they are where the form no longer depends on them.
 """
 
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, Protocol
+from typing import Literal
 
 import numpy as np
 
@@ -29,6 +31,7 @@ EpsForm = Literal["outside", "inside", "gaussian"]
 EXPONENT_SPREAD = 0.7
 _WIDE = 20.0
 _WIDE_SCALE = 1e3
+_ALPHA_SPREAD = 5.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,44 +56,53 @@ class Design:
         return np.concatenate([np.ones((self.log_x.size, 1)), self.z], axis=1)
 
 
-class Form(Protocol):
+class Form(ABC):
     """A family of laws with P parameters."""
 
     name: str
 
-    def names(self, covariates: tuple[str, ...]) -> tuple[str, ...]:
-        """Names of the parameters."""
+    @abstractmethod
+    def specification(self, covariates: Sequence[str]) -> list[tuple[str, float]]:
+        """Name and prior spread (about 0) of each parameter."""
 
-    def prior(self, covariates: int) -> tuple[FloatArray, FloatArray]:
-        """Prior means and spreads of the parameters, shapes (P,)."""
+    @abstractmethod
+    def starts(self, design: Design) -> FloatArray:
+        """Where to begin, shape (S, P); the log-linear terms are set by the caller."""
 
-    def starts(self, design: Design, optimum: FloatArray) -> FloatArray:
-        """Where to begin, shape (S, P); the scale is set by the caller."""
-
+    @abstractmethod
     def evaluate(self, theta: FloatArray, design: Design) -> tuple[FloatArray, FloatArray]:
-        """log lr and its derivatives, shapes (R, C) and (R, C, P), of parameters (R, P)."""
+        """log lr and its derivatives, shapes (R, C) and (R, C, P), at parameters (R, P)."""
+
+    def names(self, covariates: Sequence[str]) -> tuple[str, ...]:
+        """Names of the parameters."""
+        return tuple(name for name, _ in self.specification(covariates))
+
+    def spreads(self, covariates: int) -> FloatArray:
+        """Prior spreads of the parameters, shape (P,)."""
+        return np.array([spread for _, spread in self.specification(("",) * covariates)])
 
 
-def _scale_names(covariates: tuple[str, ...]) -> tuple[str, ...]:
-    return ("log_scale", *(f"scale:{name}" for name in covariates))
+def _log_linear(
+    kind: str, spread: float, covariates: Sequence[str], own: float
+) -> list[tuple[str, float]]:
+    """A constant and the exponents in the covariates."""
+    return [(f"log_{kind}", own), *((f"{kind}:{name}", spread) for name in covariates)]
 
 
 @dataclass(frozen=True)
-class Power:
+class Power(Form):
     """A power of the batch size, fitted if ``exponent`` is None."""
 
     name: str
     exponent: float | None
 
-    def names(self, covariates: tuple[str, ...]) -> tuple[str, ...]:
-        own = () if self.exponent is not None else ("exponent",)
-        return (*_scale_names(covariates), *own)
+    def specification(self, covariates: Sequence[str]) -> list[tuple[str, float]]:
+        """Name and prior spread of each parameter."""
+        own = [] if self.exponent is not None else [("exponent", _WIDE)]
+        return [*_log_linear("scale", _WIDE_SCALE, covariates, _WIDE_SCALE), *own]
 
-    def prior(self, covariates: int) -> tuple[FloatArray, FloatArray]:
-        size = 1 + covariates + (self.exponent is None)
-        return np.zeros(size), np.full(size, _WIDE_SCALE)
-
-    def starts(self, design: Design, optimum: FloatArray) -> FloatArray:
+    def starts(self, design: Design) -> FloatArray:
+        """Where to begin."""
         size = 1 + design.z.shape[1] + (self.exponent is None)
         start = np.zeros((1, size))
         if self.exponent is None:
@@ -98,6 +110,7 @@ class Power:
         return start
 
     def evaluate(self, theta: FloatArray, design: Design) -> tuple[FloatArray, FloatArray]:
+        """log lr and its derivatives."""
         constant = design.constant
         size = constant.shape[1]
         value = theta[:, :size] @ constant.T
@@ -110,24 +123,22 @@ class Power:
 
 
 @dataclass(frozen=True)
-class Saturating:
+class Saturating(Form):
     """(x/(x + X_c))^alpha: SGD's law with alpha = 1 (T-A3), OpenAI's with 1/2 to 1 (T-A9)."""
 
     name: str
     alpha: float | None
 
-    def names(self, covariates: tuple[str, ...]) -> tuple[str, ...]:
-        own = () if self.alpha is not None else ("alpha",)
-        critical = ("log_critical", *(f"critical:{name}" for name in covariates))
-        return (*_scale_names(covariates), *critical, *own)
+    def specification(self, covariates: Sequence[str]) -> list[tuple[str, float]]:
+        """Name and prior spread of each parameter."""
+        return [
+            *_log_linear("scale", _WIDE_SCALE, covariates, _WIDE_SCALE),
+            *_log_linear("critical", EXPONENT_SPREAD, covariates, _WIDE),
+            *([] if self.alpha is not None else [("alpha", _ALPHA_SPREAD)]),
+        ]
 
-    def prior(self, covariates: int) -> tuple[FloatArray, FloatArray]:
-        spreads = [_WIDE_SCALE] * (1 + covariates) + [_WIDE] + [EXPONENT_SPREAD] * covariates
-        if self.alpha is None:
-            spreads.append(5.0)
-        return np.zeros(len(spreads)), np.array(spreads)
-
-    def starts(self, design: Design, optimum: FloatArray) -> FloatArray:
+    def starts(self, design: Design) -> FloatArray:
+        """Where to begin."""
         size = 1 + design.z.shape[1]
         shifts = np.linspace(design.log_x.min() - 1, design.log_x.max() + 1, 3)
         start = np.zeros((shifts.size, 2 * size + (self.alpha is None)))
@@ -135,6 +146,7 @@ class Saturating:
         return start
 
     def evaluate(self, theta: FloatArray, design: Design) -> tuple[FloatArray, FloatArray]:
+        """log lr and its derivatives."""
         constant = design.constant
         size = constant.shape[1]
         value = theta[:, :size] @ constant.T
@@ -153,7 +165,7 @@ class Saturating:
 
 
 @dataclass(frozen=True)
-class Adam:
+class Adam(Form):
     """T-E2, with eps T-E7, T-E1 or T-F3.
 
     Attributes
@@ -172,31 +184,20 @@ class Adam:
     ratio: float | None = None
     eps: EpsForm | None = None
 
-    def names(self, covariates: tuple[str, ...]) -> tuple[str, ...]:
-        names = [*_scale_names(covariates), "log_critical"]
-        if self.varying >= 1:
-            names += [f"critical:{name}" for name in covariates]
+    def specification(self, covariates: Sequence[str]) -> list[tuple[str, float]]:
+        """Name and prior spread of each parameter."""
+        found = _log_linear("scale", _WIDE_SCALE, covariates, _WIDE_SCALE)
+        vary = covariates if self.varying >= 1 else ()
+        found += _log_linear("critical", EXPONENT_SPREAD, vary, _WIDE)
         if self.ratio is None:
-            names.append("log_ratio")
-            if self.varying >= 2:
-                names += [f"ratio:{name}" for name in covariates]
+            vary = covariates if self.varying > 1 else ()
+            found += _log_linear("ratio", EXPONENT_SPREAD, vary, _WIDE)
         if self.eps is not None:
-            names.append("log_gradient")
-        return tuple(names)
+            found.append(("log_gradient", _WIDE))
+        return found
 
-    def prior(self, covariates: int) -> tuple[FloatArray, FloatArray]:
-        spreads = [_WIDE_SCALE] * (1 + covariates) + [_WIDE]
-        if self.varying >= 1:
-            spreads += [EXPONENT_SPREAD] * covariates
-        if self.ratio is None:
-            spreads.append(_WIDE)
-            if self.varying >= 2:
-                spreads += [EXPONENT_SPREAD] * covariates
-        if self.eps is not None:
-            spreads.append(_WIDE)
-        return np.zeros(len(spreads)), np.array(spreads)
-
-    def starts(self, design: Design, optimum: FloatArray) -> FloatArray:
+    def starts(self, design: Design) -> FloatArray:
+        """Where to begin."""
         names = self.names(tuple(map(str, range(design.z.shape[1]))))
         criticals = np.linspace(design.log_x.min() - 1, design.log_x.max() + 1, 3)
         ratios = np.log([0.2, 2.0, 30.0]) if self.ratio is None else np.zeros(1)
@@ -215,6 +216,7 @@ class Adam:
         return np.array(starts)
 
     def evaluate(self, theta: FloatArray, design: Design) -> tuple[FloatArray, FloatArray]:
+        """log lr and its derivatives."""
         constant = design.constant
         rows, size = theta.shape[0], constant.shape[1]
         critical, ratio, last = self._split(theta, size)
@@ -311,7 +313,7 @@ def eps_gain(form: EpsForm, log_r: FloatArray) -> tuple[FloatArray, FloatArray]:
 
 
 #: What the law is compared with.
-COMPETITORS = (
+COMPETITORS: tuple[Form, ...] = (
     Power("constant", 0.0),
     Power("linear", 1.0),
     Power("sqrt", 0.5),

@@ -85,8 +85,8 @@ class SweepLaw(Law):
         To which the parameters refer.
     parameters : tuple of (str, float)
         By name: ``log_scale``, ``log_critical`` and ``log_ratio`` are lr, B_crit (relative to
-        the reference) and B_n/B_crit at the covariates' middles, ``critical:N`` is B_crit's exponent
-        in the covariate N.
+        the reference) and B_n/B_crit at the covariates' middles, ``critical:N`` is B_crit's
+        exponent in the covariate N.
     replicates : tuple of Replicate
         For the intervals.
     error : float, optional
@@ -118,27 +118,31 @@ class SweepLaw(Law):
     setting: tuple[tuple[str, float], ...] = ()
 
     def __post_init__(self) -> None:
+        self._check_eps()
+        positive(self.reference_batch_size, "reference_batch_size")
+        names = tuple(name for name, _ in self.parameters)
+        if names != self._form.names([c.name for c in self.covariates]):
+            raise InputError("are not those of such a law", "parameters")
+        if any(len(replicate.parameters) != len(names) for replicate in self.replicates):
+            raise InputError(f"must have {len(names)} parameters each", "replicates")
+        if self.error is not None:
+            non_negative(self.error, "error")
+        if self.setting and tuple(name for name, _ in self.setting) != self.needs:
+            raise InputError(f"must give {', '.join(self.needs)}", "setting")
+        for name, value in self.setting:
+            (non_negative if name == "eps" and self.eps_form else positive)(value, name)
+
+    def _check_eps(self) -> None:
         if self.eps_form is not None and self.eps_form not in get_args(EpsForm):
-            raise InputError(f"must be one of {get_args(EpsForm)}, got {self.eps_form!r}", "eps_form")
+            raise InputError(
+                f"must be one of {get_args(EpsForm)}, got {self.eps_form!r}", "eps_form"
+            )
         if (self.eps_form is None) != (self.eps_range is None):
             raise InputError("there is one exactly if eps was varied", "eps_range")
         if self.eps_range is not None:
             low, high = (non_negative(x, "eps_range") for x in self.eps_range)
             if not low < high:
                 raise InputError("must be two numbers in order", "eps_range")
-        positive(self.reference_batch_size, "reference_batch_size")
-        names = tuple(name for name, _ in self.parameters)
-        if names != self._form.names(tuple(c.name for c in self.covariates)):
-            raise InputError("are not those of such a law", "parameters")
-        for replicate in self.replicates:
-            if len(replicate.parameters) != len(names):
-                raise InputError(f"must have {len(names)} parameters each", "replicates")
-        if self.error is not None:
-            non_negative(self.error, "error")
-        if self.setting and {name for name, _ in self.setting} != set(self.needs):
-            raise InputError(f"must give {', '.join(self.needs)}", "setting")
-        for name, value in self.setting:
-            (non_negative if name == "eps" and self.eps_form else positive)(value, name)
 
     @classmethod
     def of(

@@ -13,6 +13,7 @@ import numpy as np
 
 from scaling.numeric._arrays import FloatArray
 from scaling.numeric.sweep.forms import Design, Form
+from scaling.numeric.sweep.runs import IntArray
 
 #: Degrees of freedom of the scatter's t distribution.
 TAILS = 5.0
@@ -54,7 +55,7 @@ class Curves:
             self.best.reshape(tables, -1),
         )
 
-    def at(self, m: FloatArray, table: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    def at(self, m: FloatArray, table: IntArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Cost, slope and a curvature for Newton's method at m, shape (R, C).
 
         ``table`` holds for each row the number of its table.
@@ -123,7 +124,7 @@ def minimise(
     tables: Curves,
     starts: FloatArray,
     *,
-    table: FloatArray | None = None,
+    table: IntArray | None = None,
     weights: FloatArray | None = None,
     shift: FloatArray | None = None,
     held: dict[int, FloatArray] | None = None,
@@ -150,19 +151,17 @@ def minimise(
     for k, value in held.items():
         theta[:, k] = value
     free = np.array([k not in held for k in range(size)])
-    mean, spread = form.prior(design.z.shape[1])
+    spread = form.spreads(design.z.shape[1])
     table = np.zeros(rows, dtype=np.intp) if table is None else table
 
-    def evaluate(
-        points: FloatArray, which: FloatArray
-    ) -> tuple[FloatArray, FloatArray, FloatArray]:
+    def evaluate(points: FloatArray, which: IntArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         m, jacobian = form.evaluate(points, design)
         if shift is not None:
             m = m - shift[which]
         value, slope, bend = tables.at(m, table[which])
         if weights is not None:
             value, slope, bend = (weights[which] * part for part in (value, slope, bend))
-        away = (points - mean) / spread
+        away = points / spread
         cost = value.sum(axis=1) + (away**2).sum(axis=1)
         gradient = (slope[:, None, :] @ jacobian)[:, 0] + 2 * away / spread
         transposed = np.swapaxes(jacobian, 1, 2)
@@ -203,7 +202,7 @@ def _step(
     inner[:, range(size), range(size)] += damping[:, None] * (diagonal + 1e-6)
     step[:, free] = -np.linalg.solve(inner, gradient[:, free][..., None])[..., 0]
     longest = np.abs(step).max(axis=1, keepdims=True)
-    return step * np.minimum(1, _LONGEST_STEP / np.maximum(longest, 1e-300))
+    return np.asarray(step * np.minimum(1, _LONGEST_STEP / np.maximum(longest, 1e-300)))
 
 
 def best_of(found: Found, repeats: int) -> Found:

@@ -68,7 +68,9 @@ class Runs:
         columns = {"batch_size": self.batch_size, "learning_rate": self.learning_rate}
         for name, column in (columns | dict(self.covariates)).items():
             checked = self._column(name, column)
-            self._refuse(name, checked, ~((checked > 0) & (checked < np.inf)), "positive and finite")
+            self._refuse(
+                name, checked, ~((checked > 0) & (checked < np.inf)), "positive and finite"
+            )
             if name in columns:
                 object.__setattr__(self, name, checked)
             else:

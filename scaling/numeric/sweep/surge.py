@@ -89,9 +89,7 @@ def _near(fitted: Fitted, index: int) -> FloatArray:
     return np.asarray(around[(around > _RATIOS[0]) & (around < _RATIOS[-1])])
 
 
-def _crossing(
-    ratios: FloatArray, excess: FloatArray, needed: float, node: int, way: int
-) -> float:
+def _crossing(ratios: FloatArray, excess: FloatArray, needed: float, node: int, way: int) -> float:
     """Ratio at which the profile crosses what is needed, between two nodes."""
     here, there = excess[node], excess[node + way]
     part = np.clip((needed - here) / max(there - here, 1e-12), 0, 1)

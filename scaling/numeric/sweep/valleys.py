@@ -14,7 +14,7 @@ so do the asymmetries, so that weakly determined cells borrow strength.
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -35,7 +35,7 @@ _SHAPE_ERRORS = np.array([0.03, 0.06, 0.1, 0.15, 0.2, 0.3, 0.45])
 #: Heights are taken as large beyond that of so many of a cell's lowest learning rates.
 _BOTTOM = 5
 #: Asymmetries that are tried.
-_ASYMMETRIES = np.linspace(-0.75, 2.4, 22)
+_ASYMMETRIES = np.linspace(-0.6, 2.4, 16)
 #: Asymmetry before anything is known: between a parabola in log lr and one in lr (T-A1).
 _USUAL_ASYMMETRY = 0.8
 #: Prior spread of asymmetry and of curvature (relative) about their trend, by route.
@@ -72,6 +72,10 @@ class Valleys:
         Standard deviation of each run about a model valley; one minus its leverage.
     trend : ndarray, shape (C,)
         Curvatures that were expected, relative standard deviation ``spread``.
+    asymmetry_error : ndarray, shape (C,)
+        Standard errors of the asymmetries.
+    level : ndarray, shape (C,)
+        Asymmetries that were expected, standard deviation ``level_spread``.
     """
 
     cells: Cells
@@ -86,6 +90,9 @@ class Valleys:
     share: FloatArray
     trend: FloatArray
     spread: float
+    level: FloatArray
+    level_spread: float
+    asymmetry_error: FloatArray
 
     @cached_property
     def optimum(self) -> FloatArray:
@@ -124,7 +131,7 @@ class Valleys:
         """Cells whose optimum lies between learning rates that were tried."""
         rates = self.cells.log_rate
         settings = np.sum(np.diff(np.sort(rates, axis=1), axis=1) > 0, axis=1) + 1
-        return (self.bound == 0) & (settings >= 3)
+        return np.asarray((self.bound == 0) & (settings >= 3))
 
     @cached_property
     def best_rate(self) -> FloatArray:
@@ -158,14 +165,12 @@ class Valleys:
         return result
 
     def replicate_costs(self, rng: np.random.Generator, count: int) -> FloatArray:
-        """Cost curves of sweeps with other errors of the losses, shape (count, C, G).
-
-        Asymmetries stay those of the fit.
-        """
+        """Cost curves of sweeps with other errors of the losses, shape (count, C, G)."""
         result = np.empty((count, len(self.cells), self.grid.size))
         model, deviation, pool, own = self._errors_seen
         seeds = bool((self.cells.block > 0).any())
-        chunk = max(1, _CHUNK // (self.grid.size * self.cells.log_rate.shape[1]))
+        widest = max(count, self.cells.log_rate.shape[1])
+        chunk = max(1, _CHUNK // (self.grid.size * widest))
         for first in range(0, len(self.cells), chunk):
             rows = np.arange(first, min(first + chunk, len(self.cells)))
             shape = (count, rows.size, model.shape[1])
@@ -179,17 +184,18 @@ class Valleys:
                 drawn = rng.choice(pool, shape)
             z = model[rows] + deviation[rows] * drawn
             weight = np.where(self.cells.count[rows] > 0, 1 / deviation[rows] ** 2, 0.0)
-            fitted = _least_squares(
-                weight,
-                np.moveaxis(z, 0, 1),
-                _height(
+            around = _finely(self.asymmetry[rows], self.asymmetry_error[rows])
+            cost = np.full((count, rows.size, self.grid.size), np.inf)
+            for a in around:
+                height = _height(
                     np.nan_to_num(self.cells.log_rate[rows])[:, :, None] - self.grid,
-                    self.asymmetry[rows, None, None],
-                ),
-                self.trend[rows],
-                self.spread,
-            )
-            cost = np.moveaxis(fitted[0], 1, 0)
+                    a[:, None, None],
+                )
+                fitted, _, _ = _least_squares(
+                    weight, np.moveaxis(z, 0, 1), height, self.trend[rows], self.spread
+                )
+                belief = ((a - self.level[rows]) / self.level_spread) ** 2
+                cost = np.minimum(cost, np.moveaxis(fitted, 1, 0) + belief[:, None])
             walls = np.maximum(self.grid - self.cells.ceiling[rows, None], 0.0) / _OCTAVE
             cost = cost + _WALL * walls**2
             result[:, rows] = cost - cost.min(axis=2, keepdims=True)
@@ -219,12 +225,12 @@ class Valleys:
         return float(self.curvature[cell] * _height(np.array(u), float(self.asymmetry[cell])))
 
     @cached_property
-    def _curves(self) -> list:  # type: ignore[type-arg]
+    def _curves(self) -> list[Any]:
         """Interpolants of log loss above the best, by cell; None with one learning rate."""
         from scipy.interpolate import PchipInterpolator
 
         rates, losses = _by_rate(self.cells)
-        result = []
+        result: list[Any] = []
         for rate, loss in zip(rates, losses, strict=True):
             there = np.isfinite(loss)
             if there.sum() < 2:
@@ -275,23 +281,26 @@ def find_valleys(cells: Cells, name: str = "the runs") -> dict[Route, Valleys]:
     errors = _Errors(1e-3, 0.2, np.ones(len(cells)), _exaggerated(cells, _above(cells)))
     level = np.full(len(cells), _USUAL_ASYMMETRY)
     curvature = _default_curvature(cells)
+    nearby = level, np.full(len(cells), _CLOSE_ASYMMETRY)
     # Which runs bear on the optimum depends on the noise, and the noise on the fits.
     for _ in range(_ROUNDS):
-        alone = _fit(cells, grid, errors, curvature, _LOOSE_CURVATURE, level, _LOOSE_ASYMMETRY)
-        errors = alone.errors
+        alone = _fit(
+            cells, grid, errors, curvature, _LOOSE_CURVATURE, level, _LOOSE_ASYMMETRY, nearby
+        )
+        errors, nearby = alone.errors, (alone.asymmetry, alone.asymmetry_error)
     single = alone.valleys("cells")
     known = single.known
     if not known.any():
         raise DataError(
-            f"{name}: no cell (one batch size, with its covariates) has its lowest loss between two "
-            "learning rates, every optimum is at an edge; try lower and higher learning rates"
+            f"{name}: no cell (one batch size, with its covariates) has its lowest loss between "
+            "two learning rates, every optimum is at an edge; try lower and higher learning rates"
         )
     together = alone
     for _ in range(2):
         curvature, spread = _curvature_trend(cells, together, known)
         level = _asymmetry_trend(together, known)
-        together = _fit(cells, grid, errors, curvature, spread, level, _CLOSE_ASYMMETRY)
-        errors = together.errors
+        together = _fit(cells, grid, errors, curvature, spread, level, _CLOSE_ASYMMETRY, nearby)
+        errors, nearby = together.errors, (together.asymmetry, together.asymmetry_error)
     return {"surface": together.valleys("surface"), "cells": single}
 
 
@@ -330,6 +339,9 @@ class _Fitted:
     share: FloatArray
     trend: FloatArray
     spread: float
+    level: FloatArray
+    level_spread: float
+    asymmetry_error: FloatArray
 
     def valleys(self, route: Route) -> Valleys:
         return Valleys(
@@ -345,6 +357,9 @@ class _Fitted:
             self.share,
             self.trend,
             self.spread,
+            self.level,
+            self.level_spread,
+            self.asymmetry_error,
         )
 
 
@@ -356,11 +371,13 @@ def _fit(
     spread: float,
     asymmetry: FloatArray,
     asymmetry_spread: float,
+    nearby: tuple[FloatArray, FloatArray],
 ) -> _Fitted:
     """Fit every cell at every optimum of the grid and every asymmetry."""
     count = len(cells)
-    best = _Best(count, grid.size)
-    total = np.full((_ASYMMETRIES.size, count), np.inf)
+    cost = np.full((count, grid.size), np.inf)
+    finest = np.zeros((count, grid.size))
+    total = np.empty((_ASYMMETRIES.size, count))
     chunk = max(1, _CHUNK // (grid.size * cells.log_rate.shape[1]))
     parts = [
         _Part(cells, np.arange(first, min(first + chunk, count)), errors)
@@ -368,55 +385,57 @@ def _fit(
     ]
     for part in parts:
         rows = part.rows
-        for k, a in enumerate(_ASYMMETRIES):
-            cost, bend, floor = part.fit(grid, float(a), curvature[rows], spread)
-            cost = cost + ((a - asymmetry[rows, None]) / asymmetry_spread) ** 2
-            total[k, rows] = cost.min(axis=1)
-            best.keep(rows, cost, bend, floor, float(a))
+        prior = curvature[rows], spread
+        everywhere = np.repeat(_ASYMMETRIES[:, None], rows.size, axis=1)
+        for k, a in enumerate(np.concatenate([everywhere, _finely(*nearby)[:, rows]])):
+            found, _, _ = part.fit(grid, a, *prior)
+            found += ((a - asymmetry[rows]) / asymmetry_spread)[:, None] ** 2
+            if k < _ASYMMETRIES.size:
+                total[k, rows] = found.min(axis=1)
+            better = found < cost[rows]
+            cost[rows] = np.where(better, found, cost[rows])
+            finest[rows] = np.where(better, a[:, None], finest[rows])
     walls = np.maximum(grid - cells.ceiling[:, None], 0.0) / _OCTAVE
-    cost = best.cost + _WALL * walls**2
+    cost = cost + _WALL * walls**2
     node = np.argmin(cost, axis=1)
     at = (np.arange(count), node)
+    best = finest[at]
+    at_best = [
+        part.fit(grid[node[part.rows], None], best[part.rows], curvature[part.rows], spread)
+        for part in parts
+    ]
     fitted = _Fitted(
         cells,
         grid,
         total,
         cost - cost[at][:, None],
         errors,
-        best.curvature[at],
-        best.asymmetry[at],
-        best.floor[at],
+        np.concatenate([bend[:, 0] for _, bend, _ in at_best]),
+        best,
+        np.concatenate([floor[:, 0] for _, _, floor in at_best]),
         errors.deviation(cells),
         np.zeros_like(cells.count),
         curvature,
         spread,
+        asymmetry,
+        asymmetry_spread,
+        np.zeros(count),
     )
     residuals = [
         part.residuals(fitted, grid[node], curvature, spread, asymmetry_spread) for part in parts
     ]
-    rest, share = (np.concatenate(part) for part in zip(*residuals, strict=True))
-    return replace(fitted, errors=_errors_of(cells, errors, rest, share), share=share)
+    rest, share, known = (np.concatenate(part) for part in zip(*residuals, strict=True))
+    return replace(
+        fitted,
+        errors=_errors_of(cells, errors, rest, share),
+        share=share,
+        asymmetry_error=known,
+    )
 
 
-class _Best:
-    """The best asymmetry so far at every node."""
-
-    def __init__(self, count: int, nodes: int) -> None:
-        self.cost = np.full((count, nodes), np.inf)
-        self.curvature, self.floor, self.asymmetry = (np.zeros((count, nodes)) for _ in range(3))
-
-    def keep(
-        self, rows: IntArray, cost: FloatArray, bend: FloatArray, floor: FloatArray, a: float
-    ) -> None:
-        better = cost < self.cost[rows]
-        for field, value in (
-            ("cost", cost),
-            ("curvature", bend),
-            ("floor", floor),
-            ("asymmetry", np.full_like(cost, a)),
-        ):
-            old = getattr(self, field)
-            old[rows] = np.where(better, value, old[rows])
+def _finely(asymmetry: FloatArray, error: FloatArray) -> FloatArray:
+    """Asymmetries of each cell around its best, close together for what it knows, (7, C)."""
+    return asymmetry + 0.7 * error * np.arange(-3, 4)[:, None]
 
 
 class _Part:
@@ -430,10 +449,11 @@ class _Part:
         self.weight = np.where(self.count > 0, 1 / deviation**2, 0.0)
 
     def fit(
-        self, grid: FloatArray, a: float, prior: FloatArray, spread: float
+        self, grid: FloatArray, a: FloatArray, prior: FloatArray, spread: float
     ) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Cost, curvature and floor at every node, each of shape (rows, G)."""
-        height = _height(self.x[:, :, None] - grid, a)
+        """Cost, curvature and floor at every node of grids (G,) or (rows, G), shape (rows, G)."""
+        nodes = np.broadcast_to(grid, (self.rows.size, grid.shape[-1]))[:, None]
+        height = _height(self.x[:, :, None] - nodes, a[:, None, None])
         cost, k, floor = _least_squares(self.weight, self.z[:, None], height, prior, spread)
         return cost[:, 0], k[:, 0], floor[:, 0]
 
@@ -444,8 +464,8 @@ class _Part:
         prior: FloatArray,
         spread: float,
         asymmetry_spread: float,
-    ) -> tuple[FloatArray, FloatArray]:
-        """Residuals, and the share of each run that its own fit did not use up (1 - leverage)."""
+    ) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Residuals, shares that the fits did not use up (1 - leverage), errors of asymmetries."""
         rows = self.rows
         a, k = fitted.asymmetry[rows, None], fitted.curvature[rows, None]
         u = self.x - optimum[rows, None]
@@ -466,9 +486,11 @@ class _Part:
         gram[:, 3, 3] += 1 / asymmetry_spread**2
         gram[:, range(4), range(4)] *= 1 + 1e-9
         gram[:, 2, 2] += 1e-12 * gram[:, 0, 0]
-        leverage = np.sum(root * (root @ np.linalg.inv(gram)), axis=2)
+        inverse = np.linalg.inv(gram)
+        leverage = np.sum(root * (root @ inverse), axis=2)
+        error = np.sqrt(np.clip(inverse[:, 3, 3], 1e-8, _LOOSE_ASYMMETRY**2))
         rest = self.z - fitted.floor[rows, None] - k * height
-        return rest, np.where(self.count > 0, np.clip(1 - leverage, 0, 1), 0.0)
+        return rest, np.where(self.count > 0, np.clip(1 - leverage, 0, 1), 0.0), error
 
 
 def _least_squares(
@@ -523,7 +545,8 @@ def _errors_of(cells: Cells, last: _Errors, rest: FloatArray, share: FloatArray)
 
 def _above(cells: Cells) -> FloatArray:
     """Log losses above the best of their cell; 0 where there is no run."""
-    return np.nan_to_num(cells.log_loss - np.nanmin(cells.log_loss, axis=1)[:, None])
+    above = cells.log_loss - np.nanmin(cells.log_loss, axis=1)[:, None]
+    return np.asarray(np.nan_to_num(above))
 
 
 def _exaggerated(cells: Cells, height: FloatArray) -> FloatArray:
@@ -553,9 +576,7 @@ def _default_curvature(cells: Cells) -> FloatArray:
     return np.full(len(cells), middle)
 
 
-def _curvature_trend(
-    cells: Cells, fitted: _Fitted, known: BoolArray
-) -> tuple[FloatArray, float]:
+def _curvature_trend(cells: Cells, fitted: _Fitted, known: BoolArray) -> tuple[FloatArray, float]:
     """Curvatures by a robust trend in batch size and covariates, and the spread about it."""
     columns = [np.log(cells.batch_size), *np.log(cells.covariates).T]
     if np.any(cells.eps > 0) and np.unique(cells.eps).size > 1:
