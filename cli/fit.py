@@ -14,6 +14,11 @@ INTERRUPTED = 130  # 128 + SIGINT, as shells count
 _NARROWEST = 72
 _DEFAULT_REPLICATES = 200
 
+_COLUMN: dict[str, Any] = {
+    "metavar": "COLUMN",
+    "rich_help_panel": "Columns, guessed where unambiguous",
+}
+
 _VERDICTS = {
     "supported": "the data support a surge: beyond a peak, larger batches want smaller rates",
     "denied": "the data deny a surge: the rate levels off and does not fall",
@@ -25,26 +30,17 @@ def fit(
     runs: Annotated[
         str, typer.Argument(metavar="RUNS", help="CSV, JSON or Parquet, one run a row.")
     ],
-    batch_size_column: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Column of batch sizes.")
-    ] = None,
-    lr_column: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Column of learning rates.")
-    ] = None,
-    loss_column: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Column of final losses.")
-    ] = None,
+    batch_size_column: Annotated[str | None, typer.Option(help="Batch sizes.", **_COLUMN)] = None,
+    lr_column: Annotated[str | None, typer.Option(help="Learning rates.", **_COLUMN)] = None,
+    loss_column: Annotated[str | None, typer.Option(help="Final losses.", **_COLUMN)] = None,
     eps_column: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Column of Adam's epsilon, if varied.")
+        str | None, typer.Option(help="Adam's epsilon, if varied.", **_COLUMN)
     ] = None,
-    seed_column: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Column of seeds, if repeated.")
-    ] = None,
+    seed_column: Annotated[str | None, typer.Option(help="Seeds, if repeated.", **_COLUMN)] = None,
     covariate: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="NAME",
-            help="Column that the law depends on, as model size or tokens; repeatable.",
+            help="What the law depends on, as model size or tokens; repeatable.", **_COLUMN
         ),
     ] = None,
     where: Annotated[
@@ -62,8 +58,7 @@ def fit(
 ) -> None:
     """Fit the law to the runs of your own sweep.
 
-    Columns are guessed where their names leave no doubt. Runs that diverged have a
-    loss of nan, inf or nothing.
+    The loss of a run that diverged is nan, inf or left empty.
 
     lr fit runs.csv --covariate N --covariate D --save law.json
 

@@ -13,6 +13,7 @@ from .fit import fit
 from .options import flag
 from .query import query
 from .simulate import simulate
+from .tradeoff import tradeoff
 
 app = typer.Typer(
     name="lr",
@@ -25,6 +26,7 @@ app.command()(query)
 app.command()(compare)
 app.command()(fit)
 app.command()(simulate)
+app.command()(tradeoff)
 app.command()(derive)
 
 

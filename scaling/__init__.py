@@ -49,6 +49,8 @@ if TYPE_CHECKING:
     from scaling.numeric.tables import as_table as as_table
     from scaling.numeric.tables import read_optima as read_optima
     from scaling.numeric.tables import read_table_file as read_table_file
+    from scaling.numeric.tradeoff import Tradeoff as Tradeoff
+    from scaling.numeric.tradeoff import fit_tradeoff as fit_tradeoff
     from scaling.numeric.transfer import TransferLaw as TransferLaw
 
 #: Where each public name lives; a test holds it equal to the imports above.
@@ -68,6 +70,7 @@ _HOME = {
     "scaling.numeric.sweep.runs": ("Runs",),
     "scaling.numeric.sweep.simulate": ("simulate_sweep",),
     "scaling.numeric.tables": ("Table", "as_table", "read_optima", "read_table_file"),
+    "scaling.numeric.tradeoff": ("Tradeoff", "fit_tradeoff"),
     "scaling.numeric.transfer": ("TransferLaw",),
 }
 _MODULE = {name: module for module, names in _HOME.items() for name in names}

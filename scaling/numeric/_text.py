@@ -67,6 +67,25 @@ def parse_size(text: str) -> float:
     return size
 
 
+def parse_setting(text: str) -> tuple[str, float]:
+    """Read a name and its size, as ``model=3B``.
+
+    Raises
+    ------
+    InputError
+        If it is not so.
+
+    Examples
+    --------
+    >>> parse_setting("N=1.2B")
+    ('N', 1200000000.0)
+    """
+    name, sign, size = text.rpartition("=")
+    if not sign or not name.strip():
+        raise InputError(f"must be a name and a number, as model=3B, got {text!r:.80}")
+    return name.strip(), parse_size(size)
+
+
 def parse_positive(text: str) -> float:
     """Read a positive, finite number.
 

@@ -2,7 +2,7 @@
 
 import operator
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +13,7 @@ from scaling.numeric import _columns
 from scaling.numeric._arrays import FloatArray
 from scaling.numeric._columns import BadCellError, Column, Columns, IntArray, Reading
 from scaling.numeric._conditions import Comparison, parse_condition
-from scaling.numeric._records import columns_of_records
+from scaling.numeric._frames import columns_of_data
 from scaling.numeric._roles import candidates, option_of, title_of
 from scaling.numeric._table_files import read_columns
 
@@ -274,45 +274,7 @@ def as_table(data: Any, *, source: str = "the table") -> Table:
         return data
     if isinstance(data, str | os.PathLike):
         return read_table_file(data)
-    if isinstance(data, list | tuple) and all(isinstance(row, Mapping) for row in data):
-        found = columns_of_records(data)
-    else:
-        found = _columns_of(data, source)
-    lengths = {_columns.length(column) for column in found.columns}
-    if len(lengths) > 1:
-        raise DataError(f"{source}: its columns differ in length: {sorted(lengths)}")
-    if lengths <= {0}:
-        raise DataError(f"{source}: there is no row")
-    return _table(source, found, in_file=False)
-
-
-def _columns_of(data: Any, source: str) -> Columns:
-    """Take apart a mapping, a data frame or a structured array."""
-    if isinstance(data, Mapping):
-        names = list(data)
-    elif isinstance(data, np.ndarray):
-        names = list(data.dtype.names or ())
-    elif hasattr(data, "collect"):  # polars
-        raise InputError("is a plan of a table; call its method collect() first", "data")
-    else:  # pyarrow, pandas and polars
-        names = list(getattr(data, "column_names", getattr(data, "columns", ())))
-    if not names or not hasattr(data, "__getitem__"):
-        raise InputError(
-            f"must be a mapping of names to columns, a data frame, a list of dicts or a path, "
-            f"got {type(data).__name__}",
-            "data",
-        )
-    columns = []
-    for name in names:
-        if not isinstance(name, str):
-            raise DataError(f"{source}: a column is named {name!r}, which is not a text")
-        if names.count(name) > 1:
-            raise DataError(f"{source}: there are {names.count(name)} columns {name!r}")
-        try:
-            columns.append(_columns.as_column(data[name]))
-        except (TypeError, ValueError):
-            raise DataError(f"{source}: column {name!r} is not a vector") from None
-    return Columns(names, columns)
+    return _table(source, columns_of_data(data, source), in_file=False)
 
 
 def _table(source: str, found: Columns, *, in_file: bool) -> Table:

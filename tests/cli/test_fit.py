@@ -211,4 +211,3 @@ def test_a_plan_that_cannot_be_written_leaves_nothing(lr, tmp_path):
     ran = lr(*PLAN, "--output", tmp_path / "missing" / "runs.csv")
     assert ran.status == 1
     assert "cannot be written" in ran.err
-

@@ -11,9 +11,7 @@ from scaling.numeric.gaussian_population import h1, h2, log_gain
 def test_against_quadrature(r):
     with mpmath.workdps(30):
         nodes = [0, min(r, 0.5), 1, 3, 10, 40]
-        first = 2 * mpmath.quad(
-            lambda x: x**2 / mpmath.sqrt(x**2 + r**2) * mpmath.npdf(x), nodes
-        )
+        first = 2 * mpmath.quad(lambda x: x**2 / mpmath.sqrt(x**2 + r**2) * mpmath.npdf(x), nodes)
         second = 2 * mpmath.quad(lambda x: x**2 / (x**2 + r**2) * mpmath.npdf(x), nodes)
     assert h1(r) == pytest.approx(float(first), rel=1e-11)
     assert h2(r) == pytest.approx(float(second), rel=1e-11)

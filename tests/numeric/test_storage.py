@@ -15,10 +15,13 @@ from scaling import (
     Recipe,
     TransferLaw,
     fit_optima,
+    fit_sweep,
     load_law,
     read_optima,
     save_law,
+    simulate_sweep,
 )
+from scaling.numeric.sweep.law import SweepLaw
 
 DATA = Path(__file__).parents[1] / "data"
 
@@ -32,10 +35,26 @@ def laws():
         "transfer": TransferLaw(Recipe(3e-4, 256, beta1=0.8), statistics, eps=1e-7),
         "bare": TransferLaw(Recipe(3e-4, 256), GradientStatistics(4000), moments="sign"),
         "fitted": fit_optima(*read_optima(DATA / "marek_adam_1d.csv"), name="marek"),
+        "sweep": swept(),
     }
 
 
-@pytest.mark.parametrize("name", ["plain", "corner", "transfer", "bare", "fitted"])
+def swept():
+    """Two covariates, two replicates, at a setting."""
+    truth = SweepLaw.of(
+        learning_rate=1e-3,
+        reference_batch_size=256,
+        noise_batch_size=4000,
+        critical_batch_size=400,
+        covariates={"N": 1e9, "D": 1e10},
+    )
+    runs = simulate_sweep(
+        truth, [16, 64, 256], covariates={"N": [1e9, 4e9], "D": [1e10, 4e10]}, seed=1
+    )
+    return fit_sweep(runs, replicates=2).law.at(N=1e9, D=2e10)
+
+
+@pytest.mark.parametrize("name", ["plain", "corner", "transfer", "bare", "fitted", "sweep"])
 def test_what_goes_in_comes_out(name, laws, tmp_path):
     law, path = laws[name], tmp_path / "law.json"
     save_law(law, path)
@@ -48,7 +67,7 @@ def test_what_goes_in_comes_out(name, laws, tmp_path):
         np.testing.assert_array_equal(again.interval(batch), law.interval(batch))
 
 
-@pytest.fixture(params=["plain", "transfer", "fitted"])
+@pytest.fixture(params=["plain", "transfer", "fitted", "sweep"])
 def document(request, laws, tmp_path):
     path = tmp_path / "good.json"
     save_law(laws[request.param], path)
@@ -93,7 +112,18 @@ NULLABLE = {
     "eps",
     "beta1",
     "batch_size_range",
+    "error",
+    "eps_form",
+    "eps_range",
 }
+# A law from a sweep without replicates, or without a setting, is a law; its parameters are
+# logarithms and exponents, of either sign.
+EMPTY = {("replicates",), ("setting",)}
+SIGNED = {"parameters", "value"}
+
+
+def is_signed(path):
+    return path[0] in {"parameters", "replicates"} and any(key in SIGNED for key in path)
 
 
 @pytest.mark.parametrize(
@@ -106,6 +136,8 @@ def test_every_field_refuses_what_it_is_not(document, value, tmp_path):
         if (value is None and name in NULLABLE and path != ("recipe", "eps")) or (
             isinstance(value, str) and name in TEXTS
         ):
+            continue
+        if (value == [] and path in EMPTY) or (value == -1.0 and is_signed(path)):
             continue
         spoilt = changed(document, path, lambda inner, key: inner.__setitem__(key, "SPOILT"))
         literal = value if value in ("NaN", "Infinity", "-Infinity", "1e999") else json.dumps(value)

@@ -11,11 +11,11 @@ from scaling.errors import InputError
 from scaling.numeric._arrays import FloatArray, Real, as_positive, non_negative, positive
 from scaling.numeric.batch_size_law import BatchSizeLaw
 from scaling.numeric.law import (
-    EXTRAPOLATION_LIMIT,
     Law,
     Point,
     Provenance,
     check_level,
+    extrapolation,
 )
 from scaling.numeric.sweep.forms import Adam, Design, EpsForm, eps_gain
 
@@ -368,15 +368,8 @@ class SweepLaw(Law):
         if self.eps_range is not None:
             ranges["eps"] = self.eps_range
         for name, value in self.setting:
-            if name not in ranges:
-                continue
-            low, high = ranges[name]
-            outside = max(low / value if value else np.inf * (low > 0), value / high)
-            if outside > EXTRAPOLATION_LIMIT:
-                said.append(
-                    f"extrapolated: {name} = {value:.6g} is {outside:.3g} times outside the fitted "
-                    f"range {low:.6g} to {high:.6g}"
-                )
+            if name in ranges and value:
+                said.extend(f"{name} is {text}" for text in extrapolation(value, ranges[name]))
         return tuple(said)
 
     def to_dict(self) -> dict[str, Any]:

@@ -40,7 +40,7 @@ def joint(ratio=6.0):
     )
 
 
-GRID = {"N": [2e8, 1e9, 4e9], "D": [5e9, 2e10, 8e10]}
+GRID = {"N": [2e8, 1e9, 4e9], "D": [5e9, 8e10]}
 
 
 @cache
@@ -161,9 +161,7 @@ def test_limits_with_eps_are_those_of_the_law_itself():
         # T-E2's limits: lr_inf for huge batches, lr_inf sqrt(B_n B)/B_crit for tiny ones.
         assert law.learning_rate(1e14) == pytest.approx(law.learning_rate_limit, rel=1e-6)
         small = law.learning_rate_limit * np.sqrt(law.noise_batch_size * 1e-12)
-        assert law.learning_rate(1e-12) == pytest.approx(
-            small / law.critical_batch_size, rel=1e-3
-        )
+        assert law.learning_rate(1e-12) == pytest.approx(small / law.critical_batch_size, rel=1e-3)
 
 
 # --- competitors on published optima -------------------------------------------------------
@@ -308,9 +306,7 @@ def test_what_was_guessed_and_dropped_is_said():
 
 def test_order_and_units_do_not_matter():
     order = np.random.default_rng(0).permutation(len(RUNS))
-    other = Runs(
-        512 * RUNS.batch_size[order], 3 * RUNS.learning_rate[order], 7 * RUNS.loss[order]
-    )
+    other = Runs(512 * RUNS.batch_size[order], 3 * RUNS.learning_rate[order], 7 * RUNS.loss[order])
     one, two = (fit_sweep(runs, replicates=0).law for runs in (RUNS, other))
     np.testing.assert_allclose(
         two.learning_rate(512 * ASKED), 3 * one.learning_rate(ASKED), rtol=0.01
@@ -337,7 +333,7 @@ def test_a_law_with_covariates_must_be_told_which():
 def test_extrapolation_in_a_covariate_is_warned_of():
     law = fitted().law
     assert law.at(N=4e9, D=2e10).warnings(64) == ()
-    assert "N = 1e+12 is 250 times outside" in law.at(N=1e12, D=2e10).warnings(64)[0]
+    assert "N is extrapolated: 1e+12 is 250 times outside" in law.at(N=1e12, D=2e10).warnings(64)[0]
 
 
 def test_intervals_keep_shape_order_and_nan():

@@ -42,7 +42,7 @@ def test_derivatives(form, numbers):
 
 
 @given(REAL, REAL, REAL)
-def test_the_law_is_T_E2(scale, critical, ratio):
+def test_the_law_is_that_of_a_setting(scale, critical, ratio):
     noise, shift = 64 * np.exp(critical + ratio), 64 * np.exp(critical)
     law = BatchSizeLaw(64.0, np.exp(scale), noise, shift)
     found = value(Adam("law", 0), [scale, critical, ratio], ONE)
@@ -78,7 +78,7 @@ def test_competitors_are_the_rules_of_thumb(form, theta, alpha, noise):
     np.testing.assert_allclose(np.exp(value(form, theta, ONE)), rule, rtol=1e-12)
 
 
-def test_sign_is_the_law_with_B_n_equal_to_B_crit():
+def test_sign_is_the_law_with_one_shift():
     law = BatchSizeLaw(64.0, 1.0, 100.0, 100.0)
     found = value(Adam("sign", ratio=1.0), [0.0, np.log(100 / 64)], ONE)
     np.testing.assert_allclose(np.exp(found), law.learning_rate(BATCH), rtol=1e-12)
@@ -110,7 +110,7 @@ def test_large_eps_is_sgd_with_a_rate_in_proportion_to_eps(kind):
     np.testing.assert_allclose(np.ptp(at(1e7) - sgd), 0, atol=1e-5)
 
 
-def test_outside_and_inside_are_T_E7_and_T_E1():
+def test_outside_and_inside_are_their_definitions():
     # From the definitions: gamma, sigma, eps, rho; reference 64.
     gamma, sigma, ratio = 2e-3, 2e-3 * np.sqrt(5000.0), 4.0
     noise = (sigma / gamma) ** 2
