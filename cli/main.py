@@ -9,8 +9,10 @@ from scaling.errors import DataError, InputError
 
 from .compare import compare
 from .derive import derive
+from .fit import fit
 from .options import flag
 from .query import query
+from .simulate import simulate
 from .tradeoff import tradeoff
 
 app = typer.Typer(
@@ -22,6 +24,8 @@ app = typer.Typer(
 )
 app.command()(query)
 app.command()(compare)
+app.command()(fit)
+app.command()(simulate)
 app.command()(tradeoff)
 app.command()(derive)
 
