@@ -32,6 +32,7 @@ doctest: $(VENV)/installed-test
 benchmark: $(VENV)/installed-test
 	$(BIN)/python tests/benchmarks/vectorised.py
 	$(BIN)/python tests/benchmarks/start_up.py
+	$(BIN)/python tests/benchmarks/sweep_speed.py
 
 # The derivation as a PDF, with every step checked.
 derivation: $(VENV)/installed
