@@ -18,7 +18,8 @@ from scaling.numeric.sweep.law import Covariate, Replicate, SweepLaw
 from scaling.numeric.sweep.runs import Cells, Runs, cells_of
 from scaling.numeric.sweep.surge import Surge, surge_of
 from scaling.numeric.sweep.table import read_runs
-from scaling.numeric.sweep.valleys import Route, Valleys, find_valleys
+from scaling.numeric.sweep.valley_fits import find_valleys
+from scaling.numeric.sweep.valleys import Route, Valleys
 
 #: Told how far the work has come: what is being done, how much is done, of how much.
 Progress = Callable[[str, int, int], None]
