@@ -297,6 +297,12 @@ class SweepLaw(Law):
             Arrays of the shape of ``batch_size``, from the bootstrap's replicates: of the optimum
             itself, so that the scatter of the measured optima about the law is in it. None with
             fewer than 20 replicates.
+
+        Notes
+        -----
+        In simulated sweeps (tests/benchmarks/sweep_coverage.py) intervals of level 90 % held the
+        truth in 96 % of 60 sweeps of one group, in 87 % of 24 noisy ones (71 % at four times the
+        largest batch size), and in all of 18 sweeps of nine groups: there they are too wide.
         """
         check_level(level)
         batch = as_positive(batch_size, "batch_size")
