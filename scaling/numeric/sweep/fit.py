@@ -295,7 +295,10 @@ def _fit(runs: Runs, said: tuple[str, ...], report: Progress) -> SweepFit:
     _check(runs, cells)
     report("valleys", 0, 1)
     valleys = find_valleys(cells, runs.name)
-    reference = float(np.exp(np.mean(np.log(np.unique(cells.batch_size)))))
+    # A batch size that was tried, near the middle.
+    tried = np.unique(cells.batch_size)
+    middle = np.exp(np.mean(np.log(tried)))
+    reference = float(tried[np.argmin(np.abs(np.log(tried / middle)))])
     middles = np.log(cells.covariates).mean(axis=0)
     design = design_of(cells, reference, middles)
     targets = valleys["cells"]
