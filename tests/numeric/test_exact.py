@@ -161,7 +161,9 @@ def test_sums_over_lags(beta1, beta2, steps):
                 assert abs(column[i] / value - 1) < 1e-14
 
 
-@pytest.mark.parametrize("z", [0.0, 1e-9, 0.3, 1.9999999, 2.0, 2.1, 3.0, 8.0, 40.0, 1e5, 1e10])
+@pytest.mark.parametrize(
+    "z", [0.0, 1e-9, 0.3, 1.9999999, 2.0, 2.1, 3.0, 3.9999999, 4.0, 8.0, 32.0, 40.0, 1e5, 1e10]
+)
 def test_scaled_integrals_of_erfc(z):
     with mp.workdps(120):
         x = mp.mpf(z)
