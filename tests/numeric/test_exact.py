@@ -268,6 +268,13 @@ def test_first_step_is_the_same_for_all_decay_rates():
     np.testing.assert_allclose(one, other, rtol=1e-13)
 
 
+@pytest.mark.parametrize("beta2", [1e-5, 1e-300, 0.0])
+def test_a_first_average_without_memory_needs_none_of_the_second(beta2):
+    found = update_moments(0.7, 0.2, 0.0, beta2=beta2, moments="exact-adam")
+    expected = update_moments(0.7, 0.2, 0.0, step=1, moments="exact-adam")
+    np.testing.assert_allclose(found, expected, rtol=1e-13 + 100 * beta2)
+
+
 def test_late_steps_tend_to_stationary_averages():
     late, stationary = (
         update_moments(0.7, 0.2, beta2=0.99, step=step, moments="exact-adam")
@@ -338,6 +345,9 @@ def test_gaussian_softsign_is_the_gaussian_average_of_softsign():
             "beta2: does not enter moments 'clip', only 'exact-adam'",
         ),
         ({"step": 3, "moments": "mean-field"}, "step: does not enter moments 'mean-field'"),
+        ({"beta2": 0.0}, "beta2: 0 is too small for beta1 = 0.9"),
+        ({"beta2": 1e-20, "step": 3}, "beta2: 1e-20 is too small for beta1 = 0.9"),
+        ({"beta1": np.array([0.5, 0.9])}, "beta1: must be a number"),
     ],
 )
 def test_arguments_are_checked(arguments, message):
