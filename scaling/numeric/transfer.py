@@ -120,10 +120,11 @@ class TransferLaw(Law):
 
         Examples
         --------
+        >>> from scaling import GradientPopulation
         >>> population = GradientPopulation.from_arrays([1e-3, -4e-3, 2e-3], [0.1, 0.1, 0.2])
         >>> law = TransferLaw.from_population(Recipe(3e-4, 256), population)
         >>> print(f"{law.learning_rate(1024):.2e}")
-        4.79e-04
+        2.42e-04
         """
         if population.without_noise:
             raise DataError(
