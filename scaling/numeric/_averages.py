@@ -135,11 +135,12 @@ class Sketch:
     population: "GradientPopulation"
 
     def sums(self, a: npt.ArrayLike, b: npt.ArrayLike) -> Sums:
-        """Alignment and curvature."""
+        """Alignment and curvature, which is NaN where it is not positive."""
         a, b = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
         batch = self.population.noise_scale * a**2
         ratio = np.divide(b, a, out=np.zeros(np.broadcast_shapes(a.shape, b.shape)), where=b != 0)
-        return self._at(batch, ratio, a if self.model.in_gradient_units else 1.0)
+        alignment, curvature = self._at(batch, ratio, a if self.model.in_gradient_units else 1.0)
+        return alignment, np.where(curvature > 0, curvature, np.nan)[()]
 
     def small_batches(self) -> tuple[float, float]:
         """Alignment over a, and curvature, for a -> 0."""

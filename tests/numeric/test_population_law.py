@@ -118,6 +118,21 @@ def test_what_a_law_cannot_be_made_of(population):
             TransferLaw.from_population(RECIPE, GradientPopulation.from_arrays(gradient, noise))
 
 
+@pytest.mark.parametrize(
+    ("curvature", "eps", "message"),
+    [
+        ([-1.0, -1.0], 0.0, "the curvature adds up to -2; no step is best unless"),
+        ([-1.0, 1.0], 0.0, "the curvature adds up to 0"),
+        # More than outweighed where both move alike, not where the larger gradient moves more.
+        ([2.0, -1.0], 1e3, "the curvature along the update is not positive"),
+    ],
+)
+def test_no_step_is_best_without_curvature(curvature, eps, message):
+    population = GradientPopulation.from_arrays([1.0, 4.0], [1.0, 1.0], curvature)
+    with pytest.raises(DataError, match=message):
+        TransferLaw.from_population(Recipe(3e-4, 256.0, eps=eps), population)
+
+
 def test_from_the_shell(lr, population, coordinates, tmp_path):
     path = tmp_path / "sketch.json"
     path.write_text(population.to_json())
@@ -134,6 +149,8 @@ def test_from_the_shell(lr, population, coordinates, tmp_path):
         (["--noise-scale", "4000"], 2, "--noise-scale: cannot be combined with a sketch"),
         (["--grad-rms", "1e-6"], 2, "--grad-rms: cannot be combined with a sketch"),
         (["--population", tmp_path / "none.json"], 1, "none.json: cannot be read"),
+        (["--population", "sketch.txt"], 2, "--population: must be uniform, gaussian or the file"),
+        (["--population", ""], 2, "--population: must be uniform, gaussian or the file"),
     ):
         ran = lr(*run, "--population", path, *more)
         assert (ran.status, ran.out, ran.err.count("\n")) == (status, "", 1)
