@@ -30,11 +30,11 @@ def population(coordinates):
     return GradientPopulation.from_arrays(*coordinates)
 
 
-def full_sum(coordinates, batch, eps, ratio, moments):
+def full_sum(coordinates, batch, eps, ratio, moments, beta1=None):
     """T-A1 with T-A2 over all coordinates, unit Hessian and R0."""
     g, sigma = coordinates
     scale = np.sqrt(batch) / sigma
-    mean, square = update_moments(g * scale, eps * scale, moments=moments)
+    mean, square = update_moments(g * scale, eps * scale, moments=moments, beta1=beta1)
     return g @ mean / (square.sum() + (ratio - 1) * g.size * mean.mean() ** 2)
 
 
@@ -71,6 +71,21 @@ def test_peak_limits_and_end_of_the_surge(population, moments):
     )
     assert below.peak is not None
     assert above.peak is None
+
+
+@pytest.mark.parametrize("moments", ["clip", "mean-field"])
+def test_a_law_that_only_rises_has_no_surge(moments):
+    rng = np.random.default_rng(3)
+    g, sigma = 10 ** rng.uniform(-1.5, 1.5, (2, 20_000))
+    population = GradientPopulation.from_arrays(g, sigma)
+    # Full sums at a few batch sizes: nowhere more than for a huge batch.
+    for eps in (0.0, population.grad_rms):
+        top = full_sum((g, sigma), 1e12, eps, 1.0, moments, beta1=0.0)
+        for batch in 10.0 ** np.arange(-2, 8):
+            assert full_sum((g, sigma), batch, eps, 1.0, moments, beta1=0.0) < top * 1.0001
+    law = TransferLaw.from_population(Recipe(1e-3, 1.0, beta1=0.0), population, moments=moments)
+    assert law.surge_end == 0
+    assert law.peak is None
 
 
 @pytest.mark.parametrize("moments", [*MODELS, "sgd"])

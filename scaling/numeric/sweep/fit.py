@@ -14,7 +14,7 @@ from scaling.numeric.sweep.bootstrap import resample
 from scaling.numeric.sweep.cross_validation import Errors
 from scaling.numeric.sweep.fitting import Fitted, Scores, design_of, fit_form, fold_all, score
 from scaling.numeric.sweep.forms import COMPETITORS, Adam, EpsForm, Form
-from scaling.numeric.sweep.law import Covariate, Replicate, SweepLaw
+from scaling.numeric.sweep.law import Covariate, SweepLaw
 from scaling.numeric.sweep.runs import Cells, Runs, cells_of
 from scaling.numeric.sweep.surge import Surge, surge_of
 from scaling.numeric.sweep.table import read_runs
@@ -133,10 +133,7 @@ class SweepFit:
         """
         fit = self
         for chunk in resample(self.chosen.fitted, replicates):
-            more = tuple(
-                Replicate(tuple(map(float, row)), float(departure))
-                for row, departure in zip(chunk.theta, chunk.departure, strict=True)
-            )
+            more = tuple(tuple(map(float, theta)) for theta in chunk)
             fit = replace(fit, law=replace(fit.law, replicates=(*fit.law.replicates, *more)))
             yield fit
 
