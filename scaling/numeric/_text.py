@@ -97,3 +97,19 @@ def read_text(path: str | os.PathLike[str]) -> str:
     if "\0" in text:
         raise DataError(f"{path}: not a text file in UTF-8")
     return text
+
+
+def write_text(path: str | os.PathLike[str], text: str) -> None:
+    """Write a file whole or not at all: beside it first, then renamed; errors name it."""
+    target = Path(os.path.realpath(path))  # through links, not over them
+    beside = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        if target.exists() and not target.is_file():
+            raise DataError(f"{path}: cannot be written: it is not a regular file")
+        with beside.open("x", encoding="utf-8") as file:
+            file.write(text)
+        beside.replace(target)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be written: {error.strerror}") from None
+    finally:
+        beside.unlink(missing_ok=True)

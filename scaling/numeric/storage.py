@@ -2,11 +2,10 @@
 
 import json
 import os
-from pathlib import Path
 from typing import Any, cast
 
 from scaling.errors import DataError, ScalingError
-from scaling.numeric._text import read_text
+from scaling.numeric._text import read_text, write_text
 from scaling.numeric.batch_size_law import BatchSizeLaw
 from scaling.numeric.law import Law, Point, Provenance, Source
 from scaling.numeric.optima import FittedLaw
@@ -32,7 +31,6 @@ def save_law(law: Law, path: str | os.PathLike[str]) -> None:
     DataError
         If it cannot be written.
     """
-    target = Path(os.path.realpath(path))  # through links, not over them
     provenance = law.provenance
     document = {
         "format": LAW_FORMAT,
@@ -44,18 +42,7 @@ def save_law(law: Law, path: str | os.PathLike[str]) -> None:
             "batch_size_range": provenance.batch_size_range,
         },
     }
-    text = json.dumps(document, indent=2, allow_nan=False) + "\n"
-    beside = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        if target.exists() and not target.is_file():
-            raise DataError(f"{path}: cannot be written: it is not a regular file")
-        with beside.open("x", encoding="utf-8") as file:
-            file.write(text)
-        beside.replace(target)
-    except OSError as error:
-        raise DataError(f"{path}: cannot be written: {error.strerror}") from None
-    finally:
-        beside.unlink(missing_ok=True)
+    write_text(path, json.dumps(document, indent=2, allow_nan=False) + "\n")
 
 
 def load_law(path: str | os.PathLike[str]) -> Law:
@@ -87,19 +74,20 @@ def load_law(path: str | os.PathLike[str]) -> Law:
             "update adam-lr-scaling"
         )
     if version == 1 and document.get("kind") == "transfer":
-        _add_beta2(document)
+        _add_what_version_1_knew_not(document)
     try:
         return _law_from(_Reader(document))
     except (_MalformedError, ScalingError) as error:
         raise DataError(f"{path}: not a valid law: {error}") from None
 
 
-def _add_beta2(document: dict[str, Any]) -> None:
-    """Bring a transfer law of version 1, which knew no beta2 and no step, up to date."""
+def _add_what_version_1_knew_not(document: dict[str, Any]) -> None:
+    """Bring a transfer law of version 1 up to date: no beta2, step and weight decay."""
     for key in ("beta2", "step"):
         document.setdefault(key, None)
     if isinstance(document.get("recipe"), dict):
-        document["recipe"].setdefault("beta2", None)
+        for key in ("beta2", "weight_decay"):
+            document["recipe"].setdefault(key, None)
 
 
 def _parse(path: str | os.PathLike[str], text: str) -> Any:
@@ -207,6 +195,7 @@ def _law_from(reader: _Reader) -> Law:
                 recipe.number("eps"),
                 recipe.optional_number("beta1"),
                 recipe.optional_number("beta2"),
+                recipe.optional_number("weight_decay"),
             ),
             GradientStatistics(
                 statistics.number("noise_scale"),

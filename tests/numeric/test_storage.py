@@ -93,6 +93,7 @@ NULLABLE = {
     "eps",
     "beta1",
     "batch_size_range",
+    "weight_decay",
 }
 
 
