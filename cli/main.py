@@ -5,12 +5,14 @@ import warnings
 
 import typer
 
-from scaling.errors import DataError, InputError
+from scaling.errors import DataError, InputError, MissingExtraError
 
 from .compare import compare
 from .derive import derive
 from .options import flag
 from .query import query
+from .recipe import recipe
+from .sweep import sweep
 
 app = typer.Typer(
     name="lr",
@@ -21,6 +23,8 @@ app = typer.Typer(
 )
 app.command()(query)
 app.command()(compare)
+app.command()(recipe)
+app.command()(sweep)
 app.command()(derive)
 
 
@@ -42,7 +46,7 @@ def main() -> None:
     except InputError as error:
         option = f"{flag(error.parameter)}: " if error.parameter else ""
         status = _fail(option + error.message, 2)
-    except DataError as error:
+    except (DataError, MissingExtraError) as error:
         status = _fail(str(error), 1)
     except OSError as error:
         status = _fail(f"cannot write the answer: {error.strerror}", 1)

@@ -34,13 +34,13 @@ _LEFT_OUT = (
 def explain(law: Law, results: list[dict[str, Any]]) -> str:
     """Answer in words: each batch size, then the law, then what is taken for granted."""
     lines = [line for result in results for line in _answer(law, result)]
-    lines += _field("route", _ROUTES[law.provenance.source])
-    lines += _field("law", law.provenance.description)
-    lines += _field("", _shape(law))
+    lines += field("route", _ROUTES[law.provenance.source])
+    lines += field("law", law.provenance.description)
+    lines += field("", _shape(law))
     lines += _landmarks(law)
     for i, text in enumerate(law.assumptions()):
-        lines += _field("" if i else "assumed", text)
-    lines += _field("left out", _LEFT_OUT)
+        lines += field("" if i else "assumed", text)
+    lines += field("left out", _LEFT_OUT)
     return "\n".join(lines)
 
 
@@ -52,27 +52,27 @@ def _answer(law: Law, result: dict[str, Any]) -> list[str]:
         head += f" (95% interval {low:.3g} to {high:.3g})"
     known = "the law" if isinstance(law, BatchSizeLaw) else "the tuned run"
     lines = _wrap(head, "", " " * (_MARGIN + 2))
-    lines += _field(
+    lines += field(
         "ratio",
         f"{result['ratio']:.3g} x {known} at batch size {reference.batch_size:.10g} "
         f"({reference.learning_rate:.3g})",
     )
-    lines += _field(
+    lines += field(
         "regime",
         f"{result['regime']}, locally lr ~ B^{result['exponent']:+.2f}: "
         f"{_REGIMES[result['regime']]}",
     )
     rules = result["rules"]
-    lines += _field(
+    lines += field(
         "rules", f"sqrt would say {rules['sqrt']:.3g}, linear would say {rules['linear']:.3g}"
     )
-    lines += _field(
+    lines += field(
         "cost",
         f"{_times(result['steps_factor'])} the steps of a huge batch, "
         f"{_times(result['examples_factor'])} the examples of a tiny one (by theory, T-E4)",
     )
     for text in result["warnings"]:
-        lines += _field("WARNING", text)
+        lines += field("WARNING", text)
     return [*lines, ""]
 
 
@@ -98,25 +98,25 @@ def _landmarks(law: Law) -> list[str]:
 
     peak = law.peak
     return [
-        *_field(
+        *field(
             "peak",
             f"learning rate {peak.learning_rate:.3g} at batch size "
             + with_interval("peak_batch_size", peak.batch_size)
             if peak
             else "none",
         ),
-        *_field(
+        *field(
             "B_crit",
             with_interval("critical_batch_size", law.critical_batch_size)
             + ": critical batch size, where more batch begins to cost more than it saves",
         ),
-        *_field(
+        *field(
             "B_n",
             with_interval("noise_batch_size", law.noise_batch_size)
             + ": where noise stops dominating the update",
         ),
         *_surge(law),
-        *_field("lr_inf", f"{law.learning_rate_limit:.3g}: the limit for a huge batch"),
+        *field("lr_inf", f"{law.learning_rate_limit:.3g}: the limit for a huge batch"),
     ]
 
 
@@ -126,11 +126,11 @@ def _surge(law: Law) -> list[str]:
     if end is None or not isinstance(law, TransferLaw):
         return []
     if end == 0:
-        return _field("surge", "none at any eps")
+        return field("surge", "none at any eps")
     if math.isinf(end):
-        return _field("surge", "at every eps")
+        return field("surge", "at every eps")
     multiple = end / (law.statistics.grad_rms or math.nan)
-    return _field(
+    return field(
         "surge",
         f"up to eps = {end:.3g}, {multiple:.3g} times the gradient's RMS; beyond, the best rate "
         "no longer falls as the batch grows",
@@ -149,7 +149,7 @@ def _times(factor: float | None) -> str:
     return "infinitely many times" if factor is None else f"{factor:.3g} x"
 
 
-def _field(name: str, text: str) -> list[str]:
+def field(name: str, text: str) -> list[str]:
     """Lines of a named paragraph, indented."""
     return _wrap(text, f"  {name}".ljust(_MARGIN + 2), " " * (_MARGIN + 2))
 

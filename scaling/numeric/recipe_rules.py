@@ -48,7 +48,7 @@ RECIPE_RULES = {
         RecipeRule(
             "law",
             frozenset({"learning_rate"}),
-            "this project's theory (T-E2, T-E6)",
+            "this project's theory, T-E2 and T-E6",
             "optimality",
             "lr times law(new)/law(old), the best rate for one step; all else kept",
         ),
@@ -92,8 +92,10 @@ class RuledRecipe:
     batch_size, learning_rate, eps, beta1, beta2 : float
         The recipe. A beta below 0 is shown as the rule gives it, see `in_domain`.
     weight_decay : float or None
+    assumed : tuple of str
+        What was taken for granted of the tuned run, if something was.
     warnings : tuple of str
-        Where a rule leaves its domain, and what was assumed of what was not given.
+        Where a rule leaves its domain.
     """
 
     rules: tuple[RecipeRule, ...]
@@ -103,6 +105,7 @@ class RuledRecipe:
     beta1: float
     beta2: float
     weight_decay: float | None
+    assumed: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
     @property
@@ -137,7 +140,7 @@ def recipe(
     ----------
     known : Recipe
         The tuned run. Where beta1 or beta2 are not given, PyTorch's and optax's defaults are
-        assumed, 0.9 and 0.999, with a warning.
+        assumed, 0.9 and 0.999.
     batch_size : float
         The new batch size, positive, in the unit of the recipe's.
     rule : str, default "law"
@@ -171,15 +174,15 @@ def recipe(
     >>> law = TransferLaw(Recipe(3e-4, 256), GradientStatistics(noise_scale=4000))
     >>> found = recipe(tuned, 1024, "law+half-life+weight-decay", law=law)
     >>> round(found.beta2, 4), found.rules[0].source
-    (0.8145, "this project's theory (T-E2, T-E6)")
+    (0.8145, "this project's theory, T-E2 and T-E6")
     """
     rules = _parse(rule)
     batch = positive(batch_size, "batch_size")
-    warnings = []
+    assumed = []
     for name, default in (("beta1", DEFAULT_BETA1), ("beta2", DEFAULT_BETA2)):
         if getattr(known, name) is None:
             known = replace(known, **{name: default})
-            warnings.append(f"{name} = {default:g} is assumed, the default of PyTorch and optax")
+            assumed.append(f"{name} = {default:g}, the default of PyTorch and optax")
     found = RuledRecipe(
         tuple(RECIPE_RULES[name] for name in rules),
         batch,
@@ -188,7 +191,7 @@ def recipe(
         float(known.beta1 or 0),
         float(known.beta2 or 0),
         known.weight_decay,
-        tuple(warnings),
+        tuple(assumed),
     )
     for name, apply in _STEPS.items():
         if name in rules:

@@ -96,9 +96,9 @@ def constructor_lines(recipe: Recipe, *, eps: str = "outside") -> dict[str, str]
     >>> for line in constructor_lines(tuned).values():
     ...     print(line)
     torch.optim.AdamW(model.parameters(), lr=0.0003, betas=(0.9, 0.95), eps=1e-08,
-        weight_decay=0.1)  # eps outside the root: m / (sqrt(v) + eps)
+        weight_decay=0.1)  # eps outside the root: m/(sqrt(v) + eps)
     optax.adamw(learning_rate=0.0003, b1=0.9, b2=0.95, eps=1e-08, eps_root=0.0,
-        weight_decay=0.1)  # eps outside the root: m / (sqrt(v) + eps)
+        weight_decay=0.1)  # eps outside the root: m/(sqrt(v) + eps)
     """
     if recipe.beta1 is None or recipe.beta2 is None:
         raise InputError("must have both decay rates, beta1 and beta2", "recipe")
@@ -111,9 +111,9 @@ def constructor_lines(recipe: Recipe, *, eps: str = "outside") -> dict[str, str]
     outside = eps == "outside" or recipe.eps == 0
     own, root = (recipe.eps, 0.0) if outside else (0.0, recipe.eps**2)
     comment = (
-        "eps outside the root: m / (sqrt(v) + eps)"
+        "eps outside the root: m/(sqrt(v) + eps)"
         if outside
-        else "eps inside the root: m / sqrt(v + eps_root), eps_root = eps^2"
+        else "eps inside the root: m/sqrt(v + eps_root)"
     )
     lines = {}
     if outside:
