@@ -119,14 +119,20 @@ def _law(given: dict[str, Any], known: "Recipe") -> "Law | None":
         raise InputError("cannot enter without --noise-scale; leave it out", next(iter(given)))
     from scaling.numeric.moments import DEFAULT_MODEL, moment_model
 
-    knows = moment_model(given.get("moments", DEFAULT_MODEL)).knows
-    betas = {
-        f"ref_{name}": getattr(known, name)
-        for name in ("beta1", "beta2")
-        if name in knows and getattr(known, name) is not None
-    }
-    run = {"ref_lr": known.learning_rate, "ref_batch_size": known.batch_size}
-    return make_law(given | run | betas | {"eps": known.eps})
+    run = {"ref_lr": known.learning_rate, "ref_batch_size": known.batch_size, "eps": known.eps}
+    if known.beta1 is not None:
+        run["ref_beta1"] = known.beta1
+    if (
+        known.beta2 is not None
+        and "beta2" in moment_model(given.get("moments", DEFAULT_MODEL)).knows
+    ):
+        run["ref_beta2"] = known.beta2
+    try:
+        return make_law(given | run)
+    except InputError as error:
+        if error.parameter not in ("ref_beta1", "ref_beta2"):
+            raise
+        raise InputError(f"{error.parameter[4:]} {error.message}", "from") from None
 
 
 def _has_eps_inside(law: "Law | None") -> bool:

@@ -32,9 +32,10 @@ NAMELESS = timedelta(minutes=1)
 
 
 def train(lr: float, batch_size: int, seconds: float) -> float:
-    """Your training; returns the loss. Here a valley with its floor at 0.005, after a while."""
+    """Your training; returns the loss. Here a valley, after a while."""
     time.sleep(seconds)
-    return 3.0 + 0.1 * (lr / 0.005 + 0.005 / lr - 2)
+    best = 0.005 * (512 / batch_size) ** 0.3
+    return 3.0 + 0.1 * (lr / best + best / lr - 2)
 
 
 def work(name: str, options: argparse.Namespace) -> None:
@@ -65,7 +66,8 @@ def retry_abandoned(study: optuna.Study, name: str, nameless: timedelta = NAMELE
         worker = trial.user_attrs.get("worker")
         if trial.state != TrialState.RUNNING or worker not in (name, None):
             continue
-        if worker is None and datetime.now() - trial.datetime_start < nameless:
+        age = datetime.now() - trial.datetime_start  # noqa: DTZ005 - as Optuna has it
+        if worker is None and age < nameless:
             continue
         # Queued before it is given up: if this is killed in between, the next one sees both.
         if trial.number not in retried:

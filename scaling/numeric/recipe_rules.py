@@ -196,8 +196,10 @@ def recipe(
     for name, apply in _STEPS.items():
         if name in rules:
             found = apply(known, found, law)
-    numbers = (found.eps, found.beta1, found.beta2, found.weight_decay or 0)
-    if not (0 < found.learning_rate < inf and all(isfinite(x) and x < 1e300 for x in numbers)):
+    rates = (found.learning_rate, found.eps, found.weight_decay or 0.0)
+    if not (
+        found.learning_rate > 0 and all(map(isfinite, rates)) and found.beta2 < 1 > found.beta1
+    ):
         raise InputError("so far from the recipe's that arithmetic fails", "batch_size")
     return found
 

@@ -78,7 +78,7 @@ def optax_schedule(schedule: LearningRateSchedule) -> Callable[[Any], Any]:
     MissingExtraError
         If JAX is not installed.
     """
-    numpy = engine("jax.numpy", "optax", "optax")
+    numpy = engine("jax.numpy", "jax", "optax")
     steps, rates = numpy.asarray(schedule.steps), numpy.asarray(schedule.learning_rates)
 
     def rate(count: Any) -> Any:
