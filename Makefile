@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+TESTED := README.md pyproject.toml $(shell find scaling cli tests notebooks figures -type f -not -path '*/__pycache__/*' 2>/dev/null)
 OPTIMA := tests/data/marek_adam_1d.csv
 
 .PHONY: demo test check lint types doctest derivation benchmark clean
@@ -15,8 +16,14 @@ demo: $(VENV)/installed
 
 test: $(VENV)/installed-test
 	$(BIN)/python -m pytest --numprocesses auto
+	@touch $(VENV)/tested
 
-check: lint types doctest test
+# Tests that passed are not run again before a file has changed.
+check: lint types doctest $(VENV)/tested
+	@echo "make check: all is well"
+
+$(VENV)/tested: $(VENV)/installed-test $(TESTED)
+	$(MAKE) test
 
 lint: $(VENV)/installed-test
 	$(BIN)/ruff check .
@@ -32,6 +39,8 @@ doctest: $(VENV)/installed-test
 benchmark: $(VENV)/installed-test
 	$(BIN)/python tests/benchmarks/vectorised.py
 	$(BIN)/python tests/benchmarks/start_up.py
+	$(BIN)/python tests/benchmarks/exact_moments.py
+	$(BIN)/python tests/benchmarks/population.py
 	$(BIN)/python tests/benchmarks/worth_it.py
 
 # The derivation as a PDF, with every step checked.

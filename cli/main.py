@@ -13,6 +13,7 @@ from .options import flag
 from .query import query
 from .recipe import recipe
 from .sweep import sweep
+from .tradeoff import tradeoff
 
 app = typer.Typer(
     name="lr",
@@ -23,6 +24,7 @@ app = typer.Typer(
 )
 app.command()(query)
 app.command()(compare)
+app.command()(tradeoff)
 app.command()(recipe)
 app.command()(sweep)
 app.command()(derive)

@@ -23,7 +23,7 @@ _ROUTES = {
     "assumed": "from numbers as given; a fit to a sweep (--points) is more reliable",
 }
 
-_THEORY = {"uniform": "T-E6", "gaussian": "T-E6, T-F5"}
+_THEORY = {"uniform": "T-E6", "gaussian": "T-E6, T-F5", "sketched": "T-A1, T-A2"}
 
 _LEFT_OUT = (
     "the theory looks one step ahead on a quadratic loss with independent coordinates and a "
@@ -51,7 +51,7 @@ def _answer(law: Law, result: dict[str, Any]) -> list[str]:
         low, high = (math.inf if bound is None else bound for bound in interval)
         head += f" (95% interval {low:.3g} to {high:.3g})"
     known = "the law" if isinstance(law, BatchSizeLaw) else "the tuned run"
-    lines = _wrap(head, "", " " * (_MARGIN + 2))
+    lines = wrap(head, "", " " * (_MARGIN + 2))
     lines += field(
         "ratio",
         f"{result['ratio']:.3g} x {known} at batch size {reference.batch_size:.10g} "
@@ -80,8 +80,8 @@ def _shape(law: Law) -> str:
     """Say the law's formula with its numbers."""
     if isinstance(law, TransferLaw):
         return (
-            f"lr = lr_ref f(B, eps, beta1) / f(reference), {law.population} population (theory "
-            f"{_THEORY[law.population]})"
+            f"lr = lr_ref f(B, eps, beta1) / f(reference), {law.population_name} population "
+            f"(theory {_THEORY[law.population_name]})"
         )
     return "lr = lr_inf sqrt(B (B + B_n)) / (B + B_crit) (theory T-E2)"
 
@@ -92,9 +92,9 @@ def _landmarks(law: Law) -> list[str]:
 
     def with_interval(name: str, value: float) -> str:
         if name not in intervals:
-            return _size(value)
+            return size(value)
         low, high = intervals[name]
-        return f"{_size(value)} (95% interval {_size(low)} to {_size(high)})"
+        return f"{size(value)} (95% interval {size(low)} to {size(high)})"
 
     peak = law.peak
     return [
@@ -137,7 +137,7 @@ def _surge(law: Law) -> list[str]:
     )
 
 
-def _size(batch_size: float) -> str:
+def size(batch_size: float) -> str:
     """Three digits, and no exponent where batch sizes are usually written without."""
     if math.isinf(batch_size):
         return "infinity"
@@ -151,10 +151,10 @@ def _times(factor: float | None) -> str:
 
 def field(name: str, text: str) -> list[str]:
     """Lines of a named paragraph, indented."""
-    return _wrap(text, f"  {name}".ljust(_MARGIN + 2), " " * (_MARGIN + 2))
+    return wrap(text, f"  {name}".ljust(_MARGIN + 2), " " * (_MARGIN + 2))
 
 
-def _wrap(text: str, first: str, rest: str) -> list[str]:
+def wrap(text: str, first: str, rest: str) -> list[str]:
     """Wrap to the terminal, with a prefix for the first line and for the rest."""
     width = max(min(shutil.get_terminal_size().columns, _WIDEST), 2 * _MARGIN)
     return textwrap.wrap(

@@ -115,7 +115,7 @@ def _law(given: dict[str, Any], known: "Recipe") -> "Law | None":
         return None
     if "points" in given or "law" in given:
         return make_law(given)
-    if "noise_scale" not in given:
+    if "noise_scale" not in given and not str(given.get("population", "")).endswith(".json"):
         raise InputError("cannot enter without --noise-scale; leave it out", next(iter(given)))
     from scaling.numeric.moments import DEFAULT_MODEL, moment_model
 

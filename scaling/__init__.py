@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from scaling.numeric.moments import update_moments as update_moments
     from scaling.numeric.optima import FittedLaw as FittedLaw
     from scaling.numeric.optima import fit_optima as fit_optima
+    from scaling.numeric.population import GradientPopulation as GradientPopulation
     from scaling.numeric.quadratic import QuadraticOptimum as QuadraticOptimum
     from scaling.numeric.quadratic import mean_field_law as mean_field_law
     from scaling.numeric.quadratic import quadratic_optimum as quadratic_optimum
@@ -52,7 +53,12 @@ if TYPE_CHECKING:
     from scaling.numeric.steps import fit_steps as fit_steps
     from scaling.numeric.storage import load_law as load_law
     from scaling.numeric.storage import save_law as save_law
+    from scaling.numeric.tables import Table as Table
+    from scaling.numeric.tables import as_table as as_table
     from scaling.numeric.tables import read_optima as read_optima
+    from scaling.numeric.tables import read_table_file as read_table_file
+    from scaling.numeric.tradeoff import Tradeoff as Tradeoff
+    from scaling.numeric.tradeoff import fit_tradeoff as fit_tradeoff
     from scaling.numeric.transfer import TransferLaw as TransferLaw
     from scaling.numeric.update_rms import ratio_from_update_rms as ratio_from_update_rms
     from scaling.numeric.update_rms import update_rms as update_rms
@@ -65,6 +71,7 @@ _HOME = {
     "scaling.numeric.law": ("Law", "Point", "Provenance"),
     "scaling.numeric.moments": ("MOMENT_MODELS", "Moments", "update_moments"),
     "scaling.numeric.optima": ("FittedLaw", "fit_optima"),
+    "scaling.numeric.population": ("GradientPopulation",),
     "scaling.numeric.quadratic": ("QuadraticOptimum", "mean_field_law", "quadratic_optimum"),
     "scaling.numeric.recipe": ("GradientStatistics", "Recipe"),
     "scaling.numeric.recipe_rules": ("RECIPE_RULES", "RecipeRule", "RuledRecipe", "recipe"),
@@ -74,7 +81,8 @@ _HOME = {
     "scaling.numeric.search_space": ("SearchSpace",),
     "scaling.numeric.steps": ("StepsLaw", "fit_steps"),
     "scaling.numeric.storage": ("load_law", "save_law"),
-    "scaling.numeric.tables": ("read_optima",),
+    "scaling.numeric.tables": ("Table", "as_table", "read_optima", "read_table_file"),
+    "scaling.numeric.tradeoff": ("Tradeoff", "fit_tradeoff"),
     "scaling.numeric.transfer": ("TransferLaw",),
     "scaling.numeric.update_rms": ("ratio_from_update_rms", "update_rms"),
 }

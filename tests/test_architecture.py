@@ -115,6 +115,7 @@ SIGNATURES = f"""
 BatchSizeLaw({PLAIN_LAW})
 DataError(args, kwargs)
 FittedLaw({PLAIN_LAW}, optima, weights)
+GradientPopulation(cells, nans, infinities)
 GradientStatistics(noise_scale, grad_rms, curvature_ratio)
 InputError(message, parameter)
 Law()
@@ -130,11 +131,15 @@ RecipeRule(name, sets, source, keeps, assumption)
 RuledRecipe(rules, batch_size, learning_rate, eps, beta1, beta2, weight_decay, assumed, warnings)
 ScalingError(args, kwargs)
 SearchSpace(batch_size, learning_rate, low, high, level, warnings)
-StepsLaw(steps_min, examples_min, critical_batch_size, critical_batch_size_interval, error)
+StepsLaw(steps_min, examples_min, critical_batch_size, error, reference, fit)
+Table(source, names, columns, rows, lines, in_file)
+Tradeoff(source, columns, groups, trends, notes)
 TransferLaw(recipe, statistics, eps, beta1, moments, population, provenance, beta2, step)
+as_table(data, source)
 constructor_lines(recipe, eps)
 fit_optima(batch_size, learning_rate, name)
 fit_steps(batch_size, steps)
+fit_tradeoff(data, batch_size_column, steps_column, group_column, covariate, where)
 learning_rate_error(batch_size, eps, beta1, beta2, moments, exact, population, curvature_ratio)
 load_law(path)
 mean_field_law(gradient, variance, hessian, eps, beta1, moments)
@@ -143,6 +148,7 @@ power_rule(batch_size, reference, alpha, noise_batch_size)
 quadratic_optimum(gradient, variance, hessian, batch_size, eps, beta1, beta2, step, moments)
 ratio_from_update_rms(rms, beta1)
 read_optima(path)
+read_table_file(path)
 recipe(known, batch_size, rule, law)
 rules_of_thumb(law, batch_size, alpha)
 save_law(law, path)
@@ -165,10 +171,14 @@ def test_public_signatures():
     assert found == SIGNATURES.split("\n")[1:-1]
 
 
+#: Functions of a file, whose docstring shows none.
+FILES = {"load_law", "save_law", "read_optima", "read_table_file"}
+
+
 def test_every_public_docstring_has_an_example_or_is_a_plain_record():
     for name in scaling.__all__:
         value = getattr(scaling, name)
-        if inspect.isfunction(value) and name not in {"load_law", "save_law", "read_optima"}:
+        if inspect.isfunction(value) and name not in FILES:
             assert ">>>" in value.__doc__, name
 
 
