@@ -75,8 +75,9 @@ def enqueue_first_trials(
 
     They are `SearchSpace.first_points`: the law's answer, and halfway to either end. Every worker
     that shares the study may call this; on a ``JournalStorage``, and within one process, one of
-    them enqueues. Other storages do not order what workers write at the same moment: there, call
-    it where the study is created.
+    them enqueues (killed at that very moment, it leaves the sampler to begin by itself). Other
+    storages do not order what workers write at the same moment: there, call it where the study is
+    created.
 
     Parameters
     ----------
