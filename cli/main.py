@@ -5,14 +5,16 @@ import warnings
 
 import typer
 
-from scaling.errors import DataError, InputError
+from scaling.errors import DataError, InputError, MissingExtraError
 
 from .compare import compare
 from .derive import derive
 from .fit import fit
 from .options import flag
 from .query import query
+from .recipe import recipe
 from .simulate import simulate
+from .sweep import sweep
 from .tradeoff import tradeoff
 
 app = typer.Typer(
@@ -27,6 +29,8 @@ app.command()(compare)
 app.command()(fit)
 app.command()(simulate)
 app.command()(tradeoff)
+app.command()(recipe)
+app.command()(sweep)
 app.command()(derive)
 
 
@@ -48,7 +52,7 @@ def main() -> None:
     except InputError as error:
         option = f"{flag(error.parameter)}: " if error.parameter else ""
         status = _fail(option + error.message, 2)
-    except DataError as error:
+    except (DataError, MissingExtraError) as error:
         status = _fail(str(error), 1)
     except OSError as error:
         status = _fail(f"cannot write the answer: {error.strerror}", 1)

@@ -113,8 +113,24 @@ _FILE_OPTIONS: _Options = {
 
 def takes_law(command: Callable[..., None]) -> Callable[..., None]:
     """Replace a command's parameter ``law`` by the options from which a law is made."""
-    own = [p for p in inspect.signature(command).parameters.values() if p.name != "law"]
     panels = {_RUN: _RUN_OPTIONS | _OPTIMIZER_OPTIONS, _TABLE: _FILE_OPTIONS}
+    return _takes("law", panels, make_law, command)
+
+
+def takes_law_of_recipe(command: Callable[..., None]) -> Callable[..., None]:
+    """Replace a command's parameter ``given`` by what turns a recipe into a law, or gives one."""
+    run = {name: how for name, how in _RUN_OPTIONS.items() if not name.startswith("ref_")}
+    return _takes("given", {_RUN: run, _TABLE: _FILE_OPTIONS}, lambda given: given, command)
+
+
+def _takes(
+    parameter: str,
+    panels: dict[str, _Options],
+    make: Callable[[dict[str, Any]], Any],
+    command: Callable[..., None],
+) -> Callable[..., None]:
+    """Replace a command's parameter by options, and make it from those that are given."""
+    own = [p for p in inspect.signature(command).parameters.values() if p.name != parameter]
     shared = [
         inspect.Parameter(
             name,
@@ -132,8 +148,8 @@ def takes_law(command: Callable[..., None]) -> Callable[..., None]:
     @wraps(command)
     def with_options(**given: Any) -> None:
         source = {p.name: given.pop(p.name) for p in shared}
-        law = make_law({k: v for k, v in source.items() if v is not None and v != []})
-        command(law=law, **given)
+        made = make({k: v for k, v in source.items() if v is not None and v != []})
+        command(**{parameter: made}, **given)
 
     parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own] + shared
     with_options.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from scaling.errors import DataError as DataError
     from scaling.errors import InputError as InputError
+    from scaling.errors import MissingExtraError as MissingExtraError
     from scaling.errors import ScalingError as ScalingError
     from scaling.numeric.accuracy import MomentErrors as MomentErrors
     from scaling.numeric.accuracy import learning_rate_error as learning_rate_error
@@ -38,8 +39,16 @@ if TYPE_CHECKING:
     from scaling.numeric.quadratic import quadratic_optimum as quadratic_optimum
     from scaling.numeric.recipe import GradientStatistics as GradientStatistics
     from scaling.numeric.recipe import Recipe as Recipe
+    from scaling.numeric.recipe_rules import RECIPE_RULES as RECIPE_RULES
+    from scaling.numeric.recipe_rules import RecipeRule as RecipeRule
+    from scaling.numeric.recipe_rules import RuledRecipe as RuledRecipe
+    from scaling.numeric.recipe_rules import recipe as recipe
+    from scaling.numeric.recipe_text import constructor_lines as constructor_lines
     from scaling.numeric.rules import power_rule as power_rule
     from scaling.numeric.rules import rules_of_thumb as rules_of_thumb
+    from scaling.numeric.schedule import LearningRateSchedule as LearningRateSchedule
+    from scaling.numeric.schedule import schedule as schedule
+    from scaling.numeric.search_space import SearchSpace as SearchSpace
     from scaling.numeric.steps import StepsLaw as StepsLaw
     from scaling.numeric.steps import fit_steps as fit_steps
     from scaling.numeric.storage import load_law as load_law
@@ -61,7 +70,7 @@ if TYPE_CHECKING:
 
 #: Where each public name lives; a test holds it equal to the imports above.
 _HOME = {
-    "scaling.errors": ("DataError", "InputError", "ScalingError"),
+    "scaling.errors": ("DataError", "InputError", "MissingExtraError", "ScalingError"),
     "scaling.numeric.accuracy": ("MomentErrors", "learning_rate_error", "moment_errors"),
     "scaling.numeric.batch_size_law": ("BatchSizeLaw",),
     "scaling.numeric.law": ("Law", "Point", "Provenance"),
@@ -70,7 +79,11 @@ _HOME = {
     "scaling.numeric.population": ("GradientPopulation",),
     "scaling.numeric.quadratic": ("QuadraticOptimum", "mean_field_law", "quadratic_optimum"),
     "scaling.numeric.recipe": ("GradientStatistics", "Recipe"),
+    "scaling.numeric.recipe_rules": ("RECIPE_RULES", "RecipeRule", "RuledRecipe", "recipe"),
+    "scaling.numeric.recipe_text": ("constructor_lines",),
     "scaling.numeric.rules": ("power_rule", "rules_of_thumb"),
+    "scaling.numeric.schedule": ("LearningRateSchedule", "schedule"),
+    "scaling.numeric.search_space": ("SearchSpace",),
     "scaling.numeric.steps": ("StepsLaw", "fit_steps"),
     "scaling.numeric.storage": ("load_law", "save_law"),
     "scaling.numeric.sweep.fit": ("SweepFit", "fit_sweep"),

@@ -26,5 +26,22 @@ class InputError(ScalingError, ValueError):
         self.parameter = parameter
 
 
+class MissingExtraError(ScalingError, ImportError):
+    """A library that an optional part needs is not installed; the message names the extra.
+
+    Parameters
+    ----------
+    library : str
+        Name of the distribution that is missing, such as ``"optuna"``.
+    extra : str
+        The extra of this package that brings it.
+    """
+
+    def __init__(self, library: str, extra: str) -> None:
+        super().__init__(
+            f"{library} is not installed; pip install 'adam-lr-scaling[{extra}]' brings it"
+        )
+
+
 class DataError(ScalingError, ValueError):
     """A file or a table cannot be used; the message names the file and the row."""

@@ -187,7 +187,7 @@ def decode(path: str | os.PathLike[str], data: bytes) -> str:
     return text
 
 
-def write_text(text: str, path: str | os.PathLike[str]) -> None:
+def write_text(path: str | os.PathLike[str], text: str) -> None:
     """Write a text file whole or not at all: beside it first, then renamed.
 
     Raises

@@ -12,9 +12,10 @@ from typing import Any, Literal, NamedTuple, get_args
 import numpy as np
 import numpy.typing as npt
 
-from scaling.errors import InputError
+from scaling.errors import DataError, InputError
 from scaling.numeric._arrays import FloatArray, Real, as_positive, positive
 from scaling.numeric._roots import sign_changes
+from scaling.numeric.search_space import SearchSpace, widen
 
 Source = Literal["fitted", "measured", "assumed"]
 
@@ -177,6 +178,52 @@ class Law(ABC):
         as_positive(batch_size, "batch_size")
         check_level(level)
         return None
+
+    def search_space(self, batch_size: float, level: float = 0.9) -> SearchSpace:
+        """Learning rates among which a sweep should look for the best, from the interval.
+
+        Parameters
+        ----------
+        batch_size : float
+            Positive, in the unit of the law.
+        level : float, default 0.9
+            Confidence level of the interval, between 0 and 1.
+
+        Returns
+        -------
+        SearchSpace
+            Outside the batch sizes that the law was fitted on it is wider than the interval, as
+            `SearchSpace` says, and carries a warning.
+
+        Raises
+        ------
+        DataError
+            If the law has no intervals, or the interval has zero or infinite width.
+
+        Examples
+        --------
+        >>> from scaling import fit_optima
+        >>> law = fit_optima([16, 64, 256, 1024, 4096], [5e-4, 9e-4, 14e-4, 11e-4, 6e-4])
+        >>> space = law.search_space(512)
+        >>> space.low < space.learning_rate < space.high
+        True
+        """
+        batch = positive(batch_size, "batch_size")
+        edge = batch
+        if self.provenance.batch_size_range is not None:
+            low, high = self.provenance.batch_size_range
+            edge = min(max(batch, low), high)
+        interval = self.interval(np.array([batch, edge]), level)
+        if interval is None:
+            raise DataError(
+                f"this law has no intervals to search in ({self.provenance.description}); fit a "
+                "law to optima at more batch sizes than it has parameters"
+            )
+        (low, low_edge), (high, high_edge) = interval
+        space = SearchSpace(batch, float(self.learning_rate(batch)), float(low), float(high), level)
+        if edge != batch:
+            space = widen(space, edge, (float(low_edge), float(high_edge)))
+        return space.with_warnings(*self.warnings(batch)).checked()
 
     def assumptions(self) -> tuple[str, ...]:
         """Say in words what the answer takes for granted."""

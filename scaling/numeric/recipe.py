@@ -26,6 +26,9 @@ class Recipe:
         where the model has no momentum.
     beta2 : float, optional
         Adam's second decay rate in [0, 1); 0.999 by default. It enters ``exact-adam`` only.
+    weight_decay : float, optional
+        Decoupled weight decay, at least 0: AdamW takes lr times it off the weights at each step.
+        No law knows it; `scaling.recipe` carries it along.
 
     Raises
     ------
@@ -35,7 +38,8 @@ class Recipe:
     Examples
     --------
     >>> Recipe(learning_rate=3e-4, batch_size=256)
-    Recipe(learning_rate=0.0003, batch_size=256.0, eps=1e-08, beta1=None, beta2=None)
+    Recipe(learning_rate=0.0003, batch_size=256.0, eps=1e-08, beta1=None, beta2=None,
+           weight_decay=None)
     """
 
     learning_rate: float
@@ -43,6 +47,7 @@ class Recipe:
     eps: float = DEFAULT_EPS
     beta1: float | None = None
     beta2: float | None = None
+    weight_decay: float | None = None
 
     def __post_init__(self) -> None:
         store(self, positive, "learning_rate", "batch_size")
@@ -50,6 +55,8 @@ class Recipe:
         for name in ("beta1", "beta2"):
             if getattr(self, name) is not None:
                 store(self, decay_rate, name)
+        if self.weight_decay is not None:
+            store(self, non_negative, "weight_decay")
 
 
 @dataclass(frozen=True)

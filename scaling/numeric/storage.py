@@ -48,7 +48,7 @@ def save_law(law: Law, path: str | os.PathLike[str]) -> None:
             "batch_size_range": provenance.batch_size_range,
         },
     }
-    write_text(json.dumps(document, indent=2, allow_nan=False) + "\n", path)
+    write_text(path, json.dumps(document, indent=2, allow_nan=False) + "\n")
 
 
 def load_law(path: str | os.PathLike[str]) -> Law:
@@ -87,8 +87,13 @@ def _law_from(reader: Reader) -> Law:
     law: Law
     if kind == "transfer":
         recipe, statistics = reader.object("recipe"), reader.object("statistics")
-        if reader.version == 1:  # which knew no beta2 and no step
-            for inner, key in ((recipe, "beta2"), (reader, "beta2"), (reader, "step")):
+        if reader.version == 1:  # which knew no beta2, step and weight decay
+            for inner, key in (
+                (recipe, "beta2"),
+                (recipe, "weight_decay"),
+                (reader, "beta2"),
+                (reader, "step"),
+            ):
                 inner.document.setdefault(key, None)
         law = TransferLaw(
             Recipe(
@@ -97,6 +102,7 @@ def _law_from(reader: Reader) -> Law:
                 recipe.number("eps"),
                 recipe.optional_number("beta1"),
                 recipe.optional_number("beta2"),
+                recipe.optional_number("weight_decay"),
             ),
             GradientStatistics(
                 statistics.number("noise_scale"),

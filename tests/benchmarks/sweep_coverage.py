@@ -1,6 +1,6 @@
 """How often intervals of laws from simulated sweeps hold the truth, and how often verdicts do.
 
-Takes an hour; run by hand: `python tests/benchmarks/sweep_coverage.py [sweeps [first seed [name]]]`.
+Takes an hour; by hand: `python tests/benchmarks/sweep_coverage.py [sweeps [first seed [name]]]`.
 """
 
 import sys

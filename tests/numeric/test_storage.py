@@ -127,6 +127,7 @@ NULLABLE = {
     "error",
     "eps_form",
     "eps_range",
+    "weight_decay",
 }
 # A law from a sweep without replicates, or without a setting, is a law; its parameters are
 # logarithms and exponents, of either sign.
@@ -190,8 +191,9 @@ def test_laws_of_version_1_are_read(laws, tmp_path):
     path = tmp_path / "law.json"
     save_law(laws["transfer"], path)
     document = json.loads(path.read_text())
-    # Version 1 knew neither beta2 nor step.
-    del document["beta2"], document["step"], document["recipe"]["beta2"]
+    # Version 1 knew neither beta2, nor step, nor weight decay.
+    del document["beta2"], document["step"]
+    del document["recipe"]["beta2"], document["recipe"]["weight_decay"]
     path.write_text(json.dumps(document | {"version": 1}))
     assert load_law(path) == laws["transfer"]
 

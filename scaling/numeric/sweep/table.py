@@ -98,5 +98,5 @@ def write_runs(runs: Runs, path: str | os.PathLike[str] | None) -> str | None:
     )
     if path is None:
         return file.getvalue()
-    write_text(file.getvalue(), path)
+    write_text(path, file.getvalue())
     return None
