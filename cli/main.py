@@ -10,6 +10,7 @@ from scaling.errors import DataError, InputError
 from .compare import compare
 from .derive import derive
 from .options import flag
+from .plot import app as plot_app
 from .query import query
 
 app = typer.Typer(
@@ -22,6 +23,7 @@ app = typer.Typer(
 app.command()(query)
 app.command()(compare)
 app.command()(derive)
+app.add_typer(plot_app, name="plot")
 
 
 @app.callback()

@@ -2,10 +2,10 @@
 
 import json
 import os
-from pathlib import Path
 from typing import Any, cast
 
 from scaling.errors import DataError, ScalingError
+from scaling.numeric._files import write_whole
 from scaling.numeric._text import read_text
 from scaling.numeric.batch_size_law import BatchSizeLaw
 from scaling.numeric.law import Law, Point, Provenance, Source
@@ -32,7 +32,6 @@ def save_law(law: Law, path: str | os.PathLike[str]) -> None:
     DataError
         If it cannot be written.
     """
-    target = Path(os.path.realpath(path))  # through links, not over them
     provenance = law.provenance
     document = {
         "format": LAW_FORMAT,
@@ -45,17 +44,7 @@ def save_law(law: Law, path: str | os.PathLike[str]) -> None:
         },
     }
     text = json.dumps(document, indent=2, allow_nan=False) + "\n"
-    beside = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        if target.exists() and not target.is_file():
-            raise DataError(f"{path}: cannot be written: it is not a regular file")
-        with beside.open("x", encoding="utf-8") as file:
-            file.write(text)
-        beside.replace(target)
-    except OSError as error:
-        raise DataError(f"{path}: cannot be written: {error.strerror}") from None
-    finally:
-        beside.unlink(missing_ok=True)
+    write_whole(path, text.encode())
 
 
 def load_law(path: str | os.PathLike[str]) -> Law:
