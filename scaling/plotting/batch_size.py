@@ -92,7 +92,8 @@ def learning_rate_eps(
     sgd = _large_eps(law)
     (limit,) = lower.plot(batch_size, sgd.learning_rate(batch_size), color=BLACK, linewidth=0.8)
     label_ends(upper, rates, texts)
-    label_ends(lower, scaled, [text for text in texts if text != "$\\epsilon$ = 0"])
+    for line, text in zip(scaled, [text for text in texts if "\\gamma" in text], strict=True):
+        label_curve(lower, line, 4e-3, text)
     point_out(lower, limit, 0.1, "SGD's law: $\\epsilon\\to\\infty$", (12, -16))
     upper.set_ylabel(r"$lr^*$")
     lower.set(

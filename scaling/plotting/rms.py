@@ -27,7 +27,7 @@ from scaling.plotting.style import (
 )
 
 #: Adam is simulated up to this many times 1/(1 - beta2), with so many gradients in all.
-_TIMES, _GRADIENTS = 5, 8e7
+_TIMES, _GRADIENTS = 8, 8e7
 
 
 @styled

@@ -61,7 +61,7 @@ def erf_stand_ins(*, figure: Figure | SubFigure | None = None) -> Figure:
     (line,) = upper.plot(x, erf(x), color=BLACK, linestyle=SOLID)
     point_out(upper, line, 1.05, "erf(x)", (32, -14))
     for curve, text, color, dashes, at, offset in (
-        (algebraic, r"$x/\sqrt{x^2+\pi/4}$", VERMILLION, DASHED, -1.5, (-8, 14)),
+        (algebraic, r"$x/\sqrt{x^2+\pi/4}$", VERMILLION, DASHED, -1.1, (-6, 18)),
         (clipped, r"clip$(2x/\sqrt{\pi})$", BLUE, DOTTED, 0.35, (20, -16)),
     ):
         (line,) = upper.plot(x, curve, color=color, linestyle=dashes)

@@ -245,7 +245,7 @@ def log_axes(ax: Axes, which: str = "xy") -> None:
 def batch_size_axis(ax: Axes, batch_size: npt.ArrayLike) -> None:
     """Put the ticks of a logarithmic abscissa at batch sizes that were run, if they are few."""
     sizes = np.unique(np.asarray(batch_size, dtype=float))
-    if sizes.size > 9 or sizes.max() / sizes.min() < 1.2 ** (sizes.size - 1):
+    if sizes.size > 14 or sizes.max() / sizes.min() < 1.5 ** (sizes.size - 1):
         return
     while sizes.size > 7:
         sizes = sizes[::2]
@@ -261,7 +261,7 @@ def tick(value: float) -> str:
     >>> tick(0.01), tick(4096.0), tick(1e-5)
     ('0.01', '4096', '$10^{-5}$')
     """
-    if value == 0 or 1e-3 <= abs(value) < 1e5:
+    if value == 0 or 1e-4 <= abs(value) < 1e5:
         return f"{value:.5g}"
     power = int(np.floor(np.log10(abs(value)) + 1e-9))
     factor = value / 10.0**power

@@ -75,8 +75,8 @@ def surge_eps(*, ax: Axes | None = None) -> Figure:
     if own:
         caption(
             figure,
-            "Contours: lr_peak/lr_inf in the article's form, beta1 = 0. Lines: the largest eps with "
-            "a surge: the article's form (rho = 2, T-E3); without stand-ins (T-F1, T-F2); eps "
+            "Contours: lr_peak/lr_inf in the article's form, beta1 = 0. Lines: the largest eps "
+            "with a surge: the article's form (rho = 2, T-E3); without stand-ins (T-F1, T-F2); eps "
             "outside the root, with momentum (T-E7). Every coordinate alike, R0 = "
             "sign(g)ᵀH sign(g)/tr(H), 1 if H is diagonal. Source: kexue.fm/archives/10563.",
         )

@@ -94,7 +94,7 @@ def loss_valley(
     ax.plot(sizes[finite], rates[finite], ".", color=BLACK, markersize=1.5)
     ax.plot(sizes[~finite], rates[~finite], "x", color=GREY, markersize=3, markeredgewidth=0.6)
     lowest = finite & (excess == 0)
-    ax.plot(sizes[lowest], rates[lowest], "o", color=BLACK, markerfacecolor="white", markersize=4)
+    ax.plot(sizes[lowest], rates[lowest], "o", color=BLACK, markerfacecolor="white", zorder=4)
     if law is not None:
         _draw_law(ax, law, np.exp(limits[0]))
     ax.set(xlabel="batch size", ylabel="learning rate")
@@ -142,7 +142,7 @@ def valley(
     batch_size, learning_rate, loss = sweep[eps]
     sizes, rates, losses = _settings(batch_size, learning_rate, loss)
     lowest = losses == _best(sizes, losses)
-    law = fit_optima(sizes[lowest], rates[lowest], name="the best of each batch size")
+    law = fit_optima(sizes[lowest], rates[lowest], name="the sweep")
     return loss_valley(
         batch_size,
         learning_rate,
@@ -226,5 +226,5 @@ def _draw_law(ax: Axes, law: Law, limits: FloatArray) -> None:
         for bound in interval:
             ax.plot(batches, bound, color=VERMILLION, linewidth=0.7, linestyle="--")
     rate = law.learning_rate(batches)
-    ax.plot(batches, rate, color="white", linewidth=2.8)
-    ax.plot(batches, rate, color=VERMILLION, linewidth=1.6)
+    ax.plot(batches, rate, color="white", linewidth=2.4)
+    ax.plot(batches, rate, color=VERMILLION, linewidth=1.3)
