@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 OPTIMA := tests/data/marek_adam_1d.csv
 
-.PHONY: demo test check lint types doctest derivation benchmark clean
+.PHONY: demo test check lint types doctest derivation figures notebooks benchmark clean
 
 demo: $(VENV)/installed
 	@echo "An 11M-parameter language model was tuned at seven batch sizes (Marek et al. 2025,"
@@ -40,6 +40,14 @@ derivation: $(VENV)/installed
 	@$(BIN)/lr derive --check --format latex > build/derivation.tex
 	@pdflatex -interaction=batchmode -halt-on-error -output-directory=build build/derivation.tex >/dev/null
 	@echo build/derivation.pdf
+
+# What `lr plot` draws, all of it; a test redraws and compares.
+figures: $(VENV)/installed
+	@$(BIN)/lr plot --all --out figures
+
+# The notebooks, executed anew; a test does the same and compares what they print.
+notebooks: $(VENV)/installed-test
+	@$(BIN)/python tests/notebooks/execute.py
 
 clean:
 	rm -rf $(VENV)

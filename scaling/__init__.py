@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from scaling.numeric.recipe import Recipe as Recipe
     from scaling.numeric.rules import power_rule as power_rule
     from scaling.numeric.rules import rules_of_thumb as rules_of_thumb
+    from scaling.numeric.simulation import SimulatedMoments as SimulatedMoments
+    from scaling.numeric.simulation import simulate_moments as simulate_moments
     from scaling.numeric.steps import StepsLaw as StepsLaw
     from scaling.numeric.steps import fit_steps as fit_steps
     from scaling.numeric.storage import load_law as load_law
@@ -59,6 +61,7 @@ _HOME = {
     "scaling.numeric.quadratic": ("QuadraticOptimum", "mean_field_law", "quadratic_optimum"),
     "scaling.numeric.recipe": ("GradientStatistics", "Recipe"),
     "scaling.numeric.rules": ("power_rule", "rules_of_thumb"),
+    "scaling.numeric.simulation": ("SimulatedMoments", "simulate_moments"),
     "scaling.numeric.steps": ("StepsLaw", "fit_steps"),
     "scaling.numeric.storage": ("load_law", "save_law"),
     "scaling.numeric.tables": ("read_optima",),

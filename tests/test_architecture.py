@@ -87,6 +87,13 @@ def test_query_imports_nothing_slow(arguments):
     assert modules_after(ASK.format(arguments=arguments)) & SLOW == {"numpy"}
 
 
+def test_figures_leave_pyplot_alone():
+    code = ASK.format(arguments=["plot", "beta", "--out", "/dev/null/never.png"])
+    code = code.replace("not stop.code", "stop.code == 1")  # which it cannot write
+    assert "matplotlib" in modules_after(code)
+    assert "matplotlib.pyplot" not in modules_after(code)
+
+
 def test_help_needs_no_numpy():
     assert modules_after(ASK.format(arguments=["query", "--help"])) & SLOW <= {"rich"}
 
@@ -125,6 +132,7 @@ Provenance(source, description, batch_size_range)
 QuadraticOptimum(learning_rate, loss_decrease, curvature)
 Recipe(learning_rate, batch_size, eps, beta1, beta2)
 ScalingError(args, kwargs)
+SimulatedMoments(mean, second_moment, mean_error, second_moment_error)
 StepsLaw(steps_min, examples_min, critical_batch_size, critical_batch_size_interval, error)
 TransferLaw(recipe, statistics, eps, beta1, moments, population, provenance, beta2, step)
 fit_optima(batch_size, learning_rate, name)
@@ -139,6 +147,7 @@ ratio_from_update_rms(rms, beta1)
 read_optima(path)
 rules_of_thumb(law, batch_size, alpha)
 save_law(law, path)
+simulate_moments(signal, damping, beta1, beta2, step, eps, coordinates, seed)
 update_moments(signal, damping, beta1, beta2, step, moments)
 update_rms(ratio, beta1)
 """
