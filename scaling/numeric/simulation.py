@@ -6,7 +6,14 @@ import numpy as np
 import numpy.typing as npt
 
 from scaling.errors import InputError
-from scaling.numeric._arrays import FloatArray, Real, as_array, decay_rate, step_number
+from scaling.numeric._arrays import (
+    FloatArray,
+    Real,
+    as_array,
+    as_non_negative,
+    decay_rate,
+    step_number,
+)
 
 #: At most so many numbers of noise are held at a time.
 _CHUNK = 2**20
@@ -45,7 +52,7 @@ def simulate_moments(
     Parameters
     ----------
     signal, damping, beta1, beta2 : array_like
-        As in `scaling.update_moments`, here all broadcast against one another.
+        As in `scaling.update_moments`; here all are broadcast against one another.
     step : int, default 5000
         The step at which the update is looked at; every earlier one is simulated. Averages are
         stationary when it is many times 1/(1 - beta2).
@@ -59,12 +66,12 @@ def simulate_moments(
     Returns
     -------
     SimulatedMoments
-        Of the broadcast shape.
+        Of the broadcast shape; NaN where the signal is NaN or the damping negative.
 
     Raises
     ------
     InputError
-        If an argument is out of its range.
+        If another argument is out of its range.
 
     Examples
     --------
@@ -83,9 +90,11 @@ def simulate_moments(
         raise InputError(f"must be at least 2, got {coordinates}", "coordinates")
     if eps not in ("inside", "outside"):
         raise InputError(f"must be 'inside' or 'outside', got {eps!r}", "eps")
-    a, b, first, second = np.broadcast_arrays(
-        as_array(signal, "signal"), as_array(damping, "damping"), rates["beta1"], rates["beta2"]
-    )
+    given = as_array(signal, "signal"), as_non_negative(damping, "damping"), *rates.values()
+    try:
+        a, b, first, second = np.broadcast_arrays(*given)
+    except ValueError as error:
+        raise InputError(f"do not fit together: {error}", "signal, damping, beta1, beta2") from None
     result = np.empty((4, *a.shape))
     averages = _noise_averages(np.unique(first), np.unique(second), step, coordinates, seed)
     for index in np.ndindex(a.shape):

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
 from scaling.numeric._arrays import decay_rate, non_negative
-from scaling.numeric.batch_size_law import BatchSizeLaw
+from scaling.numeric.large_eps import sgd_limit
 from scaling.numeric.recipe import GradientStatistics, Recipe
 from scaling.numeric.transfer import TransferLaw
 from scaling.plotting.style import (
@@ -36,7 +36,7 @@ def learning_rate_eps(
         30.0,
     ),
     curvature_ratio: Annotated[float, "R0 = sign(g)^T H sign(g)/tr(H)"] = 30.0,
-    moments: Annotated[str, "Moment model with epsilon and without momentum"] = "article",
+    moments: Annotated[str, "moment model with an epsilon, without momentum"] = "article",
     *,
     figure: Figure | SubFigure | None = None,
 ) -> Figure:
@@ -89,8 +89,9 @@ def learning_rate_eps(
             upper.plot(batch_size[peak], rate[peak], "o", color=color)
         if value:
             scaled += lower.plot(batch_size, rate / value, **look)
-    sgd = _large_eps(law)
-    (limit,) = lower.plot(batch_size, sgd.learning_rate(batch_size), color=BLACK, linewidth=0.8)
+    (limit,) = lower.plot(
+        batch_size, sgd_limit(law).learning_rate(batch_size), color=BLACK, linewidth=0.8
+    )
     label_ends(upper, rates, texts)
     for line, text in zip(scaled, [text for text in texts if "\\gamma" in text], strict=True):
         label_curve(lower, line, 4e-3, text)
@@ -109,16 +110,6 @@ def learning_rate_eps(
             "kexue.fm/archives/10563.",
         )
     return axes_of(upper)[1]
-
-
-def _large_eps(law: TransferLaw) -> BatchSizeLaw:
-    """SGD's law to which lr*/eps tends (T-B11), in units of its value at a huge batch."""
-    slope = law.model.bind().slope
-    statistics = GradientStatistics(
-        law.statistics.noise_scale / slope**2, curvature_ratio=law.statistics.curvature_ratio
-    )
-    sgd = TransferLaw(Recipe(1.0, 1.0), statistics, moments="sgd")
-    return BatchSizeLaw.from_limit(1.0, 0.0, sgd.critical_batch_size)
 
 
 @styled

@@ -98,7 +98,7 @@ def update_rms_beta1(
         ha="right",
         va="top",
     )
-    label_curve(upper, lines[0], 0.3, "all $\\beta_2$")
+    label_curve(upper, lines[0], 0.7, "all $\\beta_2$")
     lower.set(xlabel=r"$\beta_1$", ylabel="over mean field", ylim=(0.94, 1.02))
     label_ends(lower, ends, ["mean field", *(f"$\\beta_2$ = {rate:g}" for rate in beta2)], gap=0.14)
     if own:

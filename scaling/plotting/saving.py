@@ -3,7 +3,7 @@
 import os
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
@@ -73,15 +73,21 @@ def save_figure(
     NumPy the same figure gives the same bytes. Text in an SVG is outlines, so that it looks the
     same where the font is missing; the caption stays searchable in the file's description.
     """
-    kind = figure_format(path)
+    data = BytesIO()
+    write_figure(figure, data, figure_format(path), title=title, dpi=dpi)
+    write_whole(path, data.getvalue())
+
+
+def write_figure(
+    figure: Figure, file: IO[bytes], kind: str, *, title: str = "", dpi: float = DEFAULT_DPI
+) -> None:
+    """Write a figure to an open file in one of `FORMATS`; see `save_figure`."""
     low, high = _DPI_RANGE
     if not low <= dpi <= high:
         raise InputError(f"must be from {low} to {high}, got {dpi:g}", "dpi")
     name_of_title, name_of_text, fixed = _METADATA[kind]
     text = {name_of_title: title, name_of_text: " ".join(figure.get_supxlabel().split())}
-    data = BytesIO()
+    metadata = {name: value for name, value in text.items() if value} | fixed
     settings: Any = {"svg.hashsalt": "adam-lr-scaling", "svg.fonttype": "path", "pdf.fonttype": 42}
     with mpl.rc_context(settings):
-        metadata = {name: value for name, value in text.items() if value} | fixed
-        figure.savefig(data, format=kind, dpi=dpi, metadata=metadata)
-    write_whole(path, data.getvalue())
+        figure.savefig(file, format=kind, dpi=dpi, metadata=metadata)

@@ -229,7 +229,7 @@ def log_axes(ax: Axes, which: str = "xy") -> None:
         low, high = sorted(ax.get_xlim() if name == "x" else ax.get_ylim())
         (ax.set_xscale if name == "x" else ax.set_yscale)("log")
         (ax.set_xlim if name == "x" else ax.set_ylim)(low, high)
-        decades = np.log10(high / low)
+        decades = np.log10(high) - np.log10(low)
         subs = (
             (1.0,) if decades > 1.8 else (1.0, 2.0, 5.0) if decades > 0.7 else tuple(range(1, 10))
         )
@@ -263,8 +263,6 @@ def tick(value: float) -> str:
     """
     if value == 0 or 1e-4 <= abs(value) < 1e5:
         return f"{value:.5g}"
-    power = int(np.floor(np.log10(abs(value)) + 1e-9))
-    factor = value / 10.0**power
-    if abs(factor - 1) < 1e-6:
-        return f"$10^{{{power}}}$"
-    return f"${factor:.3g}\\times10^{{{power}}}$"
+    factor, power = f"{value:.2e}".split("e")
+    times = "" if float(factor) == 1 else f"{float(factor):g}\\times"
+    return f"${times}10^{{{int(power)}}}$"
