@@ -32,6 +32,8 @@ doctest: $(VENV)/installed-test
 benchmark: $(VENV)/installed-test
 	$(BIN)/python tests/benchmarks/vectorised.py
 	$(BIN)/python tests/benchmarks/start_up.py
+	$(BIN)/python tests/benchmarks/exact_moments.py
+	$(BIN)/python tests/benchmarks/population.py
 
 # The derivation as a PDF, with every step checked.
 derivation: $(VENV)/installed

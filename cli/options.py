@@ -11,7 +11,7 @@ import typer
 from scaling.errors import DataError, InputError
 
 if TYPE_CHECKING:
-    from scaling import Law
+    from scaling import Law, Recipe
 
 
 def _parser(name: str, metavar: str) -> dict[str, Any]:
@@ -75,9 +75,10 @@ _RUN_OPTIONS: _Options = {
     ),
     "population": (
         str,
-        "How gradients differ between coordinates: uniform (not at all) or gaussian "
+        "How gradients differ between coordinates: uniform (not at all), gaussian, or the file of "
+        "a sketch, GradientPopulation.to_json(), which also tells noise scale and RMS "
         "(default: uniform).",
-        {"metavar": "NAME"},
+        {"metavar": "NAME|FILE.json"},
     ),
     "step": (
         float,
@@ -162,7 +163,8 @@ def make_law(given: dict[str, Any]) -> "Law":
 def _transfer(given: dict[str, Any]) -> "Law":
     from scaling import GradientStatistics, Recipe, TransferLaw
 
-    for name in ("ref_batch_size", "noise_scale"):
+    sketch = str(given.get("population", "")).endswith(".json")
+    for name in ("ref_batch_size", *(() if sketch else ("noise_scale",))):
         if name not in given:
             raise InputError("missing; a tuned run (--ref-lr) is not enough without it", name)
     optimizer = {name: given[name] for name in _OPTIMIZER_OPTIONS if name in given}
@@ -175,12 +177,29 @@ def _transfer(given: dict[str, Any]) -> "Law":
     statistics = ("noise_scale", "grad_rms", "curvature_ratio")
     model = ("moments", "population", "step")
     _check_reference(given.get("moments"), own.get("beta1"), own.get("beta2"))
-    return TransferLaw(
-        Recipe(given["ref_lr"], given["ref_batch_size"], **reference),
-        GradientStatistics(**{name: given[name] for name in statistics if name in given}),
-        **optimizer,
-        **{name: given[name] for name in model if name in given},
-    )
+    recipe = Recipe(given["ref_lr"], given["ref_batch_size"], **reference)
+    chosen = optimizer | {name: given[name] for name in model if name in given}
+    known = {name: given[name] for name in statistics if name in given}
+    if sketch:
+        return _transfer_of_sketch(recipe, chosen, known)
+    return TransferLaw(recipe, GradientStatistics(**known), **chosen)
+
+
+def _transfer_of_sketch(recipe: "Recipe", chosen: dict[str, Any], known: dict[str, Any]) -> "Law":
+    """Make the law of a model's own population of gradients."""
+    from scaling import GradientPopulation, TransferLaw
+    from scaling.numeric._text import read_text
+
+    path = chosen.pop("population")
+    for name in ("noise_scale", "grad_rms"):
+        if name in known:
+            raise InputError("cannot be combined with a sketch, which tells it; leave it out", name)
+    try:
+        population = GradientPopulation.from_json(read_text(path))
+        return TransferLaw.from_population(recipe, population, **known, **chosen)
+    except DataError as error:
+        text = str(error)
+        raise DataError(text if text.startswith(path) else f"{path}: {text}") from None
 
 
 def _check_reference(moments: str | None, beta1: float | None, beta2: float | None) -> None:

@@ -23,7 +23,7 @@ _ROUTES = {
     "assumed": "from numbers as given; a fit to a sweep (--points) is more reliable",
 }
 
-_THEORY = {"uniform": "T-E6", "gaussian": "T-E6, T-F5"}
+_THEORY = {"uniform": "T-E6", "gaussian": "T-E6, T-F5", "sketched": "T-A1, T-A2"}
 
 _LEFT_OUT = (
     "the theory looks one step ahead on a quadratic loss with independent coordinates and a "
@@ -80,8 +80,8 @@ def _shape(law: Law) -> str:
     """Say the law's formula with its numbers."""
     if isinstance(law, TransferLaw):
         return (
-            f"lr = lr_ref f(B, eps, beta1) / f(reference), {law.population} population (theory "
-            f"{_THEORY[law.population]})"
+            f"lr = lr_ref f(B, eps, beta1) / f(reference), {law.population_name} population "
+            f"(theory {_THEORY[law.population_name]})"
         )
     return "lr = lr_inf sqrt(B (B + B_n)) / (B + B_crit) (theory T-E2)"
 

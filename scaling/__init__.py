@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from scaling.numeric.moments import update_moments as update_moments
     from scaling.numeric.optima import FittedLaw as FittedLaw
     from scaling.numeric.optima import fit_optima as fit_optima
+    from scaling.numeric.population import GradientPopulation as GradientPopulation
     from scaling.numeric.quadratic import QuadraticOptimum as QuadraticOptimum
     from scaling.numeric.quadratic import mean_field_law as mean_field_law
     from scaling.numeric.quadratic import quadratic_optimum as quadratic_optimum
@@ -58,6 +59,7 @@ _HOME = {
     "scaling.numeric.law": ("Law", "Point", "Provenance"),
     "scaling.numeric.moments": ("MOMENT_MODELS", "Moments", "update_moments"),
     "scaling.numeric.optima": ("FittedLaw", "fit_optima"),
+    "scaling.numeric.population": ("GradientPopulation",),
     "scaling.numeric.quadratic": ("QuadraticOptimum", "mean_field_law", "quadratic_optimum"),
     "scaling.numeric.recipe": ("GradientStatistics", "Recipe"),
     "scaling.numeric.rules": ("power_rule", "rules_of_thumb"),

@@ -122,6 +122,7 @@ SIGNATURES = f"""
 BatchSizeLaw({PLAIN_LAW})
 DataError(args, kwargs)
 FittedLaw({PLAIN_LAW}, optima, weights)
+GradientPopulation(cells, nans, infinities)
 GradientStatistics(noise_scale, grad_rms, curvature_ratio)
 InputError(message, parameter)
 Law()

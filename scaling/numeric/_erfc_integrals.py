@@ -22,10 +22,11 @@ def scaled_erfc_integrals(z: FloatArray) -> tuple[FloatArray, FloatArray]:
     """
     from scipy.special import erfcx
 
-    scaled = erfcx(z)
-    first = 1 - np.sqrt(np.pi) * z * scaled
-    second = (1 + 2 * z**2) * scaled - 2 / np.sqrt(np.pi) * z
-    large = z >= _LARGE
+    z = np.asarray(z)
+    scaled = np.asarray(erfcx(z))
+    first = np.asarray(1 - np.sqrt(np.pi) * z * scaled)
+    second = np.asarray((1 + 2 * z**2) * scaled - 2 / np.sqrt(np.pi) * z)
+    large = np.asarray(z >= _LARGE)
     if large.any():
         x = z[large]
         ratios = np.zeros((_DEPTH + 2, x.size))

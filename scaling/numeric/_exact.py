@@ -113,7 +113,7 @@ class ExactUpdate:
             kept = nodes.kept * np.exp(-(x**2) * P)
             return x * C * kept, ((x * C) ** 2 + D) * kept
 
-        mean, second_moment = self._integrate(nodes, signal, b, of_signal)
+        mean, second_moment = self._integrate(nodes, signal, b, of_signal, first_moments=1)
         variance = np.maximum(second_moment - mean**2, 0)
         strong = signal >= _STRONG
         if strong.any():
@@ -140,7 +140,7 @@ class ExactUpdate:
             square = nodes.kept * ((C * x) ** 2 / spread + D) / np.sqrt(spread)
             return slope, size, square
 
-        alignment, size, second_moment = self._integrate(nodes, a, b, of_signal)
+        alignment, size, second_moment = self._integrate(nodes, a, b, of_signal, first_moments=2)
         return alignment, size, second_moment
 
     @cached_property
@@ -161,8 +161,9 @@ class ExactUpdate:
         a: FloatArray,
         b: FloatArray,
         of_signal: Callable[[FloatArray], tuple[FloatArray, ...]],
+        first_moments: int,
     ) -> list[FloatArray]:
-        """Sum over the nodes; all factors of the signal but the last belong to first moments."""
+        """Sum over the nodes; the last factor of the signal belongs to a second moment."""
         root = np.sqrt(nodes.tau)
 
         def of_damping(y: FloatArray) -> tuple[FloatArray, ...]:
@@ -173,8 +174,7 @@ class ExactUpdate:
             first = first * nodes.mean_weights
             return *[first] * first_moments, second * nodes.square_weights
 
-        first_moments = len(of_signal(np.zeros(1))) - 1
-        return outer_sums(a, b, of_signal, of_damping, nodes.tau.size)
+        return outer_sums(a, b, of_signal, of_damping, nodes.tau.size, first_moments + 1)
 
     def _nodes(self, a: FloatArray, b: FloatArray) -> _Nodes:
         """Nodes that serve all these a and b."""

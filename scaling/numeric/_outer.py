@@ -17,6 +17,7 @@ def outer_sums(
     left: Callable[[FloatArray], Sequence[FloatArray]],
     right: Callable[[FloatArray], Sequence[FloatArray]],
     nodes: int,
+    count: int,
 ) -> list[FloatArray]:
     """Return sum_j left_i(a)_j right_i(b)_j for each pair i of factors.
 
@@ -29,27 +30,27 @@ def outer_sums(
         Return as many factors each, with one axis more than their argument: the nodes.
     nodes : int
         Length of that axis.
+    count : int
+        Number of pairs.
     """
     ndim = max(a.ndim, b.ndim)
     a, b = (x.reshape((1,) * (ndim - x.ndim) + x.shape) for x in (a, b))
-    only_a = [i for i in range(ndim) if b.shape[i] == 1 < a.shape[i]]
-    only_b = [i for i in range(ndim) if a.shape[i] == 1 < b.shape[i]]
+    only_a = [i for i in range(ndim) if b.shape[i] == 1 != a.shape[i]]
+    only_b = [i for i in range(ndim) if a.shape[i] == 1 != b.shape[i]]
     shared = [i for i in range(ndim) if i not in only_a + only_b]
     order = [*shared, *only_a, *only_b]
     shape = np.broadcast_shapes(a.shape, b.shape)
-    common = int(np.prod([shape[i] for i in shared]))
-    a = a.transpose(order).reshape(common, -1)
-    b = b.transpose(order).reshape(common, -1)
+    common, *own = (int(np.prod([shape[i] for i in axes])) for axes in (shared, only_a, only_b))
+    a = a.transpose(order).reshape(common, own[0])
+    b = b.transpose(order).reshape(common, own[1])
     rows = max(1, _CHUNK // nodes)
-    steps = max(1, rows // min(rows, max(a.shape[1], b.shape[1]))), rows, rows
-    results: list[FloatArray] = []
-    lengths = common, a.shape[1], b.shape[1]
+    steps = max(1, rows // min(rows, max(1, *own))), rows, rows
+    results = [np.empty((common, *own)) for _ in range(count)]
+    lengths = common, *own
     for s, i, j in product(*map(range, (0, 0, 0), lengths, steps)):
         at = slice(s, s + steps[0])
         of_a, of_b = slice(i, i + rows), slice(j, j + rows)
-        for k, (f, g) in enumerate(zip(left(a[at, of_a]), right(b[at, of_b]), strict=True)):
-            if len(results) == k:
-                results.append(np.empty((common, a.shape[1], b.shape[1])))
-            results[k][at, of_a, of_b] = np.matmul(f, g.swapaxes(1, 2))
+        for result, f, g in zip(results, left(a[at, of_a]), right(b[at, of_b]), strict=True):
+            result[at, of_a, of_b] = np.matmul(f, g.swapaxes(1, 2))
     back = np.argsort(order)
     return [x.reshape([shape[i] for i in order]).transpose(back) for x in results]

@@ -38,8 +38,19 @@ def sign_changes(
         yield _zoom(function, grid[i], grid[i + 1]), bool(sign[i] > 0)
 
 
-def bisect(function: Callable[[float], float], lower: float, upper: float) -> float:
+def bisect(
+    function: Callable[[float], float], lower: float, upper: float, width: float = 0.0
+) -> float:
     """Root of a function of one number that changes sign between two others.
+
+    Parameters
+    ----------
+    function : callable
+        Of a number.
+    lower, upper : float
+        The two others.
+    width : float, default 0
+        How narrow a bracket is narrow enough; at 0 it is narrowed until it cannot be.
 
     Raises
     ------
@@ -51,7 +62,7 @@ def bisect(function: Callable[[float], float], lower: float, upper: float) -> fl
         raise ArithmeticError(f"no change of sign between {lower:g} and {upper:g}")
     for _ in range(_HALVINGS):
         middle = (lower + upper) / 2
-        if not lower < middle < upper:
+        if not lower < middle < upper or upper - lower <= width:
             break
         lower, upper = (middle, upper) if (function(middle) > 0) == positive else (lower, middle)
     return (lower + upper) / 2

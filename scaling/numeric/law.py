@@ -131,12 +131,9 @@ class Law(ABC):
         batch = as_positive(batch_size, "batch_size")
         # Fourth-order central difference; at this step truncation and rounding are both 1e-12.
         step = 1e-3
-
-        def difference(multiple: int) -> Real:
-            ratio = np.exp(multiple * step)
-            return np.log(self.learning_rate(batch * ratio) / self.learning_rate(batch / ratio))
-
-        return (8 * difference(1) - difference(2)) / (12 * step)
+        around = np.multiply.outer(np.exp([-2 * step, -step, step, 2 * step]), batch)
+        far_below, below, above, far_above = self.learning_rate(around)
+        return (8 * np.log(above / below) - np.log(far_above / far_below)) / (12 * step)
 
     def regime(self, batch_size: npt.ArrayLike) -> Any:
         """Name the regime of T-E5 by the local exponent.

@@ -22,6 +22,7 @@ from scaling.errors import InputError
 from scaling.numeric import _moment_formulas as formulas
 from scaling.numeric._arrays import FloatArray, Real, as_array, decay_rate, step_number
 
+#: By measurement: tests/benchmarks/default_model.py.
 DEFAULT_MODEL = "mean-field-outside"
 #: PyTorch's and optax's.
 DEFAULT_BETA1 = 0.9

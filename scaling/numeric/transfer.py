@@ -6,21 +6,23 @@ gradient over the curvature along it (T-A1), both averaged over the coordinates 
 For a uniform one, with the same |gradient| and noise in all coordinates, f = mu/(s + (R0-1) mu^2).
 """
 
+import json
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from scaling.errors import InputError
+from scaling.errors import DataError, InputError
+from scaling.numeric import _transfer_words
 from scaling.numeric._arrays import (
     Real,
     as_non_negative,
     as_positive,
     non_negative,
 )
-from scaling.numeric._averages import Gaussian, Sums, Uniform, average
+from scaling.numeric._averages import Average, Sums, average, is_sketch
 from scaling.numeric._roots import sign_changes
 from scaling.numeric._surge import surge_end
 from scaling.numeric.batch_size_law import BatchSizeLaw
@@ -28,11 +30,8 @@ from scaling.numeric.law import FLAT, Law, Point, Provenance, finite_or_none
 from scaling.numeric.moments import DEFAULT_MODEL, MomentModel, moment_model
 from scaling.numeric.recipe import GradientStatistics, Recipe
 
-#: How `TransferLaw.assumptions` says the population.
-_POPULATIONS = {
-    "uniform": "every coordinate alike",
-    "gaussian": "gradients of the coordinates drawn from a Gaussian, equal noise",
-}
+if TYPE_CHECKING:
+    from scaling.numeric.population import GradientPopulation
 
 
 @dataclass(frozen=True)
@@ -49,8 +48,9 @@ class TransferLaw(Law):
         The optimizer for which the law answers; the recipe's unless given.
     moments : str, default "mean-field-outside"
         Moment model, see `scaling.update_moments`.
-    population : {"uniform", "gaussian"}
-        How gradients differ between coordinates: not at all, or drawn from N(0, gamma^2).
+    population : {"uniform", "gaussian"} or GradientPopulation
+        How gradients differ between coordinates: not at all, drawn from N(0, gamma^2), or as in
+        an actual model, of whose population the statistics then must be; see `from_population`.
     step : float, optional
         Number t of the step at which both runs are compared; by default infinity (stationary
         averages). It enters ``exact-adam`` only.
@@ -76,7 +76,7 @@ class TransferLaw(Law):
     eps: float | None = None
     beta1: float | None = None
     moments: str = DEFAULT_MODEL
-    population: str = "uniform"
+    population: "str | GradientPopulation" = "uniform"
     provenance: Provenance = field(
         default_factory=lambda: Provenance(
             "assumed", "through one tuned run, with gradient statistics as given"
@@ -87,8 +87,61 @@ class TransferLaw(Law):
     noise_batch_size: float = field(init=False)
     critical_batch_size: float = field(init=False)
 
+    @classmethod
+    def from_population(
+        cls,
+        recipe: Recipe,
+        population: "GradientPopulation",
+        *,
+        curvature_ratio: float = 1.0,
+        **optimizer: Any,
+    ) -> Self:
+        """Make the law of a model's own population of gradients.
+
+        Parameters
+        ----------
+        recipe : Recipe
+            The tuned run.
+        population : GradientPopulation
+            Gradients and noise of the model's coordinates.
+        curvature_ratio : float, default 1
+            R0 = sign(g)^T H sign(g) / tr(H), positive; 1 for a diagonal Hessian.
+        **optimizer
+            ``eps``, ``beta1``, ``beta2``, ``moments``, ``step``, as in the constructor.
+
+        Raises
+        ------
+        InputError
+            As the constructor.
+        DataError
+            If no coordinate has a gradient or noise, or some have a gradient but no noise: they
+            leave the law without a limit for small batches.
+
+        Examples
+        --------
+        >>> population = GradientPopulation.from_arrays([1e-3, -4e-3, 2e-3], [0.1, 0.1, 0.2])
+        >>> law = TransferLaw.from_population(Recipe(3e-4, 256), population)
+        >>> print(f"{law.learning_rate(1024):.2e}")
+        4.79e-04
+        """
+        if population.without_noise:
+            raise DataError(
+                f"{population.without_noise} coordinates have a gradient but no noise, so the "
+                "optimum has no limit for small batches; leave them out"
+            )
+        scale = population.noise_scale
+        if not scale > 0:
+            raise DataError("no coordinate has noise; the batch size does not matter")
+        statistics = GradientStatistics(scale, population.grad_rms, curvature_ratio)
+        provenance = Provenance(
+            "measured", f"through one tuned run, with a sketch of {population.count} coordinates"
+        )
+        return cls(recipe, statistics, population=population, provenance=provenance, **optimizer)
+
     def __post_init__(self) -> None:
         recipe, model = self.recipe, self.model
+        if is_sketch(self.population):
+            self._check_statistics(self.population)
         # Defaults are resolved here, once, so that a saved law does not depend on its reader's.
         beta1, beta2, step = model.defaults(recipe.beta1, recipe.beta2, self.step)
         known = "beta2" in model.knows
@@ -106,12 +159,24 @@ class TransferLaw(Law):
         ):
             object.__setattr__(self, name, value)
         # T-E2 as the limits of T-E6 for B -> 0 and B -> infinity, for every moment model.
-        update, noise_scale = self._average.update, self.statistics.noise_scale
-        alignment, curvature = self._noiseless
-        noise = noise_scale * (alignment / update.slope) ** 2
-        critical = noise * update.pure_noise / curvature
+        slope, pure_noise = self._average.small_batches()
+        alignment, relative_curvature = self._noiseless
+        noise_scale = self.statistics.noise_scale
+        noise = noise_scale * (alignment / slope) ** 2
+        critical = noise_scale * pure_noise / slope**2 / relative_curvature
         object.__setattr__(self, "noise_batch_size", 0.0 if model.in_gradient_units else noise)
         object.__setattr__(self, "critical_batch_size", critical)
+
+    def _check_statistics(self, population: "GradientPopulation") -> None:
+        """Refuse statistics that are not the population's."""
+        statistics, own = self.statistics, (population.noise_scale, population.grad_rms)
+        for name, value in zip(("noise_scale", "grad_rms"), own, strict=True):
+            given = getattr(statistics, name)
+            if given is None or not np.isclose(given, value, rtol=1e-9, atol=0.0):
+                raise InputError(
+                    f"{name} must be {value:g}, that of the population, got {given!r}",
+                    "statistics",
+                )
 
     @property
     def model(self) -> MomentModel:
@@ -119,9 +184,14 @@ class TransferLaw(Law):
         return moment_model(self.moments)
 
     @property
+    def population_name(self) -> str:
+        """The population in a word: uniform, gaussian or sketched."""
+        return self.population if isinstance(self.population, str) else "sketched"
+
+    @property
     def effective_eps(self) -> float:
         """The eps that enters: 0 without a gradient size, or in a model without epsilon."""
-        return self._own_eps if self._eps_enters else 0.0
+        return self._own_eps if self.eps_enters else 0.0
 
     @property
     def reference(self) -> Point:
@@ -133,8 +203,8 @@ class TransferLaw(Law):
         """lr_inf, where the update is noiseless."""
         if self._closed_form is not None:
             return self._closed_form.learning_rate_limit
-        alignment, curvature = self._noiseless
-        return self.recipe.learning_rate * alignment / curvature / self._reference_value
+        alignment, relative_curvature = self._noiseless
+        return self.recipe.learning_rate / (alignment * relative_curvature) / self._reference_value
 
     @property
     def peak(self) -> Point | None:
@@ -151,15 +221,18 @@ class TransferLaw(Law):
             if falls
         ]
         points = [Point(batch, float(self.learning_rate(batch))) for batch in tops]
-        return max(points, key=lambda point: point.learning_rate, default=None)
+        highest = max(points, key=lambda point: point.learning_rate, default=None)
+        # Where the sums are not exact, the flat end of a law that only rises is not quite flat.
+        least = self.learning_rate_limit * (1 + self._average.accuracy)
+        return highest if highest is not None and highest.learning_rate > least else None
 
-    @property
+    @cached_property
     def surge_end(self) -> float | None:
         """Epsilon beyond which the optimum no longer falls as the batch grows (T-B10).
 
         0 if it does at no epsilon, infinity if at all; None where epsilon does not enter.
         """
-        if not self._eps_enters or self.statistics.grad_rms is None:
+        if not self.eps_enters or self.statistics.grad_rms is None:
             return None
         return self.statistics.grad_rms * surge_end(self._average)
 
@@ -198,8 +271,9 @@ class TransferLaw(Law):
         same_optimizer = beta1 is None and beta2 is None
         if eps is None and same_optimizer and self._closed_form is not None:
             return self._closed_form.learning_rate(batch)
-        if eps is not None and not self._eps_enters:
-            raise InputError(f"cannot enter: {self._why_eps_is_left_out}", "eps")
+        if eps is not None and not self.eps_enters:
+            why = _transfer_words.why_eps_is_left_out(self)
+            raise InputError(f"cannot enter: {why}", "eps")
         epsilons = np.asarray(self._own_eps) if eps is None else as_non_negative(eps, "eps")
         mean = (
             self._average
@@ -221,8 +295,8 @@ class TransferLaw(Law):
         """S/S_min, by T-A1 the largest possible decrease over the decrease at ``batch_size``."""
         batch = as_positive(batch_size, "batch_size")
         alignment, curvature = self._sums(self._average, batch, self._own_eps)
-        best_alignment, best_curvature = self._noiseless
-        return curvature / alignment / alignment * (best_alignment**2 / best_curvature)
+        _, relative_curvature = self._noiseless
+        return curvature / alignment / alignment / relative_curvature
 
     def batch_sizes(self, learning_rate: float) -> tuple[float, ...]:
         """All batch sizes whose optimum is ``learning_rate``: none, one or two, ascending."""
@@ -232,60 +306,11 @@ class TransferLaw(Law):
 
     def assumptions(self) -> tuple[str, ...]:
         """Say in words what the answer takes for granted."""
-        statistics, model = self.statistics, self.model
-        said = [
-            f"noise scale {statistics.noise_scale:g}: {self.provenance.source}, with no error bar, "
-            "hence no interval",
-            f"{_POPULATIONS[self.population]}, curvature ratio R0 = {statistics.curvature_ratio:g}"
-            + (" (diagonal Hessian)" if statistics.curvature_ratio == 1 else ""),
-            f"{self._decay_rates()}; update: {model.summary} ({model.theory})",
-        ]
-        if model.eps == "absent":
-            said.append(self._why_eps_is_left_out)
-        elif not self._eps_enters:
-            said.append(
-                f"eps -> 0: eps = {self._own_eps:g} cannot enter, {self._why_eps_is_left_out}; "
-                "that is harmless while eps is far below the gradient's RMS"
-            )
-        else:
-            ratio = self._eps_ratio(self._own_eps)
-            said.append(
-                f"eps = {self._own_eps:g} {model.eps} the root, {ratio:.3g} times the gradient's "
-                f"RMS {statistics.grad_rms:g}"
-            )
-        return tuple(said)
+        return _transfer_words.assumptions(self)
 
     def warnings(self, batch_size: float) -> tuple[str, ...]:
         """Say in words why the answer at this batch size should not be trusted, if so."""
-        said = list(super().warnings(batch_size))
-        target, reference = self._own_eps, self.recipe.eps
-        if target != reference and not self._eps_enters:
-            said.append(
-                f"the change of eps from {reference:g} to {target:g} is left out: "
-                f"{self._why_eps_is_left_out}"
-            )
-        said.extend(self._eps_warning("eps", target, batch_size))
-        if target != reference:
-            said.extend(self._eps_warning("the reference's eps", reference, self.recipe.batch_size))
-        return tuple(said)
-
-    def _eps_warning(self, name: str, eps: float, batch_size: float) -> list[str]:
-        """Say what it means that eps is as large as the gradient, if it is."""
-        ratio = float(self._eps_ratio(eps))
-        if ratio < 1:
-            return []
-        # What eps competes with is the batch gradient, noise included.
-        noisy = ratio / float(np.hypot(1, np.sqrt(self.statistics.noise_scale / batch_size)))
-        said = f"{name} is {ratio:.3g} times the gradient's RMS"
-        if noisy >= 1:
-            return [
-                f"{said}: Adam divides by little else and acts as SGD with momentum, its best "
-                "learning rate growing in proportion to eps"
-            ]
-        return [
-            f"{said}, though only {noisy:.2g} times that of the noisy batch gradient: with larger "
-            "batches Adam comes to act as SGD with momentum"
-        ]
+        return (*super().warnings(batch_size), *_transfer_words.eps_warnings(self, batch_size))
 
     def to_dict(self) -> dict[str, Any]:
         """Return what defines the law, as JSON values."""
@@ -296,32 +321,21 @@ class TransferLaw(Law):
             "eps": self.eps,
             "beta1": self.beta1,
             "moments": self.moments,
-            "population": self.population,
+            "population": self.population
+            if isinstance(self.population, str)
+            else json.loads(self.population.to_json()),
             "beta2": self.beta2,
             "step": None if self.step is None else finite_or_none(self.step),
         }
-
-    def _decay_rates(self) -> str:
-        """Say the optimizer in words, but for eps."""
-        said = f"beta1 = {self.beta1:g}"
-        if self.beta2 is not None and self.step is not None:
-            when = "stationary averages" if np.isinf(self.step) else f"step {self.step:.10g}"
-            said += f", beta2 = {self.beta2:g}, {when}"
-        return said
 
     @property
     def _own_eps(self) -> float:
         return float(self.eps or 0.0)
 
     @property
-    def _eps_enters(self) -> bool:
+    def eps_enters(self) -> bool:
+        """Whether epsilon enters: the model has one, and the gradient's RMS is known."""
         return self.statistics.grad_rms is not None and self.model.eps != "absent"
-
-    @property
-    def _why_eps_is_left_out(self) -> str:
-        if self.model.eps == "absent":
-            return f"moments '{self.moments}' have no eps"
-        return "the gradient's RMS is not given"
 
     @cached_property
     def _closed_form(self) -> BatchSizeLaw | None:
@@ -342,19 +356,19 @@ class TransferLaw(Law):
         )
 
     @cached_property
-    def _average(self) -> Uniform | Gaussian:
+    def _average(self) -> Average:
         """The population's average of the update at the law's own beta1 and beta2."""
         return self._average_at(self.beta1, self.beta2)
 
-    def _average_at(self, beta1: float | None, beta2: float | None) -> Uniform | Gaussian:
+    def _average_at(self, beta1: float | None, beta2: float | None) -> Average:
         update = self.model.bind(beta1, beta2, self.step)
         ratio = self.statistics.curvature_ratio
         return average(self.population, self.model, update, ratio)
 
     @cached_property
     def _noiseless(self) -> tuple[float, float]:
-        """Alignment and curvature for a huge batch."""
-        return self._average.noiseless(float(self._eps_ratio(self._own_eps)))
+        """Alignment G and curvature over G^2 for a huge batch."""
+        return self._average.noiseless(float(self.eps_ratio(self._own_eps)))
 
     @cached_property
     def _reference_value(self) -> float:
@@ -364,7 +378,7 @@ class TransferLaw(Law):
         of_reference = self._average if same else self._average_at(recipe.beta1, recipe.beta2)
         return float(self._value(of_reference, recipe.batch_size, recipe.eps))
 
-    def _value(self, mean: Uniform | Gaussian, batch: npt.ArrayLike, eps: npt.ArrayLike) -> Real:
+    def _value(self, mean: Average, batch: npt.ArrayLike, eps: npt.ArrayLike) -> Real:
         """f of T-E6: alignment over curvature."""
         alignment, curvature = self._sums(mean, batch, eps)
         if self.model.in_gradient_units:
@@ -372,12 +386,12 @@ class TransferLaw(Law):
             alignment = alignment * np.sqrt(np.asarray(batch) / self.statistics.noise_scale)
         return alignment / curvature
 
-    def _sums(self, mean: Uniform | Gaussian, batch: npt.ArrayLike, eps: npt.ArrayLike) -> Sums:
+    def _sums(self, mean: Average, batch: npt.ArrayLike, eps: npt.ArrayLike) -> Sums:
         signal = np.sqrt(np.asarray(batch) / self.statistics.noise_scale)
-        return mean.sums(signal, signal * self._eps_ratio(eps))
+        return mean.sums(signal, signal * self.eps_ratio(eps))
 
-    def _eps_ratio(self, eps: npt.ArrayLike) -> Real:
+    def eps_ratio(self, eps: npt.ArrayLike) -> Real:
         """eps/gamma, or 0 where eps does not enter."""
-        if not self._eps_enters or self.statistics.grad_rms is None:
+        if not self.eps_enters or self.statistics.grad_rms is None:
             return np.zeros_like(eps, dtype=float)[()]
         return np.asarray(eps)[()] / self.statistics.grad_rms

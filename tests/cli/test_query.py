@@ -163,8 +163,14 @@ USAGE = {
     "grad rms": (["--grad-rms", "0"], "--grad-rms"),
     "curvature": (["--curvature-ratio", "0"], "--curvature-ratio"),
     "moments": (["--moments", "adam"], "--moments"),
-    "population": (["--population", "gaussian"], "--population"),
+    "population": (["--population", "mixed"], "--population"),
     "no momentum": (["--moments", "article", "--beta1", "0.9"], "--beta1"),
+    "beta2": (["--moments", "exact-adam", "--beta2", "1"], "--beta2"),
+    "beta2 nowhere": (["--beta2", "0.95"], "--beta2"),
+    "ref beta2": (["--moments", "clip", "--ref-beta2", "0.95"], "--ref-beta2"),
+    "step": (["--moments", "exact-adam", "--step", "0.5"], "--step"),
+    "step zero": (["--moments", "exact-adam", "--step", "0"], "--step"),
+    "step nowhere": (["--step", "3"], "--step"),
     "two sources": (["--law", "law.json"], "--ref-lr"),
     "another two": (["--points", "optima.csv"], "--ref-lr"),
     "no name": (["--points", ""], "--points"),
@@ -240,6 +246,41 @@ def test_extreme_numbers_give_an_answer_or_one_line(lr, arguments, more):
     else:
         assert ran.err == ""
         assert "nan" not in ran.out.lower()
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        ["--moments", "exact-adam", "--beta2", ".95", "--population", "gaussian"],
+        ["--moments", "exact-adam", "--beta2", ".95", "--population", "uniform"],
+        ["--moments", "exact-softsign", "--population", "gaussian"],
+        ["--moments", "exact-adam-inside", "--step", "10", "--ref-beta2", "0.9"],
+        ["--population", "gaussian"],
+    ],
+)
+@pytest.mark.parametrize("eps", [[], ["--eps", "1e-6", "--grad-rms", "2e-6"]])
+def test_exact_models_and_populations_answer(lr, more, eps, tmp_path):
+    path = tmp_path / "law.json"
+    result = answer(lr, *RUN, "--batch-size", "1024", *more, *eps, "--save", path)
+    assert 0 < result["results"][0]["learning_rate"] < 1e-2
+    again = answer(lr, "--law", path, "--batch-size", "1024")
+    assert again["results"][0]["learning_rate"] == result["results"][0]["learning_rate"]
+    end = result["law"]["surge_end_eps"]
+    assert (end is None) == (not eps)
+    said = lr("query", "--law", path, "--batch-size", "1024").out
+    assert ("surge" in said) == bool(eps)
+    if "--population" in more:
+        assert f"{more[more.index('--population') + 1]} population" in " ".join(said.split())
+    if "--step" in more:
+        assert "step 10" in said
+
+
+def test_exact_and_default_model_agree_where_the_default_is_good(lr):
+    # beta2 near 1: true Adam is the mean field.
+    exact = answer(lr, *RUN, "--batch-size", "1024", "--moments", "exact-adam", "--beta2", ".9999")
+    default = answer(lr, *RUN, "--batch-size", "1024")
+    rates = [found["results"][0]["learning_rate"] for found in (exact, default)]
+    assert rates[0] == pytest.approx(rates[1], rel=1e-3)
 
 
 def test_answer_that_cannot_be_written():

@@ -31,11 +31,19 @@ def laws():
         "corner": BatchSizeLaw(256, 3e-4, np.inf, np.inf),
         "transfer": TransferLaw(Recipe(3e-4, 256, beta1=0.8), statistics, eps=1e-7),
         "bare": TransferLaw(Recipe(3e-4, 256), GradientStatistics(4000), moments="sign"),
+        "exact": TransferLaw(
+            Recipe(3e-4, 256, beta2=0.95),
+            statistics,
+            beta2=0.99,
+            moments="exact-adam",
+            population="gaussian",
+            step=100,
+        ),
         "fitted": fit_optima(*read_optima(DATA / "marek_adam_1d.csv"), name="marek"),
     }
 
 
-@pytest.mark.parametrize("name", ["plain", "corner", "transfer", "bare", "fitted"])
+@pytest.mark.parametrize("name", ["plain", "corner", "transfer", "bare", "exact", "fitted"])
 def test_what_goes_in_comes_out(name, laws, tmp_path):
     law, path = laws[name], tmp_path / "law.json"
     save_law(law, path)
@@ -48,7 +56,7 @@ def test_what_goes_in_comes_out(name, laws, tmp_path):
         np.testing.assert_array_equal(again.interval(batch), law.interval(batch))
 
 
-@pytest.fixture(params=["plain", "transfer", "fitted"])
+@pytest.fixture(params=["plain", "transfer", "exact", "fitted"])
 def document(request, laws, tmp_path):
     path = tmp_path / "good.json"
     save_law(laws[request.param], path)
@@ -92,6 +100,8 @@ NULLABLE = {
     "grad_rms",
     "eps",
     "beta1",
+    "beta2",
+    "step",
     "batch_size_range",
 }
 
@@ -140,6 +150,16 @@ def test_edited_parameters_do_not_pass_for_a_fit(name, laws, tmp_path):
     save_law(laws["fitted"], path)
     edited = json.loads(path.read_text()) | {name: 5.0}
     assert "not those that fit the optima" in refuse(tmp_path, json.dumps(edited))
+
+
+def test_laws_of_version_1_are_read(laws, tmp_path):
+    path = tmp_path / "law.json"
+    save_law(laws["transfer"], path)
+    document = json.loads(path.read_text())
+    # Version 1 knew neither beta2 nor step.
+    del document["beta2"], document["step"], document["recipe"]["beta2"]
+    path.write_text(json.dumps(document | {"version": 1}))
+    assert load_law(path) == laws["transfer"]
 
 
 def test_truncated_files_are_refused(document, tmp_path):
