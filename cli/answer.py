@@ -65,3 +65,15 @@ def finite(number: float) -> float:
     if not math.isfinite(number):
         raise InputError("the numbers given are so large or so small that arithmetic fails on them")
     return float(number)
+
+
+def csv_text(rows: list[dict[str, Any]]) -> str:
+    """Write rows as comma-separated values under the names of the longest."""
+    import csv
+    import io
+
+    text = io.StringIO()
+    writer = csv.DictWriter(text, max(rows, key=len), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()

@@ -64,14 +64,9 @@ def compare(
         answer = {"law": describe(law), "alpha": alpha, "results": rows}
         typer.echo(json.dumps(answer, indent=2, allow_nan=False))
     elif as_csv:
-        import csv
-        import io
+        from .answer import csv_text
 
-        text = io.StringIO()
-        writer = csv.DictWriter(text, rows[0], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-        typer.echo(text.getvalue(), nl=False)
+        typer.echo(csv_text(rows), nl=False)
     else:
         _print_table(law, rows, alpha)
 

@@ -12,6 +12,7 @@ from .derive import derive
 from .options import flag
 from .plot import app as plot_app
 from .query import query
+from .tradeoff import tradeoff
 
 app = typer.Typer(
     name="lr",
@@ -22,6 +23,7 @@ app = typer.Typer(
 )
 app.command()(query)
 app.command()(compare)
+app.command()(tradeoff)
 app.command()(derive)
 app.add_typer(plot_app, name="plot")
 

@@ -34,13 +34,13 @@ _LEFT_OUT = (
 def explain(law: Law, results: list[dict[str, Any]]) -> str:
     """Answer in words: each batch size, then the law, then what is taken for granted."""
     lines = [line for result in results for line in _answer(law, result)]
-    lines += _field("route", _ROUTES[law.provenance.source])
-    lines += _field("law", law.provenance.description)
-    lines += _field("", _shape(law))
+    lines += field("route", _ROUTES[law.provenance.source])
+    lines += field("law", law.provenance.description)
+    lines += field("", _shape(law))
     lines += _landmarks(law)
     for i, text in enumerate(law.assumptions()):
-        lines += _field("" if i else "assumed", text)
-    lines += _field("left out", _LEFT_OUT)
+        lines += field("" if i else "assumed", text)
+    lines += field("left out", _LEFT_OUT)
     return "\n".join(lines)
 
 
@@ -51,28 +51,28 @@ def _answer(law: Law, result: dict[str, Any]) -> list[str]:
         low, high = (math.inf if bound is None else bound for bound in interval)
         head += f" (95% interval {low:.3g} to {high:.3g})"
     known = "the law" if isinstance(law, BatchSizeLaw) else "the tuned run"
-    lines = _wrap(head, "", " " * (_MARGIN + 2))
-    lines += _field(
+    lines = wrap(head, "", " " * (_MARGIN + 2))
+    lines += field(
         "ratio",
         f"{result['ratio']:.3g} x {known} at batch size {reference.batch_size:.10g} "
         f"({reference.learning_rate:.3g})",
     )
-    lines += _field(
+    lines += field(
         "regime",
         f"{result['regime']}, locally lr ~ B^{result['exponent']:+.2f}: "
         f"{_REGIMES[result['regime']]}",
     )
     rules = result["rules"]
-    lines += _field(
+    lines += field(
         "rules", f"sqrt would say {rules['sqrt']:.3g}, linear would say {rules['linear']:.3g}"
     )
-    lines += _field(
+    lines += field(
         "cost",
         f"{_times(result['steps_factor'])} the steps of a huge batch, "
         f"{_times(result['examples_factor'])} the examples of a tiny one (by theory, T-E4)",
     )
     for text in result["warnings"]:
-        lines += _field("WARNING", text)
+        lines += field("WARNING", text)
     return [*lines, ""]
 
 
@@ -92,31 +92,31 @@ def _landmarks(law: Law) -> list[str]:
 
     def with_interval(name: str, value: float) -> str:
         if name not in intervals:
-            return _size(value)
+            return size(value)
         low, high = intervals[name]
-        return f"{_size(value)} (95% interval {_size(low)} to {_size(high)})"
+        return f"{size(value)} (95% interval {size(low)} to {size(high)})"
 
     peak = law.peak
     return [
-        *_field(
+        *field(
             "peak",
             f"learning rate {peak.learning_rate:.3g} at batch size "
             + with_interval("peak_batch_size", peak.batch_size)
             if peak
             else "none",
         ),
-        *_field(
+        *field(
             "B_crit",
             with_interval("critical_batch_size", law.critical_batch_size)
             + ": critical batch size, where more batch begins to cost more than it saves",
         ),
-        *_field(
+        *field(
             "B_n",
             with_interval("noise_batch_size", law.noise_batch_size)
             + ": where noise stops dominating the update",
         ),
         *_surge(law),
-        *_field("lr_inf", f"{law.learning_rate_limit:.3g}: the limit for a huge batch"),
+        *field("lr_inf", f"{law.learning_rate_limit:.3g}: the limit for a huge batch"),
     ]
 
 
@@ -126,18 +126,18 @@ def _surge(law: Law) -> list[str]:
     if end is None or not isinstance(law, TransferLaw):
         return []
     if end == 0:
-        return _field("surge", "none at any eps")
+        return field("surge", "none at any eps")
     if math.isinf(end):
-        return _field("surge", "at every eps")
+        return field("surge", "at every eps")
     multiple = end / (law.statistics.grad_rms or math.nan)
-    return _field(
+    return field(
         "surge",
         f"up to eps = {end:.3g}, {multiple:.3g} times the gradient's RMS; beyond, the best rate "
         "no longer falls as the batch grows",
     )
 
 
-def _size(batch_size: float) -> str:
+def size(batch_size: float) -> str:
     """Three digits, and no exponent where batch sizes are usually written without."""
     if math.isinf(batch_size):
         return "infinity"
@@ -149,12 +149,12 @@ def _times(factor: float | None) -> str:
     return "infinitely many times" if factor is None else f"{factor:.3g} x"
 
 
-def _field(name: str, text: str) -> list[str]:
+def field(name: str, text: str) -> list[str]:
     """Lines of a named paragraph, indented."""
-    return _wrap(text, f"  {name}".ljust(_MARGIN + 2), " " * (_MARGIN + 2))
+    return wrap(text, f"  {name}".ljust(_MARGIN + 2), " " * (_MARGIN + 2))
 
 
-def _wrap(text: str, first: str, rest: str) -> list[str]:
+def wrap(text: str, first: str, rest: str) -> list[str]:
     """Wrap to the terminal, with a prefix for the first line and for the rest."""
     width = max(min(shutil.get_terminal_size().columns, _WIDEST), 2 * _MARGIN)
     return textwrap.wrap(

@@ -46,7 +46,12 @@ if TYPE_CHECKING:
     from scaling.numeric.steps import fit_steps as fit_steps
     from scaling.numeric.storage import load_law as load_law
     from scaling.numeric.storage import save_law as save_law
+    from scaling.numeric.tables import Table as Table
+    from scaling.numeric.tables import as_table as as_table
     from scaling.numeric.tables import read_optima as read_optima
+    from scaling.numeric.tables import read_table_file as read_table_file
+    from scaling.numeric.tradeoff import Tradeoff as Tradeoff
+    from scaling.numeric.tradeoff import fit_tradeoff as fit_tradeoff
     from scaling.numeric.transfer import TransferLaw as TransferLaw
     from scaling.numeric.update_rms import ratio_from_update_rms as ratio_from_update_rms
     from scaling.numeric.update_rms import update_rms as update_rms
@@ -66,7 +71,8 @@ _HOME = {
     "scaling.numeric.simulation": ("SimulatedMoments", "simulate_moments"),
     "scaling.numeric.steps": ("StepsLaw", "fit_steps"),
     "scaling.numeric.storage": ("load_law", "save_law"),
-    "scaling.numeric.tables": ("read_optima",),
+    "scaling.numeric.tables": ("Table", "as_table", "read_optima", "read_table_file"),
+    "scaling.numeric.tradeoff": ("Tradeoff", "fit_tradeoff"),
     "scaling.numeric.transfer": ("TransferLaw",),
     "scaling.numeric.update_rms": ("ratio_from_update_rms", "update_rms"),
 }

@@ -134,10 +134,14 @@ QuadraticOptimum(learning_rate, loss_decrease, curvature)
 Recipe(learning_rate, batch_size, eps, beta1, beta2)
 ScalingError(args, kwargs)
 SimulatedMoments(mean, second_moment, mean_error, second_moment_error)
-StepsLaw(steps_min, examples_min, critical_batch_size, critical_batch_size_interval, error)
+StepsLaw(steps_min, examples_min, critical_batch_size, error, reference, fit)
+Table(source, names, columns, rows, lines, in_file)
+Tradeoff(source, columns, groups, trends, notes)
 TransferLaw(recipe, statistics, eps, beta1, moments, population, provenance, beta2, step)
+as_table(data, source)
 fit_optima(batch_size, learning_rate, name)
 fit_steps(batch_size, steps)
+fit_tradeoff(data, batch_size_column, steps_column, group_column, covariate, where)
 learning_rate_error(batch_size, eps, beta1, beta2, moments, exact, population, curvature_ratio)
 load_law(path)
 mean_field_law(gradient, variance, hessian, eps, beta1, moments)
@@ -146,6 +150,7 @@ power_rule(batch_size, reference, alpha, noise_batch_size)
 quadratic_optimum(gradient, variance, hessian, batch_size, eps, beta1, beta2, step, moments)
 ratio_from_update_rms(rms, beta1)
 read_optima(path)
+read_table_file(path)
 rules_of_thumb(law, batch_size, alpha)
 save_law(law, path)
 simulate_moments(signal, damping, beta1, beta2, step, eps, coordinates, seed)
@@ -167,10 +172,14 @@ def test_public_signatures():
     assert found == SIGNATURES.split("\n")[1:-1]
 
 
+#: Functions of a file, whose docstring shows none.
+FILES = {"load_law", "save_law", "read_optima", "read_table_file"}
+
+
 def test_every_public_docstring_has_an_example_or_is_a_plain_record():
     for name in scaling.__all__:
         value = getattr(scaling, name)
-        if inspect.isfunction(value) and name not in {"load_law", "save_law", "read_optima"}:
+        if inspect.isfunction(value) and name not in FILES:
             assert ">>>" in value.__doc__, name
 
 

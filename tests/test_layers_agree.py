@@ -233,7 +233,12 @@ PAIRS = {
     ),
     "A4.steps": Pair(
         lambda p: StepsLaw(
-            p["min_steps"], p["sgd_noise_scale"] * p["min_steps"], p["sgd_noise_scale"], None, 0.0
+            p["min_steps"],
+            p["sgd_noise_scale"] * p["min_steps"],
+            p["sgd_noise_scale"],
+            0.0,
+            1.0,
+            None,
         ).steps(p["batch_size"])
     ),
     "A5": Pair(moment("sign", "mean", damping=False)),

@@ -104,15 +104,28 @@ class ShiftedPowersFit:
         return float(max(np.sqrt(total) * correction / share, _EXACT))
 
     @property
-    def covariance(self) -> FloatArray:
-        """Covariance of (constant, log X_1, ...); NaN for shifts at 0 or infinity."""
+    def unit_covariance(self) -> FloatArray:
+        """`covariance` if the error were 1; known even where the error is not."""
         free = np.concatenate([[True], (self.shifts > 0) & (self.shifts < np.inf)])
         result = np.full((free.size, free.size), np.nan)
-        if self.degrees_of_freedom:
-            root = np.sqrt(self.weights)[:, None]
-            jacobian = root * self.form.jacobian(self.x, self.shifts)[:, free]
-            result[np.ix_(free, free)] = self.error**2 * np.linalg.pinv(jacobian.T @ jacobian)
+        root = np.sqrt(self.weights)[:, None]
+        jacobian = root * self.form.jacobian(self.x, self.shifts)[:, free]
+        result[np.ix_(free, free)] = np.linalg.pinv(jacobian.T @ jacobian)
         return result
+
+    @property
+    def covariance(self) -> FloatArray:
+        """Covariance of (constant, log X_1, ...); NaN for shifts at 0 or infinity."""
+        return self.error**2 * self.unit_covariance
+
+    def interval(self, x: FloatArray, level: float) -> tuple[FloatArray, FloatArray]:
+        """Confidence interval of log y at x, of any shape, from the region."""
+        lower, upper = np.full(x.shape, np.inf), np.full(x.shape, -np.inf)
+        flat = np.atleast_1d(x)
+        for shifts, low, high in zip(*self.region(level), strict=True):
+            shape = self.form.shape(flat, shifts).reshape(x.shape)
+            lower, upper = np.minimum(lower, shape + low), np.maximum(upper, shape + high)
+        return lower, upper
 
     def region(self, level: float) -> "Region":
         """Sample the profile-likelihood region of the shifts.

@@ -187,20 +187,25 @@ class Law(ABC):
         batch = positive(batch_size, "batch_size")
         if self.provenance.batch_size_range is None:
             return ()
-        low, high = self.provenance.batch_size_range
-        outside = max(low / batch, batch / high)
-        if outside <= EXTRAPOLATION_LIMIT:
-            return ()
-        return (
-            f"extrapolated: {batch:.10g} is {outside:.3g} times outside the fitted range "
-            f"{low:.10g} to {high:.10g}",
-        )
+        return extrapolation(batch, self.provenance.batch_size_range)
 
     def _log_range(self) -> tuple[float, float]:
         """Range of log batch size in which a numerical search looks."""
         scales = [self.reference.batch_size, self.noise_batch_size, self.critical_batch_size]
         finite = [scale for scale in scales if 0 < scale < np.inf]
         return float(np.log(min(finite)) - 50), float(np.log(max(finite)) + 50)
+
+
+def extrapolation(value: float, fitted: tuple[float, float]) -> tuple[str, ...]:
+    """Say in words how far a value lies outside the range of a fit, if it is far."""
+    low, high = fitted
+    outside = max(low / value, value / high)
+    if outside <= EXTRAPOLATION_LIMIT:
+        return ()
+    return (
+        f"extrapolated: {value:.10g} is {outside:.3g} times outside the fitted range "
+        f"{low:.10g} to {high:.10g}",
+    )
 
 
 def finite_or_none(value: float) -> float | None:

@@ -91,11 +91,7 @@ class FittedLaw(BatchSizeLaw):
         x = as_positive(batch_size, "batch_size") / self.reference_batch_size
         if not self._fit.has_error:
             return None
-        lower, upper = np.full(x.shape, np.inf), np.full(x.shape, -np.inf)
-        flat = np.atleast_1d(x)
-        for shifts, low, high in zip(*self._fit.region(level), strict=True):
-            shape = _OPTIMA.shape(flat, shifts).reshape(x.shape)
-            lower, upper = np.minimum(lower, shape + low), np.maximum(upper, shape + high)
+        lower, upper = self._fit.interval(x, level)
         return np.exp(lower)[()], np.exp(upper)[()]
 
     def parameter_intervals(self, level: float = 0.95) -> dict[str, tuple[float, float]] | None:

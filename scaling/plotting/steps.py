@@ -8,9 +8,10 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from scaling.numeric.steps import StepsLaw, fit_steps
+from scaling.errors import DataError
+from scaling.numeric.steps import fit_steps
 from scaling.plotting.data import steps_to_target
-from scaling.plotting.style import BLACK, MARKERS, axes_of, caption, log_axes, shades, styled
+from scaling.plotting.style import BLACK, MARKERS, axes_of, caption, log_axes, shades, styled, tick
 
 
 @styled
@@ -36,6 +37,11 @@ def steps_against_examples(
     -------
     Figure
 
+    Raises
+    ------
+    DataError
+        If a series cannot be fitted, or none shows a critical batch size.
+
     Examples
     --------
     >>> figure = steps_against_examples({"a run": ([64, 256, 1024], [17000, 5000, 2000])})
@@ -44,27 +50,27 @@ def steps_against_examples(
     """
     own = ax is None
     ax, figure = axes_of(ax, 2.6)
-    colors = shades(len(runs))
-    farthest = 1.0
-    for (name, (batch_size, steps)), color, marker in zip(
-        runs.items(), colors, cycle(MARKERS), strict=False
-    ):
-        law = fit_steps(batch_size, steps)
-        batch, measured = np.asarray(batch_size, dtype=float), np.asarray(steps, dtype=float)
-        x, y = batch * measured / law.examples_min, measured / law.steps_min
-        farthest = max(farthest, float(x.max()), float(y.max()))
-        ax.plot(
-            x,
-            y,
-            marker,
-            color=color,
-            markerfacecolor="none",
-            label=f"{name}: {law.critical_batch_size:.0f}",
+    laws = {name: fit_steps(*table) for name, table in runs.items()}
+    usable = [name for name, law in laws.items() if 0 < law.critical_batch_size < np.inf]
+    if not usable:
+        raise DataError(
+            "no series shows both a fewest number of steps and of examples: the steps fall in "
+            "proportion to the batch, or not at all; add smaller and larger batch sizes"
         )
+    farthest = 1.0
+    for name, color, marker in zip(usable, shades(len(usable)), cycle(MARKERS), strict=False):
+        law = laws[name]
+        batch, steps = (np.asarray(column, dtype=float) for column in runs[name])
+        x, y = batch * steps / law.examples_min, steps / law.steps_min
+        farthest = max(farthest, float(x.max()), float(y.max()))
+        label = f"{name}: {tick(float(f'{law.critical_batch_size:.3g}'))}"
+        ax.plot(x, y, marker, color=color, markerfacecolor="none", label=label)
     farthest *= 1.3
-    unit = StepsLaw(1.0, 1.0, 1.0, None, 0.0)
-    batch_size = np.geomspace(0.3 / farthest, 3 * farthest, 401)
-    ax.plot(unit.examples(batch_size), unit.steps(batch_size), color=BLACK, zorder=1)
+    # In these units it is the same for every series.
+    law = laws[usable[0]]
+    batch = law.critical_batch_size * np.geomspace(0.3 / farthest, 3 * farthest, 401)
+    hyperbola = law.examples(batch) / law.examples_min, law.steps(batch) / law.steps_min
+    ax.plot(*hyperbola, color=BLACK, zorder=1)
     ax.set(xlim=(0.8, farthest), ylim=(0.8, farthest))
     log_axes(ax)
     ax.plot(2, 2, "+", color=BLACK, markersize=9)
@@ -75,10 +81,15 @@ def steps_against_examples(
         ylabel=r"steps  $S/S_\mathrm{min}$",
     )
     if own:
+        left_out = "".join(
+            f" {name} shows no critical batch size and is left out."
+            for name in runs
+            if name not in usable
+        )
         caption(
             figure,
-            "Line: (S/S_min - 1)(E/E_min - 1) = 1, that is S = S_min (1 + B_crit/B) (T-A4, T-E4; "
-            "McCandlish et al. 2018), S_min and E_min fitted to each series." + source,
+            f"Line: (S/S_min - 1)(E/E_min - 1) = 1, that is S = S_min (1 + B_crit/B) (T-A4, T-E4; "
+            f"McCandlish et al. 2018), S_min and E_min fitted to each series.{left_out}{source}",
         )
     return figure
 

@@ -7,6 +7,7 @@ import pytest
 
 from scaling import (
     BatchSizeLaw,
+    DataError,
     GradientStatistics,
     InputError,
     Recipe,
@@ -140,3 +141,13 @@ def test_steps_of_any_names():
     for line in markers:
         x, y = (np.asarray(values, dtype=float) for values in line.get_data())
         assert (x - 1) * (y - 1) == pytest.approx(np.ones(3), rel=0.05)
+
+
+def test_steps_that_show_no_critical_batch_size():
+    proportional = ([64, 256, 1024], [16000, 4000, 1000])
+    good = ([64, 256, 1024], [17000, 5000, 2000])
+    figure = steps_against_examples({"good": good, "straight": proportional})
+    assert "straight shows no critical batch size" in " ".join(figure.get_supxlabel().split())
+    assert len(as_png(figure).get_legend().get_texts()) == 1
+    with pytest.raises(DataError, match="no series"):
+        steps_against_examples({"straight": proportional})
