@@ -15,8 +15,8 @@ from scaling.numeric._arrays import (
     step_number,
 )
 
-#: At most so many numbers of noise are held at a time.
-_CHUNK = 2**20
+#: At most so many numbers of noise are held at a time, of so many coordinates.
+_CHUNK, _COLUMNS = 2**20, 4096
 
 
 class SimulatedMoments(NamedTuple):
@@ -119,12 +119,14 @@ def _noise_averages(
     generator = np.random.default_rng(seed)
     rates = np.union1d(first, second)[:, None]
     totals = np.zeros((2, rates.size, coordinates))
-    block = max(1, _CHUNK // coordinates)
-    for start in range(0, step, block):
-        noise = generator.standard_normal((min(block, step - start), coordinates))
-        lag = step - 1 - np.arange(start, start + len(noise))
-        # 0**0 is 1: with rate 0 only the last gradient counts.
-        weights = (1 - rates) * rates**lag / (1 - rates**step)
-        totals[0] += weights @ noise
-        totals[1] += weights @ noise**2
+    rows = max(1, _CHUNK // min(coordinates, _COLUMNS))
+    for left in range(0, coordinates, _COLUMNS):
+        part = totals[:, :, left : left + _COLUMNS]
+        for start in range(0, step, rows):
+            noise = generator.standard_normal((min(rows, step - start), part.shape[2]))
+            lag = step - 1 - np.arange(start, start + len(noise))
+            # 0**0 is 1: with rate 0 only the last gradient counts.
+            weights = (1 - rates) * rates**lag / (1 - rates**step)
+            part[0] += weights @ noise
+            part[1] += weights @ noise**2
     return {float(rate): (totals[0, i], totals[1, i]) for i, rate in enumerate(rates[:, 0])}

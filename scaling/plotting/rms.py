@@ -27,7 +27,7 @@ from scaling.plotting.style import (
 )
 
 #: Adam is simulated up to this many times 1/(1 - beta2), with so many gradients in all.
-_TIMES, _GRADIENTS = 8, 8e7
+_TIMES, _GRADIENTS = 5, 2e7
 
 
 @styled
@@ -67,7 +67,8 @@ def update_rms_beta1(
     own = figure is None
     figure = new_figure(3.6) if figure is None else figure
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 2])
-    beta1, simulated = np.linspace(0, 0.97, 25), np.array([0.0, 0.2, 0.4, 0.6, 0.8, 0.9, 0.95])
+    beta1 = np.concatenate([np.linspace(0, 0.8, 6), np.linspace(0.84, 0.97, 9)])
+    simulated = np.array([0.0, 0.2, 0.4, 0.6, 0.8, 0.9, 0.95])
     lines = [upper.plot(beta1, update_rms(0.0, beta1), color=BLACK, linestyle=LONG)[0]]
     ends = [lower.plot(beta1, np.ones(beta1.size), color=BLACK, linestyle=LONG)[0]]
     for rate, color, marker in zip(beta2, shades(len(beta2)), cycle(MARKERS), strict=False):
@@ -106,7 +107,7 @@ def update_rms_beta1(
             upper.figure,
             "Pure noise, eps = 0. Mean field: sqrt((1 - beta1)/(1 + beta1)) for every beta2 "
             "(T-D4). Exact: stationary Adam under Gaussian noise (T-F4). Markers: Adam simulated, "
-            "with standard errors. Source: kexue.fm/archives/11267.",
+            "all on the same noise, with standard errors. Source: kexue.fm/archives/11267.",
         )
     return axes_of(upper)[1]
 
@@ -177,7 +178,8 @@ def update_rms_noise(
             figure,
             f"eps = 0, beta2 = {beta2:g}. Mean field: sqrt((r + c)/(r + 1)), c = (1 - beta1)/(1 + "
             "beta1) (T-D4). Exact: stationary Adam under Gaussian noise (T-F4). Markers: Adam "
-            "simulated, with standard errors. Source: kexue.fm/archives/11267.",
+            "simulated, all on the same noise, with standard errors. Source: "
+            "kexue.fm/archives/11267.",
         )
     return figure
 
@@ -191,7 +193,7 @@ def _exact(signal: Real, beta1: float, beta2: float) -> Real:
 def _simulated(signal: Real, beta1: Real, beta2: float) -> tuple[FloatArray, FloatArray]:
     """RMS of the simulated update and its standard error."""
     step = int(np.ceil(_TIMES / (1 - beta2)))
-    coordinates = int(np.clip(_GRADIENTS / step, 1000, 50_000))
+    coordinates = int(np.clip(_GRADIENTS / step, 1000, 400_000))
     found = simulate_moments(signal, 0.0, beta1, beta2=beta2, step=step, coordinates=coordinates)
     rms = np.sqrt(found.second_moment)
     return rms, found.second_moment_error / (2 * rms)

@@ -17,7 +17,6 @@ from scaling.plotting.data import digits_sweep
 from scaling.plotting.style import (
     BLACK,
     GREY,
-    VERMILLION,
     axes_of,
     batch_size_axis,
     caption,
@@ -224,7 +223,7 @@ def _draw_law(ax: Axes, law: Law, limits: FloatArray) -> None:
     interval = law.interval(batches)
     if interval is not None:
         for bound in interval:
-            ax.plot(batches, bound, color=VERMILLION, linewidth=0.7, linestyle="--")
+            ax.plot(batches, bound, color=BLACK, linewidth=0.7, linestyle="--")
     rate = law.learning_rate(batches)
     ax.plot(batches, rate, color="white", linewidth=2.4)
-    ax.plot(batches, rate, color=VERMILLION, linewidth=1.3)
+    ax.plot(batches, rate, color=BLACK, linewidth=1.3)
