@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+TESTED := README.md pyproject.toml $(shell find scaling cli tests notebooks figures -type f -not -path '*/__pycache__/*' 2>/dev/null)
 OPTIMA := tests/data/marek_adam_1d.csv
 
 .PHONY: demo test check lint types doctest derivation figures notebooks benchmark clean
@@ -15,8 +16,14 @@ demo: $(VENV)/installed
 
 test: $(VENV)/installed-test
 	$(BIN)/python -m pytest --numprocesses auto
+	@touch $(VENV)/tested
 
-check: lint types doctest test
+# Tests that passed are not run again before a file has changed.
+check: lint types doctest $(VENV)/tested
+	@echo "make check: all is well"
+
+$(VENV)/tested: $(VENV)/installed-test $(TESTED)
+	$(MAKE) test
 
 lint: $(VENV)/installed-test
 	$(BIN)/ruff check .

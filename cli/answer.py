@@ -3,14 +3,14 @@
 import math
 from typing import Any
 
-from scaling import FittedLaw, Law, TransferLaw, rules_of_thumb
+from scaling import FittedLaw, Law, SweepLaw, TransferLaw, rules_of_thumb
 from scaling.errors import InputError
 from scaling.numeric.law import finite_or_none
 
 
 def describe(law: Law) -> dict[str, Any]:
     """Describe the law itself; null stands for infinite or absent."""
-    intervals = law.parameter_intervals() if isinstance(law, FittedLaw) else None
+    intervals = law.parameter_intervals() if isinstance(law, FittedLaw | SweepLaw) else None
     return {
         "source": law.provenance.source,
         "description": law.provenance.description,
@@ -45,7 +45,7 @@ def answers(law: Law, batch_sizes: list[float]) -> list[dict[str, Any]]:
     return [
         {
             "batch_size": batch,
-            "eps": law.effective_eps if isinstance(law, TransferLaw) else None,
+            "eps": _eps(law),
             "learning_rate": finite(rates[i]),
             "interval": [finite_or_none(bound[i]) for bound in interval] if interval else None,
             "ratio": finite(rates[i] / law.reference.learning_rate),
@@ -58,6 +58,13 @@ def answers(law: Law, batch_sizes: list[float]) -> list[dict[str, Any]]:
         }
         for i, batch in enumerate(batch_sizes)
     ]
+
+
+def _eps(law: Law) -> float | None:
+    """Eps that entered, or None where the law knows of none."""
+    if isinstance(law, TransferLaw):
+        return law.effective_eps
+    return dict(law.setting).get("eps") if isinstance(law, SweepLaw) and law.eps_form else None
 
 
 def finite(number: float) -> float:

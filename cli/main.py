@@ -9,9 +9,11 @@ from scaling.errors import DataError, InputError
 
 from .compare import compare
 from .derive import derive
+from .fit import fit
 from .options import flag
 from .plot import app as plot_app
 from .query import query
+from .simulate import simulate
 from .tradeoff import tradeoff
 
 app = typer.Typer(
@@ -23,6 +25,8 @@ app = typer.Typer(
 )
 app.command()(query)
 app.command()(compare)
+app.command()(fit)
+app.command()(simulate)
 app.command()(tradeoff)
 app.command()(derive)
 app.add_typer(plot_app, name="plot")

@@ -11,7 +11,7 @@ import typer
 from scaling.errors import DataError, InputError
 
 if TYPE_CHECKING:
-    from scaling import Law, Recipe
+    from scaling import Law, Recipe, SweepLaw
 
 
 def _parser(name: str, metavar: str) -> dict[str, Any]:
@@ -30,7 +30,7 @@ def _parser(name: str, metavar: str) -> dict[str, Any]:
 
 
 #: Name of the parameter: its type, its help, and how Typer reads it.
-_Options: TypeAlias = dict[str, tuple[type, str, dict[str, Any]]]
+_Options: TypeAlias = dict[str, tuple[Any, str, dict[str, Any]]]
 
 NUMBER = _parser("parse_positive", "NUMBER")
 NON_NEGATIVE = _parser("parse_non_negative", "NUMBER")
@@ -102,7 +102,12 @@ _OPTIMIZER_OPTIONS: _Options = {
 }
 _FILE_OPTIONS: _Options = {
     "points": (str, "CSV of optima, columns batch_size and learning_rate.", {"metavar": "FILE"}),
-    "law": (str, "Law saved with `lr query --save`.", {"metavar": "FILE"}),
+    "law": (str, "Law saved with `lr query --save` or `lr fit --save`.", {"metavar": "FILE"}),
+    "covariate": (
+        list[str],
+        "What a law from `lr fit` is to answer for, such as N=1e9; repeatable.",
+        {"metavar": "NAME=NUMBER"},
+    ),
 }
 
 
@@ -127,7 +132,8 @@ def takes_law(command: Callable[..., None]) -> Callable[..., None]:
     @wraps(command)
     def with_options(**given: Any) -> None:
         source = {p.name: given.pop(p.name) for p in shared}
-        command(law=make_law({k: v for k, v in source.items() if v is not None}), **given)
+        law = make_law({k: v for k, v in source.items() if v is not None and v != []})
+        command(law=law, **given)
 
     parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own] + shared
     with_options.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
@@ -142,7 +148,7 @@ def flag(parameter: str) -> str:
 
 def make_law(given: dict[str, Any]) -> "Law":
     """Make the law from the options that were given."""
-    sources = [name for name in ("points", "law", "ref_lr") if name in given]
+    sources: list[str] = [name for name in ("points", "law", "ref_lr") if name in given]
     if not sources:
         missing = "--ref-lr is missing" if given else "nothing to answer from"
         raise InputError(
@@ -151,7 +157,9 @@ def make_law(given: dict[str, Any]) -> "Law":
         )
     if sources[0] == "ref_lr":
         return _transfer(given)
-    allowed = {sources[0], *(_OPTIMIZER_OPTIONS if sources[0] == "law" else ())}
+    allowed: set[str] = {sources[0]}
+    if sources[0] == "law":
+        allowed |= {"covariate", *_OPTIMIZER_OPTIONS}
     for name in given:
         if name not in allowed:
             raise InputError(f"cannot be combined with {flag(sources[0])}; leave one out", name)
@@ -167,6 +175,10 @@ def _transfer(given: dict[str, Any]) -> "Law":
     for name in ("ref_batch_size", *(() if sketch else ("noise_scale",))):
         if name not in given:
             raise InputError("missing; a tuned run (--ref-lr) is not enough without it", name)
+    if "covariate" in given:
+        raise InputError(
+            "only a law from `lr fit` (--law) has covariates; leave it out", "covariate"
+        )
     optimizer = {name: given[name] for name in _OPTIMIZER_OPTIONS if name in given}
     own = {
         name.removeprefix("ref_"): given[name]
@@ -224,12 +236,50 @@ def _fit(path: str) -> "Law":
 
 
 def _load(given: dict[str, Any]) -> "Law":
-    from scaling import TransferLaw, load_law
+    from scaling import SweepLaw, TransferLaw, load_law
 
     law = load_law(given.pop("law"))
+    if isinstance(law, SweepLaw):
+        return _at_setting(law, given)
     if given and not isinstance(law, TransferLaw):
         raise InputError(
             "cannot be changed: the law was fitted to runs with one optimizer; leave it out",
             next(iter(given)),
         )
+    if "covariate" in given:
+        raise InputError("only a law from `lr fit` has covariates; leave it out", "covariate")
     return replace(law, **given) if isinstance(law, TransferLaw) else law
+
+
+def _at_setting(law: "SweepLaw", given: dict[str, Any]) -> "SweepLaw":
+    """Fix the covariates, and eps, of a law from a sweep."""
+    setting = read_pairs(given.pop("covariate", []), "covariate")
+    if law.eps_form is not None and "eps" in given:
+        setting["eps"] = given.pop("eps")
+    if given:
+        raise InputError(
+            "cannot be changed: it was the same in all runs that the law was fitted to; leave it "
+            "out",
+            next(iter(given)),
+        )
+    if not setting and law.setting:
+        return law
+    return law.at(**setting)
+
+
+def read_pairs(texts: list[str], option: str) -> dict[str, float]:
+    """Read NAME=NUMBER, the number with k, M, B or T if need be."""
+    from scaling.numeric import _text
+
+    result: dict[str, float] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name.strip():
+            raise InputError(f"must be NAME=NUMBER, got {text!r}", option)
+        if name.strip() in result:
+            raise InputError(f"{name.strip()} is given twice", option)
+        try:
+            result[name.strip()] = _text.parse_size(value)
+        except InputError as error:
+            raise InputError(f"{name.strip()} {error.message}", option) from None
+    return result

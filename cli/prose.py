@@ -5,7 +5,7 @@ import shutil
 import textwrap
 from typing import Any
 
-from scaling import BatchSizeLaw, FittedLaw, Law, TransferLaw
+from scaling import FittedLaw, Law, SweepLaw, TransferLaw
 
 _WIDEST = 88
 _MARGIN = 10
@@ -25,6 +25,14 @@ _ROUTES = {
 
 _THEORY = {"uniform": "T-E6", "gaussian": "T-E6, T-F5", "sketched": "T-A1, T-A2"}
 
+_FROM_RUNS = "fitted to the runs of a sweep, the most reliable route"
+
+_EPS_SHAPES = {
+    "outside": "lr ~ (sqrt(gamma^2 + sigma^2/B) + eps) B / (B + B_crit) (theory T-E7)",
+    "gaussian": "lr ~ tau h1(eps/tau)/h2(eps/tau) B / (B + B_crit), tau^2 = gamma^2 + sigma^2/B "
+    "(theory T-F3)",
+}
+
 _LEFT_OUT = (
     "the theory looks one step ahead on a quadratic loss with independent coordinates and a "
     "steady gradient; it has no weight decay, schedule or horizon"
@@ -34,7 +42,8 @@ _LEFT_OUT = (
 def explain(law: Law, results: list[dict[str, Any]]) -> str:
     """Answer in words: each batch size, then the law, then what is taken for granted."""
     lines = [line for result in results for line in _answer(law, result)]
-    lines += field("route", _ROUTES[law.provenance.source])
+    runs = isinstance(law, SweepLaw) and law.provenance.source == "fitted"
+    lines += field("route", _FROM_RUNS if runs else _ROUTES[law.provenance.source])
     lines += field("law", law.provenance.description)
     lines += field("", _shape(law))
     lines += _landmarks(law)
@@ -50,7 +59,7 @@ def _answer(law: Law, result: dict[str, Any]) -> list[str]:
     if interval:
         low, high = (math.inf if bound is None else bound for bound in interval)
         head += f" (95% interval {low:.3g} to {high:.3g})"
-    known = "the law" if isinstance(law, BatchSizeLaw) else "the tuned run"
+    known = "the tuned run" if isinstance(law, TransferLaw) else "the law"
     lines = wrap(head, "", " " * (_MARGIN + 2))
     lines += field(
         "ratio",
@@ -83,36 +92,35 @@ def _shape(law: Law) -> str:
             f"lr = lr_ref f(B, eps, beta1) / f(reference), {law.population_name} population "
             f"(theory {_THEORY[law.population_name]})"
         )
+    if isinstance(law, SweepLaw) and law.eps_form in _EPS_SHAPES:
+        return _EPS_SHAPES[law.eps_form]
     return "lr = lr_inf sqrt(B (B + B_n)) / (B + B_crit) (theory T-E2)"
 
 
 def _landmarks(law: Law) -> list[str]:
     """Peak, critical and noise batch size, with their intervals where they are known."""
-    intervals = (law.parameter_intervals() if isinstance(law, FittedLaw) else None) or {}
+    intervals = (law.parameter_intervals() if isinstance(law, FittedLaw | SweepLaw) else None) or {}
 
-    def with_interval(name: str, value: float) -> str:
-        if name not in intervals:
-            return size(value)
-        low, high = intervals[name]
-        return f"{size(value)} (95% interval {size(low)} to {size(high)})"
+    def known(name: str, value: float) -> str:
+        return with_interval(value, intervals.get(name))
 
     peak = law.peak
     return [
         *field(
             "peak",
             f"learning rate {peak.learning_rate:.3g} at batch size "
-            + with_interval("peak_batch_size", peak.batch_size)
+            + known("peak_batch_size", peak.batch_size)
             if peak
             else "none",
         ),
         *field(
             "B_crit",
-            with_interval("critical_batch_size", law.critical_batch_size)
+            known("critical_batch_size", law.critical_batch_size)
             + ": critical batch size, where more batch begins to cost more than it saves",
         ),
         *field(
             "B_n",
-            with_interval("noise_batch_size", law.noise_batch_size)
+            known("noise_batch_size", law.noise_batch_size)
             + ": where noise stops dominating the update",
         ),
         *_surge(law),
@@ -135,6 +143,20 @@ def _surge(law: Law) -> list[str]:
         f"up to eps = {end:.3g}, {multiple:.3g} times the gradient's RMS; beyond, the best rate "
         "no longer falls as the batch grows",
     )
+
+
+def with_interval(batch_size: float, interval: tuple[float, float] | None) -> str:
+    """Write a batch size with its 95 % interval, if there is one."""
+    if interval is None:
+        return size(batch_size)
+    return f"{size(batch_size)} (95% interval {size(interval[0])} to {size(interval[1])})"
+
+
+def percent(share: float) -> str:
+    """Write a share in percent, in words where it is beyond all use."""
+    if not share < 1:
+        return ">100%"
+    return f"{100 * share:.3f}%" if share < 0.1 else f"{100 * share:.1f}%"
 
 
 def size(batch_size: float) -> str:

@@ -46,6 +46,11 @@ if TYPE_CHECKING:
     from scaling.numeric.steps import fit_steps as fit_steps
     from scaling.numeric.storage import load_law as load_law
     from scaling.numeric.storage import save_law as save_law
+    from scaling.numeric.sweep.fit import SweepFit as SweepFit
+    from scaling.numeric.sweep.fit import fit_sweep as fit_sweep
+    from scaling.numeric.sweep.law import SweepLaw as SweepLaw
+    from scaling.numeric.sweep.runs import Runs as Runs
+    from scaling.numeric.sweep.simulate import simulate_sweep as simulate_sweep
     from scaling.numeric.tables import Table as Table
     from scaling.numeric.tables import as_table as as_table
     from scaling.numeric.tables import read_optima as read_optima
@@ -71,6 +76,10 @@ _HOME = {
     "scaling.numeric.simulation": ("SimulatedMoments", "simulate_moments"),
     "scaling.numeric.steps": ("StepsLaw", "fit_steps"),
     "scaling.numeric.storage": ("load_law", "save_law"),
+    "scaling.numeric.sweep.fit": ("SweepFit", "fit_sweep"),
+    "scaling.numeric.sweep.law": ("SweepLaw",),
+    "scaling.numeric.sweep.runs": ("Runs",),
+    "scaling.numeric.sweep.simulate": ("simulate_sweep",),
     "scaling.numeric.tables": ("Table", "as_table", "read_optima", "read_table_file"),
     "scaling.numeric.tradeoff": ("Tradeoff", "fit_tradeoff"),
     "scaling.numeric.transfer": ("TransferLaw",),

@@ -118,6 +118,15 @@ PLAIN_LAW = (
     "reference_batch_size, reference_learning_rate, noise_batch_size, critical_batch_size, "
     "provenance"
 )
+SWEEP_LAW = (
+    "eps_form, covariates, eps_range, reference_batch_size, parameters, replicates, error, "
+    "provenance, setting"
+)
+SWEEP_COLUMNS = "batch_size_column, lr_column, loss_column, eps_column, seed_column"
+SIMULATED = (
+    "law, batch_sizes, learning_rates, covariates, eps, repetitions, noise, curvature, asymmetry, "
+    "departure, divergence, missing, seed"
+)
 SIGNATURES = f"""
 BatchSizeLaw({PLAIN_LAW})
 DataError(args, kwargs)
@@ -132,15 +141,19 @@ Point(batch_size, learning_rate)
 Provenance(source, description, batch_size_range)
 QuadraticOptimum(learning_rate, loss_decrease, curvature)
 Recipe(learning_rate, batch_size, eps, beta1, beta2)
+Runs(batch_size, learning_rate, loss, seed, eps, covariates, name, row)
 ScalingError(args, kwargs)
 SimulatedMoments(mean, second_moment, mean_error, second_moment_error)
 StepsLaw(steps_min, examples_min, critical_batch_size, error, reference, fit)
+SweepFit(law, runs, valleys, chosen, candidates, competitors, surge, said)
+SweepLaw({SWEEP_LAW})
 Table(source, names, columns, rows, lines, in_file)
 Tradeoff(source, columns, groups, trends, notes)
 TransferLaw(recipe, statistics, eps, beta1, moments, population, provenance, beta2, step)
 as_table(data, source)
 fit_optima(batch_size, learning_rate, name)
 fit_steps(batch_size, steps)
+fit_sweep(data, {SWEEP_COLUMNS}, covariates, where, replicates, progress)
 fit_tradeoff(data, batch_size_column, steps_column, group_column, covariate, where)
 learning_rate_error(batch_size, eps, beta1, beta2, moments, exact, population, curvature_ratio)
 load_law(path)
@@ -154,6 +167,7 @@ read_table_file(path)
 rules_of_thumb(law, batch_size, alpha)
 save_law(law, path)
 simulate_moments(signal, damping, beta1, beta2, step, eps, coordinates, seed)
+simulate_sweep({SIMULATED})
 update_moments(signal, damping, beta1, beta2, step, moments)
 update_rms(ratio, beta1)
 """

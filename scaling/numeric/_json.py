@@ -132,6 +132,20 @@ class Reader:
             raise MalformedError(f"{self.where}{key} must be a list")
         return [Reader(value, f"{self.where}{key}[{i}].") for i, value in enumerate(values)]
 
+    def optional_text(self, key: str) -> str | None:
+        if self.document.get(key, "") is not None:
+            return self.text(key)
+        del self.document[key]
+        return None
+
+    def numbers(self, key: str) -> tuple[float, ...]:
+        values = self.value(key)
+        if not isinstance(values, list):
+            raise MalformedError(f"{self.where}{key} must be a list of numbers")
+        inner = Reader(dict(zip(map(str, range(len(values))), values, strict=True)))
+        inner.where = f"{self.where}{key}."
+        return tuple(inner.number(str(i)) for i in range(len(values)))
+
     def end(self) -> None:
         for key in self.document:
             raise MalformedError(f"{self.where}{key} is unknown")

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from scaling.errors import DataError, InputError
+from scaling.numeric._files import write_whole
 
 #: A plain decimal number.
 NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
@@ -185,3 +186,14 @@ def decode(path: str | os.PathLike[str], data: bytes) -> str:
     if "\0" in text:
         raise DataError(f"{path}: not a text file in UTF-8")
     return text
+
+
+def write_text(text: str, path: str | os.PathLike[str]) -> None:
+    """Write a text file whole or not at all: beside it first, then renamed.
+
+    Raises
+    ------
+    DataError
+        If it cannot be written.
+    """
+    write_whole(path, text.encode())

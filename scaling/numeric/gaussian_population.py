@@ -1,4 +1,8 @@
-"""Softsign's moments averaged over a Gaussian population, in closed form (T-F3)."""
+"""A Gaussian population of coordinates, in closed form (T-F3).
+
+g_i ~ N(0, gamma^2), equal noise sigma, diagonal Hessian: lr* ~ (gamma^2/tau) h1(r)/h2(r) with
+tau^2 = gamma^2 + sigma^2/B and r = eps/tau.
+"""
 
 import numpy as np
 import numpy.typing as npt
@@ -9,6 +13,60 @@ from scaling.numeric._erfc_integrals import scaled_erfc_integrals
 #: From here on the difference of Bessel functions is taken from their asymptotic series.
 _LARGE = 20.0
 _TERMS = 18
+
+
+def h1(r: npt.ArrayLike) -> Real:
+    """E[x softsign(x, r)] for x ~ N(0, 1): h1 of T-F3, sqrt(2/pi) at 0 and 1/r for large r.
+
+    Parameters
+    ----------
+    r : array_like
+        eps/tau, at least 0.
+
+    Returns
+    -------
+    numpy.float64 or ndarray
+        NaN where r is negative or not finite.
+
+    Examples
+    --------
+    >>> print(f"{h1(0.0):.6f} {h1(1.0):.6f}")
+    0.797885 0.564891
+    """
+    from scipy.special import k0e, k1e
+
+    x = np.asarray((as_non_negative(r, "r") / 2) ** 2)
+    large, zero = x > _LARGE, x == 0
+    middle = np.where(large | zero, 1.0, x)
+    near = np.where(zero, 1.0, middle * (k1e(middle) - k0e(middle)))
+    # DLMF 10.40.2: sqrt(2x/pi) K_nu(x) e^x = sum_k a_k(nu)/x^k; the leading terms cancel.
+    series = np.zeros_like(x)
+    far = np.where(large, x, 1.0)
+    for first, zeroth in reversed(_coefficients()[1:]):
+        series = (series + (first - zeroth)) / far
+    return np.where(large, np.sqrt(far) * series, np.sqrt(2 / np.pi) * near)[()]
+
+
+def h2(r: npt.ArrayLike) -> Real:
+    """E[softsign(x, r)^2] for x ~ N(0, 1): h2 of T-F3, 1 at 0 and 1/r^2 for large r.
+
+    Parameters
+    ----------
+    r : array_like
+        eps/tau, at least 0.
+
+    Returns
+    -------
+    numpy.float64 or ndarray
+        NaN where r is negative or not finite.
+
+    Examples
+    --------
+    >>> print(f"{h2(0.0):.6f} {h2(1.0):.6f}")
+    1.000000 0.344320
+    """
+    second_moment, _ = scaled_erfc_integrals(as_non_negative(r, "r") / np.sqrt(2))
+    return second_moment[()]
 
 
 def gaussian_softsign(signal: npt.ArrayLike, damping: npt.ArrayLike) -> tuple[Real, Real]:
@@ -41,24 +99,19 @@ def gaussian_softsign(signal: npt.ArrayLike, damping: npt.ArrayLike) -> tuple[Re
     a, b = as_non_negative(signal, "signal"), as_non_negative(damping, "damping")
     size = np.hypot(a, 1)
     ratio = np.asarray(b / size)
-    second_moment, _ = scaled_erfc_integrals(ratio / np.sqrt(2))
-    return (a / size * _h1(ratio))[()], second_moment[()]
+    return (a / size * h1(ratio))[()], h2(ratio)
 
 
-def _h1(ratio: FloatArray) -> FloatArray:
-    """sqrt(2/pi) x (k1e(x) - k0e(x)) at x = r^2/4, without cancellation; 1/r for large r."""
-    from scipy.special import k0e, k1e
+def log_gain(log_r: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """log(h1(r) sqrt(pi/2)/h2(r)), 0 without eps, and its derivative by log r."""
+    step = 1e-4
+    r = np.exp(np.clip(log_r, -25, 300))
 
-    x = (ratio / 2) ** 2
-    large, zero = x > _LARGE, x == 0
-    middle = np.where(large | zero, 1.0, x)
-    near = np.where(zero, 1.0, middle * (k1e(middle) - k0e(middle)))
-    # DLMF 10.40.2: sqrt(2x/pi) K_nu(x) e^x = sum_k a_k(nu)/x^k.
-    series = np.zeros_like(x)
-    far = np.where(large, x, 1.0)
-    for first, zeroth in reversed(_coefficients()[1:]):
-        series = (series + (first - zeroth)) / far
-    return np.where(large, np.sqrt(far) * series, np.sqrt(2 / np.pi) * near)
+    def value(at: FloatArray) -> FloatArray:
+        return np.asarray(np.log(h1(at) * np.sqrt(np.pi / 2) / h2(at)))
+
+    slope = (value(r * np.exp(step)) - value(r * np.exp(-step))) / (2 * step)
+    return value(r), slope
 
 
 def _coefficients() -> list[tuple[float, float]]:

@@ -189,6 +189,20 @@ class Law(ABC):
             return ()
         return extrapolation(batch, self.provenance.batch_size_range)
 
+    def _search_peak(self) -> Point | None:
+        """Find the peak numerically, for laws without a closed form of it."""
+
+        def slope(log_batch: FloatArray) -> FloatArray:
+            return np.asarray(self.exponent(np.exp(log_batch)))
+
+        tops = [
+            float(np.exp(x))
+            for x, falls in sign_changes(slope, *self._log_range(), zero=FLAT)
+            if falls
+        ]
+        points = [Point(batch, float(self.learning_rate(batch))) for batch in tops]
+        return max(points, key=lambda point: point.learning_rate, default=None)
+
     def _log_range(self) -> tuple[float, float]:
         """Range of log batch size in which a numerical search looks."""
         scales = [self.reference.batch_size, self.noise_batch_size, self.critical_batch_size]

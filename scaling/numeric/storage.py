@@ -5,17 +5,18 @@ import os
 from typing import TYPE_CHECKING, cast
 
 from scaling.errors import DataError, ScalingError
-from scaling.numeric._files import write_whole
 from scaling.numeric._json import MalformedError, Reader, open_document
-from scaling.numeric._text import read_text
+from scaling.numeric._text import read_text, write_text
 from scaling.numeric.batch_size_law import BatchSizeLaw
 from scaling.numeric.law import Law, Point, Provenance, Source
 from scaling.numeric.optima import FittedLaw
 from scaling.numeric.recipe import GradientStatistics, Recipe
+from scaling.numeric.sweep.law import Covariate, Replicate, SweepLaw
 from scaling.numeric.transfer import TransferLaw
 
 if TYPE_CHECKING:
     from scaling.numeric.population import GradientPopulation
+    from scaling.numeric.sweep.forms import EpsForm
 
 LAW_FORMAT = "adam-lr-scaling law"
 LAW_VERSION = 2
@@ -47,8 +48,7 @@ def save_law(law: Law, path: str | os.PathLike[str]) -> None:
             "batch_size_range": provenance.batch_size_range,
         },
     }
-    text = json.dumps(document, indent=2, allow_nan=False) + "\n"
-    write_whole(path, text.encode())
+    write_text(json.dumps(document, indent=2, allow_nan=False) + "\n", path)
 
 
 def load_law(path: str | os.PathLike[str]) -> Law:
@@ -128,6 +128,8 @@ def _law_from(reader: Reader) -> Law:
         else:
             law = FittedLaw(*parameters, *_optima_from(reader.objects("optima")))
             law.parameter_intervals()  # which refuses parameters that do not fit the optima
+    elif kind == "sweep":
+        law = _sweep_from(reader, provenance)
     else:
         raise MalformedError(f"kind {kind!r} is unknown")
     reader.end()
@@ -141,6 +143,37 @@ def _population_from(reader: Reader) -> "str | GradientPopulation":
     from scaling.numeric.population import GradientPopulation
 
     return GradientPopulation.from_json(json.dumps(reader.object("population").document))
+
+
+def _sweep_from(reader: Reader, provenance: Provenance) -> SweepLaw:
+    covariates, replicates = [], []
+    for row in reader.objects("covariates"):
+        covariates.append(
+            Covariate(row.text("name"), row.number("middle"), row.number("low"), row.number("high"))
+        )
+        row.end()
+    for row in reader.objects("replicates"):
+        replicates.append(Replicate(row.numbers("parameters"), row.number("departure")))
+        row.end()
+    return SweepLaw(
+        cast("EpsForm | None", reader.optional_text("eps_form")),
+        tuple(covariates),
+        reader.optional_pair("eps_range"),
+        reader.number("reference_batch_size"),
+        _named_numbers(reader.objects("parameters")),
+        tuple(replicates),
+        reader.optional_number("error"),
+        provenance,
+        _named_numbers(reader.objects("setting")),
+    )
+
+
+def _named_numbers(rows: list[Reader]) -> tuple[tuple[str, float], ...]:
+    result = []
+    for row in rows:
+        result.append((row.text("name"), row.number("value")))
+        row.end()
+    return tuple(result)
 
 
 def _optima_from(rows: list[Reader]) -> tuple[tuple[Point, ...], tuple[float, ...]]:

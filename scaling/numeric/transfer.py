@@ -23,10 +23,9 @@ from scaling.numeric._arrays import (
     non_negative,
 )
 from scaling.numeric._averages import Average, Sums, average, is_sketch
-from scaling.numeric._roots import sign_changes
 from scaling.numeric._surge import surge_end
 from scaling.numeric.batch_size_law import BatchSizeLaw
-from scaling.numeric.law import FLAT, Law, Point, Provenance, finite_or_none
+from scaling.numeric.law import Law, Point, Provenance, finite_or_none
 from scaling.numeric.moments import DEFAULT_MODEL, MomentModel, moment_model
 from scaling.numeric.recipe import GradientStatistics, Recipe
 
@@ -212,16 +211,7 @@ class TransferLaw(Law):
         if self._closed_form is not None:
             return self._closed_form.peak
 
-        def slope(log_batch: Any) -> Any:
-            return self.exponent(np.exp(log_batch))
-
-        tops = [
-            float(np.exp(x))
-            for x, falls in sign_changes(slope, *self._log_range(), zero=FLAT)
-            if falls
-        ]
-        points = [Point(batch, float(self.learning_rate(batch))) for batch in tops]
-        highest = max(points, key=lambda point: point.learning_rate, default=None)
+        highest = self._search_peak()
         # Where the sums are not exact, the flat end of a law that only rises is not quite flat.
         least = self.learning_rate_limit * (1 + self._average.accuracy)
         return highest if highest is not None and highest.learning_rate > least else None

@@ -1,0 +1,1 @@
+"""From a user's own sweep to the law: runs, valleys, forms, fits, intervals."""

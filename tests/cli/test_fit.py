@@ -1,0 +1,213 @@
+"""`lr fit` and `lr simulate` as a user meets them."""
+
+import json
+
+import pytest
+
+from scaling import load_law
+from scaling.numeric.sweep import bootstrap
+
+PLAN = (
+    "simulate", "--lr", "3e-4", "--critical-batch-size", 200, "--noise-batch-size", 2000,
+    "--batch-size", 16, "--batch-size", "8x8", "--batch-size", 256, "--batch-size", 1024,
+    "--batch-size", 4096,
+)  # fmt: skip
+SIZES = (
+    "--covariate", "N=100M", "--covariate", "N=1B", "--covariate", "N=400M",
+    "--lr-exponent", "N=-0.3", "--critical-exponent", "N=0.1",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """Two sweeps, one with a covariate."""
+    return tmp_path_factory.mktemp("runs")
+
+
+@pytest.fixture
+def sweep(lr, runs):
+    path = runs / "runs.csv"
+    if not path.exists():
+        assert lr(*PLAN, "--output", path).status == 0
+    return path
+
+
+@pytest.fixture
+def joint(lr, runs):
+    path = runs / "joint.csv"
+    if not path.exists():
+        assert lr(*PLAN, *SIZES, "--repetitions", 2, "--output", path).status == 0
+    return path
+
+
+def test_simulated_runs_go_to_standard_output(lr):
+    ran = lr(*PLAN, "--learning-rate", "1e-4", "--learning-rate", "4e-4")
+    assert ran.status == 0
+    lines = ran.out.splitlines()
+    assert lines[0] == "batch_size,learning_rate,loss"
+    assert len(lines) == 11
+
+
+def test_a_saved_law_answers_with_intervals(lr, joint, tmp_path):
+    law = tmp_path / "law.json"
+    ran = lr("fit", joint, "--covariate", "N", "--save", law, "--replicates", 40)
+    assert (ran.status, ran.err) == (0, "")
+    for said in ("guessed: batch size from column 'batch_size'", "3 groups", "B_crit", "surge"):
+        assert said in ran.out
+    setting = ("--covariate", "N=1B", "--batch-size", 512)
+    found = json.loads(lr("query", "--law", law, *setting, "--json").out)
+    row = found["results"][0]
+    own = load_law(law).at(N=1e9)
+    assert row["learning_rate"] == own.learning_rate(512)
+    assert row["interval"] == list(own.interval(512))
+    assert found["law"]["intervals"].keys() == own.parameter_intervals().keys()
+    text = lr("query", "--law", law, *setting).out
+    assert "95% interval" in text
+    assert "at N = 1e+09" in text
+    assert lr("compare", "--law", law, "--covariate", "N=1B").status == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ((), "--covariate: the law needs N too"),
+        (("--covariate", "N"), "--covariate: must be NAME=NUMBER, got 'N'"),
+        (("--covariate", "N=x"), "--covariate: N must be"),
+        (("--covariate", "N=1e9", "--covariate", "N=2e9"), "N is given twice"),
+        (("--covariate", "Q=1e9"), "the law has no 'Q'; it has N"),
+        (("--covariate", "N=1e9", "--eps", "1e-8"), "--eps: cannot be changed"),
+        (("--covariate", "N=1e9", "--beta1", "0.9"), "--beta1: cannot be changed"),
+    ],
+)
+def test_bad_settings(lr, joint, tmp_path, options, says):
+    law = tmp_path / "law.json"
+    lr("fit", joint, "--covariate", "N", "--save", law, "--replicates", 0)
+    ran = lr("query", "--law", law, "--batch-size", 64, *options)
+    assert ran.status == 2
+    assert says in ran.err
+    assert ran.err.count("\n") == 1
+
+
+def test_covariates_belong_to_laws_of_sweeps(lr, marek):
+    run = ("--ref-lr", "3e-4", "--ref-batch-size", 256, "--noise-scale", 4000)
+    for source in (("--points", marek), run):
+        ran = lr("query", *source, "--batch-size", 64, "--covariate", "N=1")
+        assert ran.status == 2
+        assert "--covariate: " in ran.err
+
+
+def test_json_has_everything(lr, sweep):
+    ran = lr("fit", sweep, "--json", "--replicates", 20)
+    found = json.loads(ran.out)
+    assert found["replicates"] == 20
+    assert found["interrupted"] is False
+    assert len(found["optima"]) == 5
+    assert {row["name"] for row in found["competitors"]} == {
+        "constant", "linear", "sqrt", "power", "sgd", "sign", "openai",
+    }  # fmt: skip
+    assert found["law"]["leave_one_cell_out"]["rmse_octaves"] < 0.3
+    assert found["surge"]["verdict"] in {"supported", "denied", "undetermined"}
+    assert found["middle"]["source"] == "fitted"
+
+
+@pytest.mark.parametrize("width", [40, 80, 200])
+def test_the_summary_fits_the_terminal(lr, sweep, monkeypatch, width):
+    monkeypatch.setenv("COLUMNS", str(width))
+    ran = lr("fit", sweep, "--replicates", 0)
+    longest = max(len(line.rstrip()) for line in ran.out.splitlines())
+    assert longest <= max(width, 80)
+
+
+def interrupt_after(chunks, monkeypatch):
+    real = bootstrap.resample
+
+    def resample(fitted, count):
+        for number, chunk in enumerate(real(fitted, count)):
+            if number == chunks:
+                raise KeyboardInterrupt
+            yield chunk
+
+    monkeypatch.setattr("scaling.numeric.sweep.fit.resample", resample)
+
+
+@pytest.mark.parametrize("form", [(), ("--json",)])
+def test_interrupting_prints_what_is_done_and_writes_nothing(
+    lr, sweep, tmp_path, monkeypatch, form
+):
+    law = tmp_path / "law.json"
+    interrupt_after(2, monkeypatch)
+    ran = lr("fit", sweep, "--save", law, "--replicates", 100, *form)
+    assert ran.status == 130
+    assert "interrupted after 40 of 100 replicates" in ran.err
+    assert "no law file is written" in ran.err
+    assert not law.exists()
+    if form:
+        assert json.loads(ran.out)["interrupted"] is True
+    else:
+        assert "B_crit" in ran.out
+
+
+def test_interrupting_the_fit_itself(lr, sweep, tmp_path, monkeypatch):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("scaling.numeric.sweep.fit.find_valleys", stop)
+    ran = lr("fit", sweep, "--save", tmp_path / "law.json")
+    assert (ran.status, ran.out) == (130, "")
+    assert "nothing is written" in ran.err
+    assert not list(tmp_path.iterdir())
+
+
+def test_replicates_do_not_depend_on_how_they_are_asked_for(lr, sweep):
+    one, two = (lr("fit", sweep, "--json", "--replicates", 40).out for _ in range(2))
+    assert one == two
+
+
+def spoilt(path, change):
+    header, *rows = path.read_text().splitlines()
+    return "\n".join(change(header, rows)) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("change", "says", "status"),
+    [
+        (lambda head, rows: [head, *rows[:3], "16,abc,3"], "row 4 (line 5): learning_rate must", 1),
+        (lambda head, rows: [head, *rows[:3], '"1,024",1e-3,3'], "thousands separators", 1),
+        (lambda head, rows: [head, *rows[:3], "16,1e-3,-3"], "row 4 (line 5): loss is -3", 1),
+        (lambda head, rows: [head, *rows[:3], "16,1e-3"], "row 4 (line 5)", 1),
+        (lambda head, _: [head], "no row", 1),
+        (lambda head, rows: [head.replace("loss", "cost"), *rows], "--loss-column: ", 2),
+        (lambda head, rows: [head, *[r for r in rows if r.startswith("16,")]], "1 batch size", 1),
+    ],
+)
+def test_bad_files_are_one_line(lr, sweep, tmp_path, change, says, status):
+    path = tmp_path / "bad.csv"
+    path.write_text(spoilt(sweep, change))
+    ran = lr("fit", path)
+    assert (ran.status, ran.out) == (status, "")
+    assert says in ran.err
+    assert ran.err.count("\n") == 1
+
+
+def test_semicolons_and_byte_order_marks_are_fine(lr, sweep, tmp_path):
+    path = tmp_path / "semicolons.csv"
+    path.write_text("\ufeff" + sweep.read_text().replace(",", ";"), encoding="utf-8")
+    one, two = (json.loads(lr("fit", p, "--json", "--replicates", 0).out) for p in (sweep, path))
+    assert one["law"] == two["law"]
+
+
+def test_bad_plans(lr):
+    for options, says in (
+        (("--lr-exponent", "N=1"), "--lr-exponent: must be NAME=NUMBER with one of"),
+        (("--covariate", "N=1e9", "--critical-exponent", "N=x"), "N must be a number"),
+        (("--missing", 1), "--missing: "),
+    ):
+        ran = lr(*PLAN, *options)
+        assert ran.status == 2
+        assert says in ran.err
+
+
+def test_a_plan_that_cannot_be_written_leaves_nothing(lr, tmp_path):
+    ran = lr(*PLAN, "--output", tmp_path / "missing" / "runs.csv")
+    assert ran.status == 1
+    assert "cannot be written" in ran.err
