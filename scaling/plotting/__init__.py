@@ -25,5 +25,6 @@ from scaling.plotting.steps import steps_against_examples as steps_against_examp
 from scaling.plotting.steps import steps_examples as steps_examples
 from scaling.plotting.surge import surge_eps as surge_eps
 from scaling.plotting.surge import surge_momentum as surge_momentum
+from scaling.plotting.sweeps import sweep_valleys as sweep_valleys
+from scaling.plotting.sweeps import valley as valley
 from scaling.plotting.valley import loss_valley as loss_valley
-from scaling.plotting.valley import valley as valley

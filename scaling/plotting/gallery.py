@@ -18,7 +18,7 @@ from scaling.plotting import (
     stand_ins,
     steps,
     surge,
-    valley,
+    sweeps,
 )
 
 
@@ -154,7 +154,7 @@ FIGURES: dict[str, NamedFigure] = {
         NamedFigure(
             "valley",
             "the loss valley of a sweep: runs, loss over batch size and rate, fitted law",
-            valley.valley,
+            sweeps.valley,
         ),
     )
 }

@@ -1,19 +1,17 @@
-"""The loss valley of a sweep: every run, and the fitted learning rate through the valley."""
+"""One loss valley: runs over batch size and learning rate, and a law through the valley."""
 
-from typing import Annotated
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 from matplotlib.colors import PowerNorm
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 
 from scaling.errors import InputError
 from scaling.numeric._arrays import FloatArray, as_array, as_positive
 from scaling.numeric.law import Law
-from scaling.numeric.optima import fit_optima
-from scaling.plotting.data import digits_sweep
 from scaling.plotting.style import (
     BLACK,
     GREY,
@@ -25,6 +23,10 @@ from scaling.plotting.style import (
     styled,
 )
 
+#: Batch size, learning rate and mean loss of every setting; NaN where a run diverged.
+Settings: TypeAlias = tuple[FloatArray, FloatArray, FloatArray]
+
+_COLORS = pale("cividis_r", 0.0, 0.9)
 #: Losses beyond this quantile share one shade: one run that nearly diverged must not hide the rest.
 _QUANTILE = 0.8
 
@@ -71,23 +73,40 @@ def loss_valley(
     'learning rate'
     """
     own = ax is None
-    sizes, rates, losses = _settings(batch_size, learning_rate, loss)
+    settings = mean_losses(batch_size, learning_rate, loss)
     ax, figure = axes_of(ax, 3.0)
+    draw_valley(ax, settings, law, ceiling_of([settings]))
+    ax.set(xlabel="batch size", ylabel="learning rate")
+    add_bar(figure, ax)
+    if own:
+        line = f" Line: law {law.provenance.description}, with its interval (T-E2)." if law else ""
+        caption(figure, f"{marks_of([settings])}{line}{source}")
+    return figure
+
+
+def draw_valley(
+    ax: Axes,
+    settings: Settings,
+    law: Law | None,
+    ceiling: float,
+    limits: tuple[FloatArray, FloatArray] | None = None,
+) -> None:
+    """Draw one valley on axes."""
+    sizes, rates, losses = settings
     excess = losses - _best(sizes, losses)
     finite = np.isfinite(excess)
-    ceiling = float(np.quantile(excess[finite], _QUANTILE)) or 1.0
-    cells, limits = _cells(np.log(sizes), np.log(rates))
+    cells = _cells(np.log(sizes), np.log(rates))
     heat = PolyCollection(
         np.exp(cells[finite]).tolist(),
         array=np.minimum(excess[finite], ceiling),
-        cmap=pale("cividis_r", 0.0, 0.9),
+        cmap=_COLORS,
         norm=PowerNorm(0.5, 0, ceiling),
         edgecolors="face",
         linewidths=0.3,
-        rasterized=True,
     )
     ax.add_collection(heat)
-    ax.set(xlim=np.exp(limits[0]), ylim=np.exp(limits[1]))
+    across, along = limits_of([settings]) if limits is None else limits
+    ax.set(xlim=across, ylim=along)
     log_axes(ax)
     batch_size_axis(ax, sizes)
     ax.plot(sizes[finite], rates[finite], ".", color=BLACK, markersize=1.5)
@@ -95,66 +114,43 @@ def loss_valley(
     lowest = finite & (excess == 0)
     ax.plot(sizes[lowest], rates[lowest], "o", color=BLACK, markerfacecolor="white", zorder=4)
     if law is not None:
-        _draw_law(ax, law, np.exp(limits[0]))
-    ax.set(xlabel="batch size", ylabel="learning rate")
-    bar = figure.colorbar(heat, ax=ax, extend="max", aspect=30, pad=0.02)
-    bar.set_label("loss above the best at that batch size")
-    if own:
-        crosses = " Crosses: runs that diverged." if not finite.all() else ""
-        line = f" Line: law {law.provenance.description}, with its interval (T-E2)." if law else ""
-        caption(
-            figure,
-            f"Dots: runs; rings: the best at each batch size.{crosses}{line}{source}",
-        )
-    return figure
+        _draw_law(ax, law, across)
 
 
-@styled
-def valley(
-    eps: Annotated[float, "Adam's epsilon in the sweep: 1e-8, 1e-3 or 0.1"] = 1e-8,
-) -> Figure:
-    """Loss valley of the sweep that comes with the package, a small network on digits.
-
-    Parameters
-    ----------
-    eps : float, default 1e-8
-        Which of the sweep's values of Adam's epsilon.
-
-    Returns
-    -------
-    Figure
-
-    Raises
-    ------
-    InputError
-        If the sweep has no such epsilon.
-
-    Examples
-    --------
-    >>> valley().axes[0].get_xlabel()
-    'batch size'
-    """
-    sweep = digits_sweep()
-    if eps not in sweep:
-        known = ", ".join(f"{value:g}" for value in sweep)
-        raise InputError(f"must be one of {known}, got {eps:g}", "eps")
-    batch_size, learning_rate, loss = sweep[eps]
-    sizes, rates, losses = _settings(batch_size, learning_rate, loss)
-    lowest = losses == _best(sizes, losses)
-    law = fit_optima(sizes[lowest], rates[lowest], name="the sweep")
-    return loss_valley(
-        batch_size,
-        learning_rate,
-        loss,
-        law,
-        source=f" Network of 32 hidden units on scikit-learn's digits, 16384 examples a run, three "
-        f"seeds, eps = {eps:g}.",
+def add_bar(figure: Figure | SubFigure, panels: Axes | list[Axes], shrink: float = 1) -> None:
+    """Explain the shades."""
+    first = panels[0] if isinstance(panels, list) else panels
+    bar = figure.colorbar(
+        first.collections[0], ax=panels, extend="max", aspect=30, pad=0.02, shrink=shrink
     )
+    bar.set_label("loss above the best at that batch size")
 
 
-def _settings(
+def marks_of(tables: list[Settings]) -> str:
+    """Say what the dots are."""
+    diverged = any(np.isnan(losses).any() for _, _, losses in tables)
+    crosses = "; crosses: some run there diverged" if diverged else ""
+    return f"Dots: runs, seeds averaged; rings: the best at each batch size{crosses}."
+
+
+def ceiling_of(tables: list[Settings]) -> float:
+    """Excess from which on all losses have the darkest shade."""
+    excess = np.concatenate([losses - _best(sizes, losses) for sizes, _, losses in tables])
+    return float(np.nanquantile(excess, _QUANTILE)) or 1.0
+
+
+def limits_of(tables: list[Settings]) -> tuple[FloatArray, FloatArray]:
+    """Range of batch sizes and learning rates that the rectangles of all tables cover."""
+    corners = np.concatenate(
+        [_cells(np.log(sizes), np.log(rates)).reshape(-1, 2) for sizes, rates, _ in tables]
+    )
+    low, high = np.exp(corners.min(axis=0)), np.exp(corners.max(axis=0))
+    return np.array([low[0], high[0]]), np.array([low[1], high[1]])
+
+
+def mean_losses(
     batch_size: npt.ArrayLike, learning_rate: npt.ArrayLike, loss: npt.ArrayLike
-) -> tuple[FloatArray, FloatArray, FloatArray]:
+) -> Settings:
     """Different settings, ascending, and the mean loss of each."""
     columns = (
         as_positive(batch_size, "batch_size"),
@@ -187,8 +183,8 @@ def _best(sizes: FloatArray, losses: FloatArray) -> FloatArray:
     return best
 
 
-def _cells(x: FloatArray, y: FloatArray) -> tuple[FloatArray, tuple[FloatArray, FloatArray]]:
-    """Rectangle around each setting, halfway to its neighbours, and the range they cover.
+def _cells(x: FloatArray, y: FloatArray) -> FloatArray:
+    """Rectangle around each setting, halfway to its neighbours, shape (settings, 4, 2).
 
     Columns may have different ordinates; nothing is interpolated.
     """
@@ -200,11 +196,7 @@ def _cells(x: FloatArray, y: FloatArray) -> tuple[FloatArray, tuple[FloatArray, 
         bottom, top = _halfway(y[here])
         corners[here, :, 0] = [low, high, high, low]
         corners[here, :, 1] = np.stack([bottom, bottom, top, top], axis=1)
-    flat = corners.reshape(-1, 2)
-    return corners, (
-        np.array([flat[:, 0].min(), flat[:, 0].max()]),
-        np.array([flat[:, 1].min(), flat[:, 1].max()]),
-    )
+    return corners
 
 
 def _halfway(values: FloatArray) -> tuple[FloatArray, FloatArray]:

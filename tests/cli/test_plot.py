@@ -1,10 +1,13 @@
 """`lr plot` and `lr query --plot` as a user meets them."""
 
+from pathlib import Path
+
 import pytest
 
 from scaling import plotting
 from scaling.plotting import gallery
 
+SWEEP = Path(__file__).parents[1] / "data" / "digits_sweep.csv"
 RUN = ("--ref-lr", "3e-4", "--ref-batch-size", "32x8", "--noise-scale", "4000")
 
 
@@ -127,6 +130,21 @@ def test_query_draws_its_law(lr, in_an_empty_directory, marek):
     assert (drawn.status, drawn.out) == (0, plain.out)
     assert (in_an_empty_directory / "curve.svg").read_text().startswith("<?xml")
     assert lr("query", "--points", marek, "--batch-size", 512, "--plot", "c.png").status == 0
+
+
+def test_fit_draws_its_valleys(lr, in_an_empty_directory):
+    arguments = ("fit", SWEEP, "--where", "eps == 1e-8", "--replicates", 0)
+    plain = lr(*arguments)
+    drawn = lr(*arguments, "--plot", "valley.png")
+    assert (drawn.status, drawn.out, drawn.err) == (0, plain.out, "")
+    assert [path.name for path in in_an_empty_directory.iterdir()] == ["valley.png"]
+
+
+def test_fit_refuses_a_figure_before_the_work(lr, in_an_empty_directory):
+    ran = lr("fit", SWEEP, "--plot", "valley.gif", "--save", "law.json")
+    assert (ran.status, ran.out, ran.err.count("\n")) == (2, "", 1)
+    assert "--plot: the file's name" in ran.err
+    assert not list(in_an_empty_directory.iterdir())
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from io import BytesIO
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from scaling import (
     BatchSizeLaw,
@@ -11,10 +12,18 @@ from scaling import (
     GradientStatistics,
     InputError,
     Recipe,
+    SweepLaw,
     TransferLaw,
     fit_optima,
+    fit_sweep,
+    simulate_sweep,
 )
-from scaling.plotting import learning_rate, loss_valley, steps_against_examples
+from scaling.plotting import (
+    learning_rate,
+    loss_valley,
+    steps_against_examples,
+    sweep_valleys,
+)
 from scaling.plotting.saving import write_figure
 
 INFINITY = float("inf")
@@ -151,3 +160,55 @@ def test_steps_that_show_no_critical_batch_size():
     assert len(as_png(figure).get_legend().get_texts()) == 1
     with pytest.raises(DataError, match="no series"):
         steps_against_examples({"straight": proportional})
+
+
+TRUTH = SweepLaw.of(
+    learning_rate=1e-3,
+    reference_batch_size=256,
+    noise_batch_size=4000,
+    critical_batch_size=400,
+    covariates={"N": 1e9},
+    learning_rate_exponents={"N": -0.3},
+)
+
+
+def fitted(sizes):
+    truth = TRUTH if len(sizes) > 1 else TRUTH.at(N=sizes[0])
+    covariates = {"N": sizes} if len(sizes) > 1 else None
+    runs = simulate_sweep(truth, [16, 64, 256, 1024], covariates=covariates, seed=1)
+    return fit_sweep(runs, replicates=0)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 5, 14])
+def test_valleys_of_a_sweep(count):
+    sizes = np.geomspace(1e8, 1e9, count).round(-6)
+    fit = fitted(sizes)
+    figure = sweep_valleys(fit)
+    as_png(figure)
+    panels = [ax for ax in figure.axes if ax.get_label() != "<colorbar>" and ax.axison]
+    assert len(panels) == min(count, 12)
+    text = " ".join(figure.get_supxlabel().split())
+    assert ("12 of 14 settings" in text) == (count > 12)
+    if fit.law.needs:
+        shown = {float(ax.get_title(loc="left").split("N = ")[1].split(",")[0]) for ax in panels}
+        assert {float(f"{size:.3g}") for size in (sizes[0], sizes[-1])} <= shown
+    # The law drawn is that of the panel's own setting.
+    ax = panels[-1]
+    line = ax.lines[-1]
+    law = fit.law.at(N=sizes[-1]) if fit.law.needs else fit.law
+    x, y = (np.asarray(values, dtype=float) for values in line.get_data())
+    assert y == pytest.approx(law.learning_rate(x))
+    # Every column of panels ends in one that names its axis.
+    assert sum(bool(ax.get_xlabel()) for ax in panels) == min(
+        len(panels), 2 if len(panels) in {2, 4} else 3
+    )
+
+
+def test_valleys_on_a_given_figure():
+    figure = Figure(figsize=(7, 3))
+    left, right = figure.subfigures(1, 2)
+    fit = fitted([1e8, 1e9])
+    assert sweep_valleys(fit, figure=right) is figure
+    assert right.axes
+    assert not left.axes
+    assert figure.get_supxlabel() == ""
