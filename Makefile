@@ -41,6 +41,7 @@ benchmark: $(VENV)/installed-test
 	$(BIN)/python tests/benchmarks/start_up.py
 	$(BIN)/python tests/benchmarks/exact_moments.py
 	$(BIN)/python tests/benchmarks/population.py
+	$(BIN)/python tests/benchmarks/sweep_speed.py
 
 # The derivation as a PDF, with every step checked.
 derivation: $(VENV)/installed

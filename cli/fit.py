@@ -217,9 +217,11 @@ def _evidence(found: "SweepFit") -> str:
 
     surge = found.surge
     low, high = surge.ratio_interval
+    where = " at eps = 0" if found.law.eps_form else ""
     return (
-        f"B_n/B_crit = {size(surge.ratio)}, 90% interval {size(low)} to {size(high)}; a surge "
-        f"needs more than 2; deviance {surge.evidence:.1f} where {surge.needed:.1f} would do"
+        f"B_n/B_crit = {size(surge.ratio)}{where}, 90% interval {size(low)} to {size(high)}; "
+        f"a surge needs more than 2; deviance {surge.evidence:.1f} where {surge.needed:.1f} "
+        "would do"
     )
 
 

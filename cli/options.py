@@ -170,8 +170,16 @@ def make_law(given: dict[str, Any]) -> "Law":
 
 def _transfer(given: dict[str, Any]) -> "Law":
     from scaling import GradientStatistics, Recipe, TransferLaw
+    from scaling.numeric._averages import POPULATIONS
 
-    sketch = str(given.get("population", "")).endswith(".json")
+    population = given.get("population", "uniform")
+    sketch = population.endswith(".json")
+    if not sketch and population not in POPULATIONS:
+        raise InputError(
+            f"must be {', '.join(POPULATIONS)} or the file of a sketch, named *.json, got "
+            f"{population!r}",
+            "population",
+        )
     for name in ("ref_batch_size", *(() if sketch else ("noise_scale",))):
         if name not in given:
             raise InputError("missing; a tuned run (--ref-lr) is not enough without it", name)

@@ -9,10 +9,9 @@ import numpy as np
 
 from scaling.numeric._arrays import FloatArray
 
-#: From here on the continued fraction of this depth is exact to rounding; below it, the
-#: differences lose at most two digits.
-_LARGE = 2.0
-_DEPTH = 70
+#: From each z on, the depth at which the continued fraction is exact to rounding. Below the first,
+#: the differences lose at most two digits.
+_DEPTHS = ((2.0, 72), (4.0, 28), (8.0, 15), (32.0, 8))
 
 
 def scaled_erfc_integrals(z: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -26,12 +25,19 @@ def scaled_erfc_integrals(z: FloatArray) -> tuple[FloatArray, FloatArray]:
     scaled = np.asarray(erfcx(z))
     first = np.asarray(1 - np.sqrt(np.pi) * z * scaled)
     second = np.asarray((1 + 2 * z**2) * scaled - 2 / np.sqrt(np.pi) * z)
-    large = np.asarray(z >= _LARGE)
-    if large.any():
-        x = z[large]
-        ratios = np.zeros((_DEPTH + 2, x.size))
-        for n in range(_DEPTH, 0, -1):
-            ratios[n] = 1 / (2 * x + 2 * (n + 1) * ratios[n + 1])
-        first[large] = np.sqrt(np.pi) * scaled[large] * ratios[1]
-        second[large] = 4 * scaled[large] * ratios[1] * ratios[2]
+    ends = *(start for start, _ in _DEPTHS[1:]), np.inf
+    for (start, depth), end in zip(_DEPTHS, ends, strict=True):
+        chosen = np.asarray((start <= z) & (z < end))
+        if chosen.any():
+            ratio, next_ratio = _ratios(z[chosen], depth)
+            first[chosen] = np.sqrt(np.pi) * scaled[chosen] * ratio
+            second[chosen] = 4 * scaled[chosen] * ratio * next_ratio
     return first, second
+
+
+def _ratios(z: FloatArray, depth: int) -> tuple[FloatArray, FloatArray]:
+    """r_1 and r_2, from r_(depth+1) = 0."""
+    ratio = next_ratio = np.zeros_like(z)
+    for n in range(depth, 0, -1):
+        ratio, next_ratio = 1 / (2 * z + 2 * (n + 1) * ratio), ratio
+    return ratio, next_ratio

@@ -30,6 +30,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from scaling.errors import InputError
 from scaling.numeric._arrays import FloatArray
 from scaling.numeric._erfc_integrals import scaled_erfc_integrals
 from scaling.numeric._lag_sums import LagSums, lag_products, lag_sums
@@ -83,6 +84,11 @@ class ExactUpdate:
         t, the number of the step, from 1; infinity for stationary averages.
     eps : {"outside", "inside"}
         Where epsilon stands: m/(sqrt(v) + eps), after bias correction, or m/sqrt(v + eps^2).
+
+    Raises
+    ------
+    InputError
+        When called, if there is a beta1 but next to no beta2, and more than one step.
 
     Notes
     -----
@@ -202,6 +208,13 @@ class ExactUpdate:
             rest = np.sqrt(tau[-1]) * C[-1], tau[-1] * (C[-1] ** 2 / P[-1] + D[-1])
             if kept * max(rest) < _NEGLIGIBLE:
                 break
+        else:
+            # Adam divides by little but the last gradient, which may be 0, and not so m.
+            raise InputError(
+                f"{self.beta2:g} is too small for beta1 = {self.beta1:g}: without eps the update "
+                "has an infinite mean square, or nearly so",
+                "beta2",
+            )
         tau = np.concatenate(taus)
         together = LagSums(*(np.concatenate(columns) for columns in zip(*sums, strict=True)))
         ramp = np.full(tau.size, _STEP)

@@ -57,9 +57,8 @@ def _parse(path: str | os.PathLike[str], text: str) -> Any:
     try:
         return json.loads(text, parse_constant=refuse, object_pairs_hook=unique)
     except json.JSONDecodeError as error:
-        raise DataError(
-            f"{path}: not a whole JSON file: {error.msg} at line {error.lineno}; save it again"
-        ) from None
+        where = f"{error.msg.removesuffix(' at')} at line {error.lineno}"
+        raise DataError(f"{path}: not a whole JSON file: {where}; save it again") from None
     except DataError:
         raise
     except (RecursionError, ValueError):

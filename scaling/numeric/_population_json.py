@@ -125,6 +125,8 @@ def _check(cells: Cells) -> None:
     count = sums[:, 0]
     if not (np.isfinite(sums).all() and (count >= 1).all() and (count == np.floor(count)).all()):
         raise MalformedError("the cells hold what is not a number, or a count that is not whole")
+    if count.sum() > _MOST_COORDINATES:
+        raise MalformedError(f"the cells hold more than {_MOST_COORDINATES:g} coordinates")
     octaves, bits = cells.octaves, level_bits(cells.level)
     for axis, (index, octave, bit) in enumerate(zip((rows, columns), octaves, bits, strict=True)):
         lower, upper = _edges(index, bit)

@@ -121,17 +121,17 @@ class MomentModel:
 
         beta1 is 0.9 by default, or 0 where there is no momentum; beta2 0.999; step infinity.
         """
-        given = {"beta1": beta1 or None, "beta2": beta2, "step": step}
+        given = {"beta1": beta1, "beta2": beta2, "step": step}
         checks = {"beta1": decay_rate, "beta2": decay_rate, "step": step_number}
         for name, value in given.items():
             if value is None:
                 continue
             checks[name](value, name)
-            if name not in self.knows:
+            if name not in self.knows and (name, value) != ("beta1", 0):
                 raise InputError(_unknown(self.name, name, value), name)
         own_beta1 = DEFAULT_BETA1 if "beta1" in self.knows else 0.0
         return (
-            own_beta1 if beta1 is None else decay_rate(beta1, "beta1"),
+            own_beta1 if beta1 is None else beta1,
             DEFAULT_BETA2 if beta2 is None else beta2,
             np.inf if step is None else step,
         )
@@ -226,7 +226,9 @@ def update_moments(
     ------
     InputError
         If beta1 or beta2 is outside [0, 1), the step is not a whole number from 1, one of them
-        has no place in the model (beta1 = 0 has in all), or the model is unknown.
+        has no place in the model (beta1 = 0 has in all), or the model is unknown; with the exact
+        models of Adam also if there is a beta1 but next to no beta2 (below 1e-7), for then the
+        update has an infinite mean square at b = 0.
 
     Notes
     -----

@@ -11,7 +11,7 @@ from scaling.numeric.batch_size_law import BatchSizeLaw
 from scaling.numeric.law import Law, Point, Provenance, Source
 from scaling.numeric.optima import FittedLaw
 from scaling.numeric.recipe import GradientStatistics, Recipe
-from scaling.numeric.sweep.law import Covariate, Replicate, SweepLaw
+from scaling.numeric.sweep.law import Covariate, SweepLaw
 from scaling.numeric.transfer import TransferLaw
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ def _sweep_from(reader: Reader, provenance: Provenance) -> SweepLaw:
         )
         row.end()
     for row in reader.objects("replicates"):
-        replicates.append(Replicate(row.numbers("parameters"), row.number("departure")))
+        replicates.append(row.numbers("parameters"))
         row.end()
     return SweepLaw(
         cast("EpsForm | None", reader.optional_text("eps_form")),

@@ -113,15 +113,17 @@ class TransferLaw(Law):
         InputError
             As the constructor.
         DataError
-            If no coordinate has a gradient or noise, or some have a gradient but no noise: they
-            leave the law without a limit for small batches.
+            If no coordinate has a gradient or noise, if some have a gradient but no noise, which
+            leaves the law without a limit for small batches, or if the curvature of all together
+            is not positive.
 
         Examples
         --------
+        >>> from scaling import GradientPopulation
         >>> population = GradientPopulation.from_arrays([1e-3, -4e-3, 2e-3], [0.1, 0.1, 0.2])
         >>> law = TransferLaw.from_population(Recipe(3e-4, 256), population)
         >>> print(f"{law.learning_rate(1024):.2e}")
-        4.79e-04
+        2.42e-04
         """
         if population.without_noise:
             raise DataError(
@@ -160,6 +162,8 @@ class TransferLaw(Law):
         # T-E2 as the limits of T-E6 for B -> 0 and B -> infinity, for every moment model.
         slope, pure_noise = self._average.small_batches()
         alignment, relative_curvature = self._noiseless
+        if pure_noise <= 0 or relative_curvature <= 0:
+            raise DataError("the curvature along the update is not positive; no step is best")
         noise_scale = self.statistics.noise_scale
         noise = noise_scale * (alignment / slope) ** 2
         critical = noise_scale * pure_noise / slope**2 / relative_curvature
@@ -167,7 +171,7 @@ class TransferLaw(Law):
         object.__setattr__(self, "critical_batch_size", critical)
 
     def _check_statistics(self, population: "GradientPopulation") -> None:
-        """Refuse statistics that are not the population's."""
+        """Refuse statistics that are not the population's, and a population without a best step."""
         statistics, own = self.statistics, (population.noise_scale, population.grad_rms)
         for name, value in zip(("noise_scale", "grad_rms"), own, strict=True):
             given = getattr(statistics, name)
@@ -176,6 +180,11 @@ class TransferLaw(Law):
                     f"{name} must be {value:g}, that of the population, got {given!r}",
                     "statistics",
                 )
+        if population.trace <= 0:
+            raise DataError(
+                f"the curvature adds up to {population.trace:g}; no step is best unless it is "
+                "positive"
+            )
 
     @property
     def model(self) -> MomentModel:

@@ -111,7 +111,7 @@ if __name__ == "__main__":
     batch = population.noise_scale * np.geomspace(1e-3, 1e6, 1000)[:, None]
     eps = population.grad_rms * np.geomspace(1e-9, 1e3, 100)
     many = np.geomspace(batch[0, 0], batch[-1, 0], 16_000)
-    for moments in ("mean-field-outside", "clip"):
+    for moments in ("mean-field-outside", "exact-adam"):
 
         def ask(batch, eps, moments=moments):
             return seconds(lambda: population.learning_rate(batch, eps, moments=moments))

@@ -1,6 +1,6 @@
 """How often intervals of laws from simulated sweeps hold the truth, and how often verdicts do.
 
-Takes minutes; run by hand: `python tests/benchmarks/sweep_coverage.py [sweeps]`.
+Takes an hour; run by hand: `python tests/benchmarks/sweep_coverage.py [sweeps [first seed [name]]]`.
 """
 
 import sys
@@ -29,10 +29,10 @@ SWEEPS = {
 
 
 def sweeps(
-    ratio: float, joint: bool, count: int, options: dict[str, float]
+    ratio: float, joint: bool, seeds: range, options: dict[str, float]
 ) -> Iterator[tuple[SweepFit, Law, Law]]:
     """Yield fits, the laws that they answer with, and the truth."""
-    for seed in range(count):
+    for seed in seeds:
         if joint:
             truth = SweepLaw.of(
                 learning_rate=1e-3,
@@ -56,11 +56,15 @@ def sweeps(
 
 if __name__ == "__main__":
     asked = int(sys.argv[1]) if len(sys.argv) > 1 else 200
+    first = int(sys.argv[2]) if len(sys.argv) > 2 else 0
+    only = sys.argv[3] if len(sys.argv) > 3 else None
     for name, (ratio, joint, share, options) in SWEEPS.items():
+        if only not in (None, name):
+            continue
         count = max(int(asked * share), 1)
         hits, widths, errors = np.zeros(ASKED.size), [], []
         verdicts: Counter[str] = Counter()
-        for fit, law, truth in sweeps(ratio, joint, count, options):
+        for fit, law, truth in sweeps(ratio, joint, range(first, first + count), options):
             low, high = law.interval(ASKED, level=LEVEL)
             true = truth.learning_rate(ASKED)
             hits += (low <= true) & (true <= high)

@@ -161,7 +161,9 @@ def test_sums_over_lags(beta1, beta2, steps):
                 assert abs(column[i] / value - 1) < 1e-14
 
 
-@pytest.mark.parametrize("z", [0.0, 1e-9, 0.3, 1.9999999, 2.0, 2.1, 3.0, 8.0, 40.0, 1e5, 1e10])
+@pytest.mark.parametrize(
+    "z", [0.0, 1e-9, 0.3, 1.9999999, 2.0, 2.1, 3.0, 3.9999999, 4.0, 8.0, 32.0, 40.0, 1e5, 1e10]
+)
 def test_scaled_integrals_of_erfc(z):
     with mp.workdps(120):
         x = mp.mpf(z)
@@ -266,6 +268,13 @@ def test_first_step_is_the_same_for_all_decay_rates():
     np.testing.assert_allclose(one, other, rtol=1e-13)
 
 
+@pytest.mark.parametrize("beta2", [1e-5, 1e-300, 0.0])
+def test_a_first_average_without_memory_needs_none_of_the_second(beta2):
+    found = update_moments(0.7, 0.2, 0.0, beta2=beta2, moments="exact-adam")
+    expected = update_moments(0.7, 0.2, 0.0, step=1, moments="exact-adam")
+    np.testing.assert_allclose(found, expected, rtol=1e-13 + 100 * beta2)
+
+
 def test_late_steps_tend_to_stationary_averages():
     late, stationary = (
         update_moments(0.7, 0.2, beta2=0.99, step=step, moments="exact-adam")
@@ -336,6 +345,9 @@ def test_gaussian_softsign_is_the_gaussian_average_of_softsign():
             "beta2: does not enter moments 'clip', only 'exact-adam'",
         ),
         ({"step": 3, "moments": "mean-field"}, "step: does not enter moments 'mean-field'"),
+        ({"beta2": 0.0}, "beta2: 0 is too small for beta1 = 0.9"),
+        ({"beta2": 1e-20, "step": 3}, "beta2: 1e-20 is too small for beta1 = 0.9"),
+        ({"beta1": np.array([0.5, 0.9])}, "beta1: must be a number"),
     ],
 )
 def test_arguments_are_checked(arguments, message):

@@ -320,6 +320,7 @@ def test_the_pieces_of_a_text_are_as_documented():
     ("text", "says"),
     [
         ("", "not a whole JSON file"),
+        ('{"format": "', "Unterminated string starting at line 1"),
         ("[1]", "not a population"),
         (b"{}", "must be a text"),
         (" " * 2_000_000, "at most 1 MB"),
@@ -347,6 +348,7 @@ def test_the_pieces_of_a_text_are_as_documented():
         (altered(data=packed(rows=(0, 2**30))), "outside of it"),
         (altered(data=packed(sums=((0.5, 1), *SUMS[1:]))), "not whole"),
         (altered(data=packed(sums=((np.nan, 1), *SUMS[1:]))), "not a number"),
+        (altered(data=packed(sums=2.0**53 * np.array(SUMS))), "more than"),
         (altered(data=packed(sums=((1, 1), (1, -1), *SUMS[2:]))), "outside of it"),
         (altered(data=packed(sums=(*SUMS[:3], (1, 9), *SUMS[4:]))), "outside of it"),
         (altered(data=packed(sums=(*SUMS[:3], (1, 0.5), *SUMS[4:]))), "outside of it"),

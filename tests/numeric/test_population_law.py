@@ -30,11 +30,11 @@ def population(coordinates):
     return GradientPopulation.from_arrays(*coordinates)
 
 
-def full_sum(coordinates, batch, eps, ratio, moments):
+def full_sum(coordinates, batch, eps, ratio, moments, beta1=None):
     """T-A1 with T-A2 over all coordinates, unit Hessian and R0."""
     g, sigma = coordinates
     scale = np.sqrt(batch) / sigma
-    mean, square = update_moments(g * scale, eps * scale, moments=moments)
+    mean, square = update_moments(g * scale, eps * scale, moments=moments, beta1=beta1)
     return g @ mean / (square.sum() + (ratio - 1) * g.size * mean.mean() ** 2)
 
 
@@ -71,6 +71,21 @@ def test_peak_limits_and_end_of_the_surge(population, moments):
     )
     assert below.peak is not None
     assert above.peak is None
+
+
+@pytest.mark.parametrize("moments", ["clip", "mean-field"])
+def test_a_law_that_only_rises_has_no_surge(moments):
+    rng = np.random.default_rng(3)
+    g, sigma = 10 ** rng.uniform(-1.5, 1.5, (2, 20_000))
+    population = GradientPopulation.from_arrays(g, sigma)
+    # Full sums at a few batch sizes: nowhere more than for a huge batch.
+    for eps in (0.0, population.grad_rms):
+        top = full_sum((g, sigma), 1e12, eps, 1.0, moments, beta1=0.0)
+        for batch in 10.0 ** np.arange(-2, 8):
+            assert full_sum((g, sigma), batch, eps, 1.0, moments, beta1=0.0) < top * 1.0001
+    law = TransferLaw.from_population(Recipe(1e-3, 1.0, beta1=0.0), population, moments=moments)
+    assert law.surge_end == 0
+    assert law.peak is None
 
 
 @pytest.mark.parametrize("moments", [*MODELS, "sgd"])
@@ -118,6 +133,21 @@ def test_what_a_law_cannot_be_made_of(population):
             TransferLaw.from_population(RECIPE, GradientPopulation.from_arrays(gradient, noise))
 
 
+@pytest.mark.parametrize(
+    ("curvature", "eps", "message"),
+    [
+        ([-1.0, -1.0], 0.0, "the curvature adds up to -2; no step is best unless"),
+        ([-1.0, 1.0], 0.0, "the curvature adds up to 0"),
+        # More than outweighed where both move alike, not where the larger gradient moves more.
+        ([2.0, -1.0], 1e3, "the curvature along the update is not positive"),
+    ],
+)
+def test_no_step_is_best_without_curvature(curvature, eps, message):
+    population = GradientPopulation.from_arrays([1.0, 4.0], [1.0, 1.0], curvature)
+    with pytest.raises(DataError, match=message):
+        TransferLaw.from_population(Recipe(3e-4, 256.0, eps=eps), population)
+
+
 def test_from_the_shell(lr, population, coordinates, tmp_path):
     path = tmp_path / "sketch.json"
     path.write_text(population.to_json())
@@ -134,6 +164,8 @@ def test_from_the_shell(lr, population, coordinates, tmp_path):
         (["--noise-scale", "4000"], 2, "--noise-scale: cannot be combined with a sketch"),
         (["--grad-rms", "1e-6"], 2, "--grad-rms: cannot be combined with a sketch"),
         (["--population", tmp_path / "none.json"], 1, "none.json: cannot be read"),
+        (["--population", "sketch.txt"], 2, "--population: must be uniform, gaussian or the file"),
+        (["--population", ""], 2, "--population: must be uniform, gaussian or the file"),
     ):
         ran = lr(*run, "--population", path, *more)
         assert (ran.status, ran.out, ran.err.count("\n")) == (status, "", 1)

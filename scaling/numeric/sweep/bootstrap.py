@@ -9,7 +9,6 @@ wider intervals.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -21,20 +20,10 @@ from scaling.numeric.sweep.likelihood import SCATTERS, TAILS, best_of, fold, min
 CHUNK = 20
 _SEED = 20240611
 _FEWEST_GROUPS = 4
-#: What the model of a valley may be off by in all cells alike, in log lr: 0.01 octave.
-_VALLEY_ERROR = 0.01 * float(np.log(2))
 
 
-@dataclass(frozen=True, eq=False)
-class Replicates:
-    """Parameters (R, P), and by how much an optimum departs from the law of each, (R,)."""
-
-    theta: FloatArray
-    departure: FloatArray
-
-
-def resample(fitted: Fitted, count: int) -> Iterator[Replicates]:
-    """Yield replicates in chunks of at most `CHUNK`.
+def resample(fitted: Fitted, count: int) -> Iterator[FloatArray]:
+    """Yield replicates of the parameters, shape (R, P), in chunks of at most `CHUNK`.
 
     Parameters
     ----------
@@ -77,8 +66,7 @@ def resample(fitted: Fitted, count: int) -> Iterator[Replicates]:
                 shift=shift[chosen][table],
             )
             theta[chosen] = best_of(found, len(starts)).theta
-        departure = np.sqrt(np.maximum(total**2 - SCATTERS[0] ** 2, 0.0))
-        yield Replicates(theta, np.hypot(departure, _VALLEY_ERROR))
+        yield theta
 
 
 def group_scatter(fitted: Fitted) -> float:

@@ -14,11 +14,12 @@ from scaling.numeric.sweep.bootstrap import resample
 from scaling.numeric.sweep.cross_validation import Errors
 from scaling.numeric.sweep.fitting import Fitted, Scores, design_of, fit_form, fold_all, score
 from scaling.numeric.sweep.forms import COMPETITORS, Adam, EpsForm, Form
-from scaling.numeric.sweep.law import Covariate, Replicate, SweepLaw
+from scaling.numeric.sweep.law import Covariate, SweepLaw
 from scaling.numeric.sweep.runs import Cells, Runs, cells_of
 from scaling.numeric.sweep.surge import Surge, surge_of
 from scaling.numeric.sweep.table import read_runs
-from scaling.numeric.sweep.valleys import Route, Valleys, find_valleys
+from scaling.numeric.sweep.valley_fits import find_valleys
+from scaling.numeric.sweep.valleys import Route, Valleys
 
 #: Told how far the work has come: what is being done, how much is done, of how much.
 Progress = Callable[[str, int, int], None]
@@ -132,10 +133,7 @@ class SweepFit:
         """
         fit = self
         for chunk in resample(self.chosen.fitted, replicates):
-            more = tuple(
-                Replicate(tuple(map(float, row)), float(departure))
-                for row, departure in zip(chunk.theta, chunk.departure, strict=True)
-            )
+            more = tuple(tuple(map(float, theta)) for theta in chunk)
             fit = replace(fit, law=replace(fit.law, replicates=(*fit.law.replicates, *more)))
             yield fit
 
@@ -294,7 +292,10 @@ def _fit(runs: Runs, said: tuple[str, ...], report: Progress) -> SweepFit:
     _check(runs, cells)
     report("valleys", 0, 1)
     valleys = find_valleys(cells, runs.name)
-    reference = float(np.exp(np.mean(np.log(np.unique(cells.batch_size)))))
+    # A batch size that was tried, near the middle.
+    tried = np.unique(cells.batch_size)
+    middle = np.exp(np.mean(np.log(tried)))
+    reference = float(tried[np.argmin(np.abs(np.log(tried / middle)))])
     middles = np.log(cells.covariates).mean(axis=0)
     design = design_of(cells, reference, middles)
     targets = valleys["cells"]

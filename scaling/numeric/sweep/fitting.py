@@ -25,7 +25,7 @@ from scaling.numeric.sweep.runs import BoolArray, Cells, IntArray
 from scaling.numeric.sweep.valleys import Valleys
 
 #: The prior density of log tau falls as tau to minus this.
-_SMALLER = 1.25
+_SMALLER = 2.0
 
 
 @dataclass(frozen=True)

@@ -23,13 +23,14 @@ from scaling.numeric.sweep.forms import Adam, Design, EpsForm, eps_gain
 _CORNER = 20.0
 #: Replicates below this number give no interval.
 FEWEST_REPLICATES = 20
-#: Upper quantiles (k + 1/2)/25 of Student's t with 5 degrees of freedom, which is how optima
-#: depart from a law; written out, since a saved law is to answer without SciPy.
+#: Upper quantiles (k + 1/2)/25 of Student's t with 5 degrees of freedom; written out, since a saved
+#: law is to answer without SciPy.
 _UPPER = (
     0.10561, 0.21265, 0.32267, 0.4375, 0.55943, 0.69157,
     0.83847, 1.00735, 1.21102, 1.47588, 1.87268, 2.75651,
 )  # fmt: skip
-_DEPARTURES = np.array([*(-x for x in reversed(_UPPER)), 0.0, *_UPPER])
+#: What the model of a valley may be off by in all cells alike, in log lr: 0.01 octave.
+_VALLEY_ERROR = 0.01 * float(np.log(2)) * np.array([*(-x for x in reversed(_UPPER)), 0.0, *_UPPER])
 
 
 @dataclass(frozen=True)
@@ -58,17 +59,6 @@ class Covariate:
 
 
 @dataclass(frozen=True)
-class Replicate:
-    """One law that the sweep does not exclude, and how far its optima lie from it (log lr)."""
-
-    parameters: tuple[float, ...]
-    departure: float
-
-    def __post_init__(self) -> None:
-        non_negative(self.departure, "departure")
-
-
-@dataclass(frozen=True)
 class SweepLaw(Law):
     """T-E2 with log-linear covariates, and eps where it was varied; made by `fit_sweep`.
 
@@ -87,8 +77,8 @@ class SweepLaw(Law):
         By name: ``log_scale``, ``log_critical`` and ``log_ratio`` are lr, B_crit (relative to
         the reference) and B_n/B_crit at the covariates' middles, ``critical:N`` is B_crit's
         exponent in the covariate N.
-    replicates : tuple of Replicate
-        For the intervals.
+    replicates : tuple of tuple of float
+        Parameters of laws that the bootstrap made, for the intervals.
     error : float, optional
         Cross-validated error in octaves.
     provenance : Provenance
@@ -112,7 +102,7 @@ class SweepLaw(Law):
     eps_range: tuple[float, float] | None
     reference_batch_size: float
     parameters: tuple[tuple[str, float], ...]
-    replicates: tuple[Replicate, ...]
+    replicates: tuple[tuple[float, ...], ...]
     error: float | None
     provenance: Provenance
     setting: tuple[tuple[str, float], ...] = ()
@@ -123,7 +113,7 @@ class SweepLaw(Law):
         names = tuple(name for name, _ in self.parameters)
         if names != self._form.names([c.name for c in self.covariates]):
             raise InputError("are not those of such a law", "parameters")
-        if any(len(replicate.parameters) != len(names) for replicate in self.replicates):
+        if any(len(replicate) != len(names) for replicate in self.replicates):
             raise InputError(f"must have {len(names)} parameters each", "replicates")
         if self.error is not None:
             non_negative(self.error, "error")
@@ -294,21 +284,23 @@ class SweepLaw(Law):
         Returns
         -------
         (lower, upper) or None
-            Arrays of the shape of ``batch_size``, from the bootstrap's replicates: of the optimum
-            itself, so that the scatter of the measured optima about the law is in it. None with
-            fewer than 20 replicates.
+            Arrays of the shape of ``batch_size``, from the bootstrap's replicates: of the law,
+            about which the optimum of a single setting scatters besides. None with fewer than
+            20 replicates.
+
+        Notes
+        -----
+        COVERAGE
         """
         check_level(level)
         batch = as_positive(batch_size, "batch_size")
         if len(self.replicates) < FEWEST_REPLICATES:
             return None
-        theta = np.array([replicate.parameters for replicate in self.replicates])
-        departure = np.array([replicate.departure for replicate in self.replicates])
-        around = departure[:, None] * _DEPARTURES
+        theta = np.array(self.replicates)
         tail = (1 - level) / 2
         bounds = []
         for column in self._at_batch(theta, batch).T:
-            values = column[:, None] + around
+            values = column[:, None] + _VALLEY_ERROR
             known = np.isfinite(values).all()
             bounds.append(np.quantile(values, [tail, 1 - tail]) if known else [np.nan, np.nan])
         lower, upper = np.exp(np.array(bounds).reshape(-1, 2)).T
@@ -327,7 +319,7 @@ class SweepLaw(Law):
         check_level(level)
         if len(self.replicates) < FEWEST_REPLICATES:
             return None
-        theta = np.array([replicate.parameters for replicate in self.replicates])
+        theta = np.array(self.replicates)
         shifts = self._shifts(theta)
         noise, critical = shifts.T
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -356,8 +348,8 @@ class SweepLaw(Law):
             said.append(f"cross-validated error {self.error:.2g} octave (a factor of two is 1)")
         if self.replicates:
             said.append(
-                f"intervals from {len(self.replicates)} bootstrap replicates, with the scatter "
-                "of the measured optima about the law"
+                f"intervals of the law from {len(self.replicates)} bootstrap replicates; single "
+                "optima scatter about it besides"
             )
         return tuple(said)
 
@@ -384,10 +376,7 @@ class SweepLaw(Law):
             "eps_range": None if self.eps_range is None else list(self.eps_range),
             "reference_batch_size": self.reference_batch_size,
             "parameters": [{"name": name, "value": value} for name, value in self.parameters],
-            "replicates": [
-                {"departure": r.departure, "parameters": list(r.parameters)}
-                for r in self.replicates
-            ],
+            "replicates": [{"parameters": list(theta)} for theta in self.replicates],
             "error": self.error,
             "setting": [{"name": name, "value": value} for name, value in self.setting],
         }

@@ -5,7 +5,7 @@ import pytest
 
 from scaling import BatchSizeLaw, DataError, Runs, simulate_sweep
 from scaling.numeric.sweep.runs import cells_of
-from scaling.numeric.sweep.valleys import find_valleys
+from scaling.numeric.sweep.valley_fits import find_valleys
 
 TRUTH = BatchSizeLaw.from_limit(1e-3, noise_batch_size=1800, critical_batch_size=300)
 BATCH = 2.0 ** np.arange(4, 14)
