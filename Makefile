@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 TESTED := README.md pyproject.toml $(shell find scaling cli tests notebooks figures -type f -not -path '*/__pycache__/*' 2>/dev/null)
 OPTIMA := tests/data/marek_adam_1d.csv
 
-.PHONY: demo test check lint types doctest derivation benchmark clean
+.PHONY: demo test check lint types doctest derivation figures notebooks benchmark clean
 
 demo: $(VENV)/installed
 	@echo "An 11M-parameter language model was tuned at seven batch sizes (Marek et al. 2025,"
@@ -51,6 +51,14 @@ derivation: $(VENV)/installed
 	@$(BIN)/lr derive --check --format latex > build/derivation.tex
 	@pdflatex -interaction=batchmode -halt-on-error -output-directory=build build/derivation.tex >/dev/null
 	@echo build/derivation.pdf
+
+# What `lr plot` draws, all of it; a test redraws and compares.
+figures: $(VENV)/installed
+	@$(BIN)/lr plot --all --out figures
+
+# The notebooks, executed anew; a test does the same and compares what they print.
+notebooks: $(VENV)/installed-test
+	@$(BIN)/python tests/notebooks/execute.py
 
 clean:
 	rm -rf $(VENV)

@@ -54,6 +54,12 @@ def fit(
     save: Annotated[
         str | None, typer.Option(metavar="FILE", help="Save the law, for --law.")
     ] = None,
+    plot: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE", help="Draw runs and law, the loss valleys, as .png, .svg or .pdf."
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Fit the law to the runs of your own sweep.
@@ -66,6 +72,10 @@ def fit(
     """
     from scaling import fit_sweep, save_law
 
+    if plot is not None:
+        from scaling.plotting.saving import figure_format
+
+        figure_format(plot, "plot")  # before the work
     found: SweepFit | None = None
     interrupted = False
     try:
@@ -104,6 +114,10 @@ def fit(
         raise typer.Exit(INTERRUPTED)
     if save is not None:
         save_law(found.law, save)
+    if plot is not None:
+        from scaling.plotting import save_figure, sweep_valleys
+
+        save_figure(sweep_valleys(found), plot, title="Loss valleys of a sweep")
 
 
 @contextmanager

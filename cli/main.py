@@ -11,6 +11,7 @@ from .compare import compare
 from .derive import derive
 from .fit import fit
 from .options import flag
+from .plot import app as plot_app
 from .query import query
 from .recipe import recipe
 from .simulate import simulate
@@ -32,6 +33,7 @@ app.command()(tradeoff)
 app.command()(recipe)
 app.command()(sweep)
 app.command()(derive)
+app.add_typer(plot_app, name="plot")
 
 
 @app.callback()

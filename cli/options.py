@@ -33,7 +33,7 @@ def _parser(name: str, metavar: str) -> dict[str, Any]:
 _Options: TypeAlias = dict[str, tuple[Any, str, dict[str, Any]]]
 
 NUMBER = _parser("parse_positive", "NUMBER")
-_NON_NEGATIVE = _parser("parse_non_negative", "NUMBER")
+NON_NEGATIVE = _parser("parse_non_negative", "NUMBER")
 _DECAY_RATE = _parser("parse_decay_rate", "NUMBER")
 BATCH_SIZE = _parser("parse_batch_size", "SIZE")
 
@@ -53,7 +53,7 @@ _RUN_OPTIONS: _Options = {
         "Gradient noise scale tr(Sigma)/|g|^2, in the unit of the batch size.",
         NUMBER,
     ),
-    "ref_eps": (float, "Adam's epsilon in the reference run (default: --eps).", _NON_NEGATIVE),
+    "ref_eps": (float, "Adam's epsilon in the reference run (default: --eps).", NON_NEGATIVE),
     "ref_beta1": (float, "Adam's beta1 in the reference run (default: --beta1).", _DECAY_RATE),
     "ref_beta2": (float, "Adam's beta2 in the reference run (default: --beta2).", _DECAY_RATE),
     "grad_rms": (
@@ -88,7 +88,7 @@ _RUN_OPTIONS: _Options = {
 }
 #: Options that change the optimizer of a tuned run, or of a saved law that came from one.
 _OPTIMIZER_OPTIONS: _Options = {
-    "eps": (float, "Adam's epsilon (default: 1e-8; with --law its own).", _NON_NEGATIVE),
+    "eps": (float, "Adam's epsilon (default: 1e-8; with --law its own).", NON_NEGATIVE),
     "beta1": (
         float,
         "Adam's beta1 (default: 0.9, or 0 if --moments has none; with --law its own).",

@@ -21,6 +21,10 @@ def query(
     save: Annotated[
         str | None, typer.Option(metavar="FILE", help="Save the law, for --law.")
     ] = None,
+    plot: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Draw the law, as .png, .svg or .pdf."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Print Adam's best learning rate at other batch sizes than you tuned at.
@@ -40,6 +44,10 @@ def query(
         raise InputError(
             "missing; say at which batch size you want the learning rate", "batch_size"
         )
+    if plot is not None:
+        from scaling.plotting.saving import figure_format
+
+        figure_format(plot, "plot")  # before anything is written
     results = answers(law, batch_size)
     if as_json:
         text = json.dumps({"law": describe(law), "results": results}, indent=2, allow_nan=False)
@@ -49,4 +57,8 @@ def query(
         text = explain(law, results)
     if save is not None:
         save_law(law, save)
+    if plot is not None:
+        from scaling.plotting import learning_rate, save_figure
+
+        save_figure(learning_rate(law, batch_size), plot, title="Adam's best learning rate")
     typer.echo(text)

@@ -49,6 +49,8 @@ if TYPE_CHECKING:
     from scaling.numeric.schedule import LearningRateSchedule as LearningRateSchedule
     from scaling.numeric.schedule import schedule as schedule
     from scaling.numeric.search_space import SearchSpace as SearchSpace
+    from scaling.numeric.simulation import SimulatedMoments as SimulatedMoments
+    from scaling.numeric.simulation import simulate_moments as simulate_moments
     from scaling.numeric.steps import StepsLaw as StepsLaw
     from scaling.numeric.steps import fit_steps as fit_steps
     from scaling.numeric.storage import load_law as load_law
@@ -84,6 +86,7 @@ _HOME = {
     "scaling.numeric.rules": ("power_rule", "rules_of_thumb"),
     "scaling.numeric.schedule": ("LearningRateSchedule", "schedule"),
     "scaling.numeric.search_space": ("SearchSpace",),
+    "scaling.numeric.simulation": ("SimulatedMoments", "simulate_moments"),
     "scaling.numeric.steps": ("StepsLaw", "fit_steps"),
     "scaling.numeric.storage": ("load_law", "save_law"),
     "scaling.numeric.sweep.fit": ("SweepFit", "fit_sweep"),

@@ -87,6 +87,13 @@ def test_query_imports_nothing_slow(arguments):
     assert modules_after(ASK.format(arguments=arguments)) & SLOW == {"numpy"}
 
 
+def test_figures_leave_pyplot_alone():
+    code = ASK.format(arguments=["plot", "beta", "--out", "/dev/null/never.png"])
+    code = code.replace("not stop.code", "stop.code == 1")  # which it cannot write
+    assert "matplotlib" in modules_after(code)
+    assert "matplotlib.pyplot" not in modules_after(code)
+
+
 def test_help_needs_no_numpy():
     assert modules_after(ASK.format(arguments=["query", "--help"])) & SLOW <= {"rich"}
 
@@ -141,6 +148,7 @@ RuledRecipe(rules, batch_size, learning_rate, eps, beta1, beta2, weight_decay, a
 Runs(batch_size, learning_rate, loss, seed, eps, covariates, name, row)
 ScalingError(args, kwargs)
 SearchSpace(batch_size, learning_rate, low, high, level, warnings)
+SimulatedMoments(mean, second_moment, mean_error, second_moment_error)
 StepsLaw(steps_min, examples_min, critical_batch_size, error, reference, fit)
 SweepFit(law, runs, valleys, chosen, candidates, competitors, surge, said)
 SweepLaw({SWEEP_LAW})
@@ -166,6 +174,7 @@ recipe(known, batch_size, rule, law)
 rules_of_thumb(law, batch_size, alpha)
 save_law(law, path)
 schedule(law, ramp, steps, extrapolate)
+simulate_moments(signal, damping, beta1, beta2, step, eps, coordinates, seed)
 simulate_sweep({SIMULATED})
 update_moments(signal, damping, beta1, beta2, step, moments)
 update_rms(ratio, beta1)

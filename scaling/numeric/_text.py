@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from scaling.errors import DataError, InputError
+from scaling.numeric._files import write_whole
 
 #: A plain decimal number.
 NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
@@ -195,15 +196,4 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
     DataError
         If it cannot be written.
     """
-    target = Path(os.path.realpath(path))  # through links, not over them
-    beside = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        if target.exists() and not target.is_file():
-            raise DataError(f"{path}: cannot be written: it is not a regular file")
-        with beside.open("x", encoding="utf-8") as file:
-            file.write(text)
-        beside.replace(target)
-    except OSError as error:
-        raise DataError(f"{path}: cannot be written: {error.strerror}") from None
-    finally:
-        beside.unlink(missing_ok=True)
+    write_whole(path, text.encode())

@@ -1,0 +1,1 @@
+"""Published measurements, see README.md for their sources."""
