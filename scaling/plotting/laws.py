@@ -10,6 +10,7 @@ from scaling.numeric._arrays import FloatArray
 from scaling.numeric.law import Law
 from scaling.numeric.optima import FittedLaw, fit_optima
 from scaling.numeric.rules import DEFAULT_ALPHA, rules_of_thumb
+from scaling.numeric.transfer import TransferLaw
 from scaling.plotting.data import published_optima
 from scaling.plotting.style import (
     BLACK,
@@ -131,9 +132,9 @@ def _span(law: Law, batch_size: Sequence[float]) -> tuple[float, float]:
 
 def _marks(law: Law) -> str:
     """Say what the band and the dots are."""
-    if not isinstance(law, FittedLaw):
-        return ""
     band = " Band: 95 % interval of the law." if law.interval(law.reference.batch_size) else ""
+    if not isinstance(law, FittedLaw):
+        return band
     light = " (hollow: count less than 70 %)" if min(law.weights) <= 0.7 else ""
     return f"{band} Dots: optima{light}."
 
@@ -166,7 +167,8 @@ def _draw_points(ax: Axes, law: Law, batch_size: Sequence[float]) -> None:
             face = BLACK if weight > 0.7 else "white"
             ax.plot(*point, "o", color=BLACK, markerfacecolor=face)
     else:
-        ax.plot(*law.reference, "o", color=BLACK, label="tuned run")
+        known = "tuned run" if isinstance(law, TransferLaw) else "reference"
+        ax.plot(*law.reference, "o", color=BLACK, label=known)
     if law.peak is not None and ax.get_xlim()[0] < law.peak.batch_size < ax.get_xlim()[1]:
         ax.plot(*law.peak, "|", color=BLACK, markersize=9)
         ax.annotate(
