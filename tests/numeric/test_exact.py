@@ -180,16 +180,7 @@ def test_scaled_integrals_of_erfc(z):
         assert abs(found[0] / value - 1) < 2e-14
 
 
-signals = st.floats(0, 1e8)
 dampings = st.just(0.0) | st.floats(1e-8, 1e8)
-
-
-@pytest.mark.parametrize("moments", EXACT)
-@given(signals, dampings)
-def test_mean_is_odd_and_second_moment_even(moments, a, b):
-    positive, negative = (update_moments(x, b, moments=moments) for x in (a, -a))
-    assert negative.mean == -positive.mean
-    assert negative.second_moment == positive.second_moment
 
 
 @pytest.mark.parametrize("moments", EXACT)
