@@ -11,8 +11,10 @@ import numpy as np
 from scaling.errors import InputError
 from scaling.numeric._text import write_text
 from scaling.numeric.sweep.runs import Runs
-from scaling.numeric.tables import as_table
+from scaling.numeric.tables import Table, as_table
 
+#: States, as Optuna and W&B write them, of runs whose last loss is not their final one.
+_UNFINISHED = {"RUNNING", "WAITING", "PENDING", "PRUNED", "PREEMPTED", "PREEMPTING"}
 #: Roles whose column may be absent.
 _OPTIONAL = ("eps", "seed")
 
@@ -45,6 +47,7 @@ def read_runs(
     table = as_table(data)
     if where is not None:
         table = table.where(where)
+    table, said = _finished(table)
     names: dict[str, str] = {}
     guessed = []
     taken = {name for name in columns.values() if name is not None} | set(covariates)
@@ -60,11 +63,7 @@ def read_runs(
         else:
             names[role] = table.guess(role)
         guessed.append(f"{role.replace('_', ' ')} from column {names[role]!r}")
-    for name in covariates:
-        if list(covariates).count(name) > 1:
-            raise InputError(f"{name} is given twice", "covariate")
-        if name in names.values():
-            raise InputError(f"{name} is already another column's role", "covariate")
+    _check_roles(names, covariates)
     runs = Runs(
         table.batch_sizes(names["batch_size"]),
         table.positive(names["learning_rate"]),
@@ -75,10 +74,43 @@ def read_runs(
         table.source,
         table.describe_row,
     )
-    said = [f"guessed: {', '.join(guessed)}"] if guessed else []
+    if guessed:
+        said.insert(0, f"guessed: {', '.join(guessed)}")
     if len(table) > len(runs):
         said.append(f"{len(table) - len(runs)} rows are there twice, with the same loss: dropped")
     return runs, tuple(said)
+
+
+def _check_roles(names: Mapping[str, str], covariates: tuple[str, ...]) -> None:
+    """Refuse a column that has two roles."""
+    seen: dict[str, str] = {}
+    for role, name in names.items():
+        if name in seen:
+            raise InputError(
+                f"{name!r} is the {seen[name].replace('_', ' ')} already; choose another column",
+                f"{'lr' if role == 'learning_rate' else role}_column",
+            )
+        seen[name] = role
+    for name in covariates:
+        if list(covariates).count(name) > 1:
+            raise InputError(f"{name} is given twice", "covariate")
+        if name in seen:
+            raise InputError(f"{name} is already another column's role", "covariate")
+
+
+def _finished(table: Table) -> tuple[Table, list[str]]:
+    """Leave out the runs that have not come to their end, where a column tells their state."""
+    columns = [name for name in table.names if name.lower() == "state"]
+    if len(columns) != 1:
+        return table, []
+    states = np.array([state.strip().upper() for state in table.texts(columns[0])])
+    unfinished = np.isin(states, sorted(_UNFINISHED))
+    if not unfinished.any():
+        return table, []
+    found = ", ".join(sorted(set(states[unfinished].tolist())))
+    return table.take(np.flatnonzero(~unfinished)), [
+        f"{unfinished.sum()} of {states.size} runs left out: not finished ({found})"
+    ]
 
 
 def write_runs(runs: Runs, path: str | os.PathLike[str] | None) -> str | None:

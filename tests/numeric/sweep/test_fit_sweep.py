@@ -269,6 +269,8 @@ RUNS = simulate_sweep(plain(6.0), BATCH[::3], seed=1)
         ({"N": RUNS.batch_size}, {"covariates": ["N", "N"]}, "N is given twice"),
         ({}, {"covariates": ["lr"]}, "lr is already another column's role"),
         ({}, {"covariates": ["Q"]}, "there is no column 'Q'"),
+        ({}, {"lr_column": "bs"}, "lr_column: 'bs' is the batch size already"),
+        ({"state": np.array(["RUNNING"] * len(RUNS))}, {}, "no run|empty|no row"),
         ({"val_loss": RUNS.loss}, {}, "loss, val_loss may all be meant"),
         ({}, {"replicates": -1}, "replicates: must be a whole number"),
         ({}, {"replicates": 2.5}, "replicates: must be a whole number"),
@@ -302,6 +304,19 @@ def test_what_was_guessed_and_dropped_is_said():
     assert "batch size from column 'bs'" in said
     assert "2 rows are there twice" in said
     assert "eps is 1e-08 in every run" in said
+
+
+def test_unfinished_runs_are_left_out_and_said():
+    # As Optuna's data frames have them: a failed trial diverged, the others have no final loss.
+    state = np.array(["COMPLETE"] * len(RUNS), dtype=object)
+    loss = RUNS.loss.copy()
+    state[::9], loss[::9] = "PRUNED", 0.1
+    fit = fit_sweep(columns(RUNS, state=state, loss=loss), replicates=0)
+    keep = np.arange(len(RUNS)) % 9 > 0
+    rest = {name: column[keep] for name, column in columns(RUNS).items()}
+    assert fit.law.learning_rate(64) == fit_sweep(rest, replicates=0).law.learning_rate(64)
+    said = f"{(~keep).sum()} of {len(RUNS)} runs left out: not finished (PRUNED)"
+    assert said in " ".join(fit.said)
 
 
 def test_order_and_units_do_not_matter():
