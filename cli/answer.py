@@ -1,16 +1,28 @@
 """What a law says, as JSON values."""
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
-from scaling import FittedLaw, Law, SweepLaw, TransferLaw, rules_of_thumb
+from scaling import Law, TransferLaw, rules_of_thumb
 from scaling.errors import InputError
 from scaling.numeric.law import finite_or_none
+
+if TYPE_CHECKING:
+    from scaling import SweepLaw
+
+
+def is_swept(law: Law) -> "TypeGuard[SweepLaw]":
+    """Whether a law came from the runs of a sweep; its class is imported only where it may have."""
+    if isinstance(law, TransferLaw):
+        return False
+    from scaling import SweepLaw
+
+    return isinstance(law, SweepLaw)
 
 
 def describe(law: Law) -> dict[str, Any]:
     """Describe the law itself; null stands for infinite or absent."""
-    intervals = law.parameter_intervals() if isinstance(law, FittedLaw | SweepLaw) else None
+    intervals = law.parameter_intervals()
     return {
         "source": law.provenance.source,
         "description": law.provenance.description,
@@ -64,7 +76,7 @@ def _eps(law: Law) -> float | None:
     """Eps that entered, or None where the law knows of none."""
     if isinstance(law, TransferLaw):
         return law.effective_eps
-    return dict(law.setting).get("eps") if isinstance(law, SweepLaw) and law.eps_form else None
+    return dict(law.setting).get("eps") if is_swept(law) and law.eps_form else None
 
 
 def finite(number: float) -> float:

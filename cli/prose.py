@@ -5,7 +5,9 @@ import shutil
 import textwrap
 from typing import Any
 
-from scaling import FittedLaw, Law, SweepLaw, TransferLaw
+from scaling import Law, TransferLaw
+
+from .answer import is_swept
 
 _WIDEST = 88
 _MARGIN = 10
@@ -42,7 +44,7 @@ _LEFT_OUT = (
 def explain(law: Law, results: list[dict[str, Any]]) -> str:
     """Answer in words: each batch size, then the law, then what is taken for granted."""
     lines = [line for result in results for line in _answer(law, result)]
-    runs = isinstance(law, SweepLaw) and law.provenance.source == "fitted"
+    runs = is_swept(law) and law.provenance.source == "fitted"
     lines += field("route", _FROM_RUNS if runs else _ROUTES[law.provenance.source])
     lines += field("law", law.provenance.description)
     lines += field("", _shape(law))
@@ -92,14 +94,14 @@ def _shape(law: Law) -> str:
             f"lr = lr_ref f(B, eps, beta1) / f(reference), {law.population_name} population "
             f"(theory {_THEORY[law.population_name]})"
         )
-    if isinstance(law, SweepLaw) and law.eps_form in _EPS_SHAPES:
+    if is_swept(law) and law.eps_form in _EPS_SHAPES:
         return _EPS_SHAPES[law.eps_form]
     return "lr = lr_inf sqrt(B (B + B_n)) / (B + B_crit) (theory T-E2)"
 
 
 def _landmarks(law: Law) -> list[str]:
     """Peak, critical and noise batch size, with their intervals where they are known."""
-    intervals = (law.parameter_intervals() if isinstance(law, FittedLaw | SweepLaw) else None) or {}
+    intervals = law.parameter_intervals() or {}
 
     def known(name: str, value: float) -> str:
         return with_interval(value, intervals.get(name))

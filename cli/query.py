@@ -35,7 +35,6 @@ def query(
 
     lr query --points optima.csv --batch-size 512 --save law.json
     """
-    from scaling import save_law
     from scaling.errors import InputError
 
     from .answer import answers, describe
@@ -56,6 +55,8 @@ def query(
 
         text = explain(law, results)
     if save is not None:
+        from scaling import save_law
+
         save_law(law, save)
     if plot is not None:
         from scaling.plotting import learning_rate, save_figure

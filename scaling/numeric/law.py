@@ -225,6 +225,11 @@ class Law(ABC):
             space = widen(space, edge, (float(low_edge), float(high_edge)))
         return space.with_warnings(*self.warnings(batch)).checked()
 
+    def parameter_intervals(self, level: float = 0.95) -> dict[str, tuple[float, float]] | None:
+        """Confidence intervals of B_n, B_crit and the peak's batch size, or None if not known."""
+        check_level(level)
+        return None
+
     def assumptions(self) -> tuple[str, ...]:
         """Say in words what the answer takes for granted."""
         return ()
