@@ -22,6 +22,11 @@ def update_rms(ratio: npt.ArrayLike, beta1: npt.ArrayLike = 0.9) -> Real:
         sqrt((r + c)/(r + 1)) with c = (1-beta1)/(1+beta1), of the broadcast shape: sqrt(c) for
         pure noise, 1 without noise. NaN at malformed elements.
 
+    Raises
+    ------
+    InputError
+        If an argument is not made of numbers.
+
     Notes
     -----
     T-D4 (kexue.fm 11267). True Adam's is the square root of the second moment of
