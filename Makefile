@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 TESTED := README.md pyproject.toml $(shell find scaling cli tests notebooks figures -type f -not -path '*/__pycache__/*' 2>/dev/null)
-OPTIMA := tests/data/marek_adam_1d.csv
+OPTIMA := scaling/data/marek_adam_1d.csv
 
 .PHONY: demo test check lint types doctest derivation figures notebooks benchmark clean
 

@@ -7,16 +7,16 @@ import typer
 
 from scaling.errors import DataError, InputError, MissingExtraError
 
-from .compare import compare
-from .derive import derive
-from .fit import fit
+from .commands.compare import compare
+from .commands.derive import derive
+from .commands.fit import fit
+from .commands.plot import app as plot_app
+from .commands.query import query
+from .commands.recipe import recipe
+from .commands.simulate import simulate
+from .commands.sweep import sweep
+from .commands.tradeoff import tradeoff
 from .options import flag
-from .plot import app as plot_app
-from .query import query
-from .recipe import recipe
-from .simulate import simulate
-from .sweep import sweep
-from .tradeoff import tradeoff
 
 app = typer.Typer(
     name="lr",

@@ -18,7 +18,7 @@ def _parser(name: str, metavar: str) -> dict[str, Any]:
     """Make Typer read an option by a function of the numeric layer, imported when needed."""
 
     def parse(text: str) -> float:
-        from scaling.numeric import _text
+        from scaling.numeric.inputs import text as _text
 
         try:
             number: float = getattr(_text, name)(text)
@@ -186,7 +186,7 @@ def make_law(given: dict[str, Any]) -> "Law":
 
 def _transfer(given: dict[str, Any]) -> "Law":
     from scaling import GradientStatistics, Recipe, TransferLaw
-    from scaling.numeric._averages import POPULATIONS
+    from scaling.numeric.population.averages import POPULATIONS
 
     population = given.get("population", "uniform")
     sketch = population.endswith(".json")
@@ -224,7 +224,7 @@ def _transfer(given: dict[str, Any]) -> "Law":
 def _transfer_of_sketch(recipe: "Recipe", chosen: dict[str, Any], known: dict[str, Any]) -> "Law":
     """Make the law of a model's own population of gradients."""
     from scaling import GradientPopulation, TransferLaw
-    from scaling.numeric._text import read_text
+    from scaling.numeric.inputs.text import read_text
 
     path = chosen.pop("population")
     for name in ("noise_scale", "grad_rms"):
@@ -240,7 +240,7 @@ def _transfer_of_sketch(recipe: "Recipe", chosen: dict[str, Any], known: dict[st
 
 def _check_reference(moments: str | None, beta1: float | None, beta2: float | None) -> None:
     """Let an error about the reference's beta1 or beta2 name the option that was typed."""
-    from scaling.numeric.moments import DEFAULT_MODEL, moment_model
+    from scaling.numeric.moments.models import DEFAULT_MODEL, moment_model
 
     model = moment_model(moments or DEFAULT_MODEL)
     try:
@@ -293,7 +293,7 @@ def _at_setting(law: "SweepLaw", given: dict[str, Any]) -> "SweepLaw":
 
 def read_pairs(texts: list[str], option: str) -> dict[str, float]:
     """Read NAME=NUMBER, the number with k, M, B or T if need be."""
-    from scaling.numeric import _text
+    from scaling.numeric.inputs import text as _text
 
     result: dict[str, float] = {}
     for text in texts:

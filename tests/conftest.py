@@ -8,7 +8,7 @@ import pytest
 from hypothesis import settings
 from scaling.cli.main import main
 
-DATA = Path(__file__).parent / "data"
+from scaling import data
 
 # Examples are the same in every run, and no test depends on the clock.
 settings.register_profile("repeatable", derandomize=True, deadline=None, max_examples=60)
@@ -41,10 +41,10 @@ def lr(monkeypatch, capsys) -> Callable[..., Ran]:
 @pytest.fixture
 def marek() -> Path:
     """Published optima that rise and fall (Marek et al. 2025, arXiv 2507.07101)."""
-    return DATA / "marek_adam_1d.csv"
+    return Path(data.path("marek_adam_1d"))
 
 
 @pytest.fixture
 def zhang() -> Path:
     """Published steps to a loss, by model and batch size (Zhang et al. 2024, 2410.21676)."""
-    return DATA / "zhang_steps_to_target.csv"
+    return Path(data.path("zhang_steps_to_target"))

@@ -4,6 +4,7 @@ import ast
 import inspect
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -12,14 +13,15 @@ import scaling
 
 ROOT = Path(__file__).parents[1]
 
-#: What each package may import of the others (architecture: cli -> plotting, sweeps, measure ->
+#: What each package may import of the others (architecture: cli -> plotting, engines, measure ->
 #: numeric -> errors; symbolic -> errors).
 ALLOWED = {
     "numeric": {"numeric", "errors"},
     "symbolic": {"symbolic", "errors"},
-    "plotting": {"plotting", "numeric", "errors"},
+    "plotting": {"plotting", "data", "numeric", "errors"},
+    "data": {"data", "numeric", "errors"},
     "measure": {"measure", "numeric", "errors"},
-    "sweeps": {"sweeps", "numeric", "errors"},
+    "engines": {"engines", "numeric", "errors"},
 }
 
 
@@ -44,10 +46,72 @@ def test_direction_of_imports(package):
 
 
 def test_the_command_line_contains_no_formula():
-    for path in (ROOT / "cli").glob("*.py"):
+    for path in (ROOT / "cli").rglob("*.py"):
         assert not {"numpy", "scipy", "sympy"} & {name.split(".")[0] for name in imported(path)}, (
             path
         )
+
+
+def modules():
+    """Every module of the package: its name and its file."""
+    for top, folder in (("scaling", ROOT / "scaling"), ("scaling.cli", ROOT / "cli")):
+        for path in folder.rglob("*.py"):
+            parts = path.relative_to(folder).with_suffix("").parts
+            yield ".".join([top, *(part for part in parts if part != "__init__")]), path
+
+
+MODULES = dict(modules())
+
+
+def imports_of(name):
+    """Modules of ours that a module imports, wherever in it and for whatever purpose."""
+    path = MODULES[name]
+    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name in MODULES)
+        elif isinstance(node, ast.ImportFrom):
+            base = package.split(".")[: len(package.split(".")) + 1 - node.level]
+            stem = ".".join([*base, *([node.module] if node.module else [])])
+            source = stem if node.level else node.module
+            inner = {f"{source}.{alias.name}" for alias in node.names} & MODULES.keys()
+            yield from inner
+            if source in MODULES and len(inner) < len(node.names):
+                yield source
+
+
+def test_no_circles():
+    """Also none that a TYPE_CHECKING block or an import inside a function would hide.
+
+    The faces of packages import lazily what lies below them, and do not count.
+    """
+    graph = {
+        name: set(imports_of(name)) for name, path in MODULES.items() if path.name != "__init__.py"
+    }
+    while graph:
+        free = {name for name, used in graph.items() if not used & graph.keys() - {name}}
+        assert free, f"among these is a circle: {sorted(graph)}"
+        graph = {name: used for name, used in graph.items() if name not in free}
+
+
+def test_a_folder_holds_at_most_ten_files():
+    folders = {path.parent for path in MODULES.values()}
+    for folder in folders:
+        files = [path for path in folder.glob("*.py") if path.name != "__init__.py"]
+        assert len(files) <= 10, folder
+
+
+def test_an_underscore_means_that_only_its_folder_imports_it():
+    for name in MODULES:
+        for used in imports_of(name):
+            if used.rpartition(".")[2].startswith("_"):
+                assert MODULES[used].parent == MODULES[name].parent, f"{name} imports {used}"
+
+
+def test_every_package_is_installed():
+    stated = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    found = sorted(name for name, path in MODULES.items() if path.name == "__init__.py")
+    assert sorted(stated["tool"]["setuptools"]["packages"]) == found
 
 
 def modules_after(code):

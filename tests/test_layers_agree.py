@@ -20,8 +20,8 @@ from scaling import (
     update_moments,
     update_rms,
 )
-from scaling.numeric._erfc_integrals import scaled_erfc_integrals
-from scaling.numeric.gaussian_population import gaussian_softsign
+from scaling.numeric.moments.erfc_integrals import scaled_erfc_integrals
+from scaling.numeric.moments.gaussian_population import gaussian_softsign
 from scaling.symbolic import derivation
 
 POINTS = 1000

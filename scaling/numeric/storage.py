@@ -5,18 +5,18 @@ import os
 from typing import TYPE_CHECKING, cast
 
 from scaling.errors import DataError, ScalingError
-from scaling.numeric._json import MalformedError, Reader, open_document
-from scaling.numeric._text import read_text, write_text
-from scaling.numeric.batch_size_law import BatchSizeLaw
-from scaling.numeric.law import Law, Point, Provenance, Source
-from scaling.numeric.optima import FittedLaw
-from scaling.numeric.recipe import GradientStatistics, Recipe
-from scaling.numeric.sweep.law import Covariate, SweepLaw
-from scaling.numeric.transfer import TransferLaw
+from scaling.numeric.inference.optima.optima import FittedLaw
+from scaling.numeric.inference.sweep_law import Covariate, SweepLaw
+from scaling.numeric.inputs.json import MalformedError, Reader, open_document
+from scaling.numeric.inputs.recipe import GradientStatistics, Recipe
+from scaling.numeric.inputs.text import read_text, write_text
+from scaling.numeric.laws.batch_size_law import BatchSizeLaw
+from scaling.numeric.laws.law import Law, Point, Provenance, Source
+from scaling.numeric.laws.transfer import TransferLaw
 
 if TYPE_CHECKING:
-    from scaling.numeric.population import GradientPopulation
-    from scaling.numeric.sweep.forms import EpsForm
+    from scaling.numeric.inference.forms import EpsForm
+    from scaling.numeric.population.gradients import GradientPopulation
 
 LAW_FORMAT = "adam-lr-scaling law"
 LAW_VERSION = 2
@@ -146,7 +146,7 @@ def _population_from(reader: Reader) -> "str | GradientPopulation":
     """Return the name of a population, or the sketch of one."""
     if isinstance(reader.document.get("population"), str):
         return reader.text("population")
-    from scaling.numeric.population import GradientPopulation
+    from scaling.numeric.population.gradients import GradientPopulation
 
     return GradientPopulation.from_json(json.dumps(reader.object("population").document))
 

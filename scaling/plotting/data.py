@@ -1,21 +1,20 @@
 """The measurements that come with the package; see their README for the sources."""
 
-from importlib.resources import files
-
 import numpy as np
 
-from scaling.numeric._arrays import FloatArray
-from scaling.numeric.tables import Table, as_table, read_optima, read_table_file
+from scaling.data import load, path
+from scaling.numeric.inputs.arrays import FloatArray
+from scaling.numeric.tables.table import Table, as_table, read_optima
 
 
 def published_optima() -> tuple[list[float], list[float]]:
     """Batch sizes and best learning rates of Marek et al. (2025), arXiv 2507.07101."""
-    return read_optima(_path("marek_adam_1d.csv"))
+    return read_optima(path("marek_adam_1d"))
 
 
 def steps_to_target() -> dict[str, tuple[FloatArray, FloatArray]]:
     """Batch sizes and steps to a loss by model, Zhang et al. (2024), arXiv 2410.21676."""
-    table = read_table_file(_path("zhang_steps_to_target.csv"))
+    table = load("zhang_steps_to_target")
     models = np.array(table.texts("model"))
     batch_size, steps = table.numbers("batch_size"), table.numbers("steps")
     return {
@@ -26,11 +25,7 @@ def steps_to_target() -> dict[str, tuple[FloatArray, FloatArray]]:
 
 def digits_sweep() -> Table:
     """Runs of a small network on scikit-learn's digits: batch size, rate, eps, seed and loss."""
-    table = read_table_file(_path("digits_sweep.csv"))
+    table = load("digits_sweep")
     # Named for what it is rather than for where it is installed.
     columns = {name: table.numbers(name, missing=True) for name in table.names}
     return as_table(columns, source="the sweep")
-
-
-def _path(name: str) -> str:
-    return str(files("scaling.data") / name)

@@ -9,7 +9,7 @@ from typing import Any, get_args, get_type_hints
 from matplotlib.figure import Figure
 
 from scaling.errors import InputError
-from scaling.plotting import (
+from scaling.plotting.figures import (
     atlas,
     batch_size,
     laws,

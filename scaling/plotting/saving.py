@@ -9,7 +9,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from scaling.errors import InputError
-from scaling.numeric._files import write_whole
+from scaling.numeric.inputs.files import write_whole
 
 #: What a file says of itself, by format; nothing that changes from day to day.
 _METADATA: dict[str, tuple[str, str, dict[str, None]]] = {

@@ -7,10 +7,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .accuracy import ApproximationError
-    from .assembly import Derivation, Verdict, check, derivation
-    from .step import Step
-    from .substitution import learning_rate, peak_batch_size, surge_ends
+    from scaling.symbolic.assembly import Derivation, Verdict, check, derivation
+    from scaling.symbolic.closed_forms import learning_rate, peak_batch_size, surge_ends
+    from scaling.symbolic.proofs.accuracy import ApproximationError
+    from scaling.symbolic.step import Step
 
 __all__ = [
     "ApproximationError",
@@ -27,11 +27,11 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     homes = {
-        "ApproximationError": "accuracy",
+        "ApproximationError": "proofs.accuracy",
         "Step": "step",
-        "learning_rate": "substitution",
-        "peak_batch_size": "substitution",
-        "surge_ends": "substitution",
+        "learning_rate": "closed_forms",
+        "peak_batch_size": "closed_forms",
+        "surge_ends": "closed_forms",
     }
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

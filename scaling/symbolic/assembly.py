@@ -7,24 +7,21 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 
 from scaling.errors import InputError
-
-from . import (
-    adam,
-    descent,
-    epsilon,
-    exact,
-    joint,
-    law,
-    mean_field,
-    momentum,
-    population,
-    sign,
-    stand_ins,
-    substitution,
-    surge,
-)
-from .accuracy import ApproximationError
-from .step import Step
+from scaling.symbolic import closed_forms as substitution
+from scaling.symbolic.exact import adam
+from scaling.symbolic.exact import gaussian_population as population
+from scaling.symbolic.exact import softsign as exact
+from scaling.symbolic.parts import a_descent as descent
+from scaling.symbolic.parts import a_sign as sign
+from scaling.symbolic.parts import a_surge as surge
+from scaling.symbolic.parts import b_epsilon as epsilon
+from scaling.symbolic.parts import b_law as law
+from scaling.symbolic.parts import b_stand_ins as stand_ins
+from scaling.symbolic.parts import c_mean_field as mean_field
+from scaling.symbolic.parts import d_momentum as momentum
+from scaling.symbolic.parts import e_joint as joint
+from scaling.symbolic.proofs.accuracy import ApproximationError
+from scaling.symbolic.step import Step
 
 
 @dataclass(frozen=True)
@@ -155,7 +152,7 @@ class Derivation:
         >>> derivation().select(["A5.second"]).render("equations").splitlines()[2]
         '  s = 1'
         """
-        from .render import render
+        from scaling.symbolic.render.text import render
 
         return render(self, form, verdicts, unicode=unicode)
 

@@ -11,10 +11,9 @@ import sympy
 from sympy.core.function import AppliedUndef
 
 from scaling.errors import InputError
-
-from .accuracy import ApproximationError
-from .proof import mpmath_functions, right_hand_side
-from .symbols import NOTATION, code_name
+from scaling.symbolic.notation import NOTATION, code_name
+from scaling.symbolic.proofs.accuracy import ApproximationError
+from scaling.symbolic.proofs.proof import mpmath_functions, right_hand_side
 
 VECTORIAL = (sympy.IndexedBase, sympy.Sum)
 NAMES = (sympy.Symbol, sympy.Indexed, AppliedUndef, sympy.Derivative)

@@ -17,12 +17,11 @@ whatever is assumed, and slightly worse in real training: on the measured optima
 
 import csv
 from itertools import product
-from pathlib import Path
 
 import numpy as np
 
-from scaling import GradientStatistics, Recipe, TransferLaw
-from scaling.numeric.moments import moment_model
+from scaling import GradientStatistics, Recipe, TransferLaw, data
+from scaling.numeric.moments.models import moment_model
 
 COORDINATES = 300
 REFERENCES = (0.03, 0.3, 3.0)
@@ -113,7 +112,7 @@ if __name__ == "__main__":
             line.append(np.sqrt(np.mean(np.square(found))))
         print(f"{name:45}", *(f"{x:25.3f}" for x in line))
     print(f"{'all':45}", *(f"{np.sqrt(np.mean(np.square(e))):25.3f}" for e in errors.values()))
-    path = Path(__file__).parents[1] / "data" / "marek_adam_1d.csv"
+    path = data.path("marek_adam_1d")
     with path.open() as file:
         rates = [(float(r["batch_size"]), float(r["learning_rate"])) for r in csv.DictReader(file)]
     found = [misfit(rates, *candidate) for candidate in CANDIDATES]

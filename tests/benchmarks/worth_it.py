@@ -19,7 +19,7 @@ import optuna
 from timing import report
 
 from scaling import BatchSizeLaw, fit_optima
-from scaling.sweeps.optuna import enqueue_first_trials, suggest_lr
+from scaling.engines.optuna import enqueue_first_trials, suggest_lr
 
 TRUTH = BatchSizeLaw.from_limit(1e-3, noise_batch_size=4000, critical_batch_size=200)
 TUNED_AT = 2.0 ** np.arange(4, 13)

@@ -1,13 +1,11 @@
 """`lr plot` and `lr query --plot` as a user meets them."""
 
-from pathlib import Path
-
 import pytest
 
-from scaling import plotting
+from scaling import data, plotting
 from scaling.plotting import gallery
 
-SWEEP = Path(__file__).parents[1] / "data" / "digits_sweep.csv"
+SWEEP = data.path("digits_sweep")
 RUN = ("--ref-lr", "3e-4", "--ref-batch-size", "32x8", "--noise-scale", "4000")
 
 

@@ -14,7 +14,7 @@ ENGINES = ("optuna", "ray", "wandb", "hydra")
 
 @pytest.fixture(scope="module")
 def law(request):
-    data = request.config.rootpath / "tests" / "data" / "marek_adam_1d.csv"
+    data = request.config.rootpath / "scaling" / "data" / "marek_adam_1d.csv"
     return fit_optima(*read_optima(data))
 
 

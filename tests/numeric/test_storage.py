@@ -3,7 +3,6 @@
 import copy
 import json
 import os
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +13,7 @@ from scaling import (
     GradientStatistics,
     Recipe,
     TransferLaw,
+    data,
     fit_optima,
     fit_sweep,
     load_law,
@@ -21,9 +21,7 @@ from scaling import (
     save_law,
     simulate_sweep,
 )
-from scaling.numeric.sweep.law import SweepLaw
-
-DATA = Path(__file__).parents[1] / "data"
+from scaling.numeric.inference.sweep_law import SweepLaw
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +40,7 @@ def laws():
             population="gaussian",
             step=100,
         ),
-        "fitted": fit_optima(*read_optima(DATA / "marek_adam_1d.csv"), name="marek"),
+        "fitted": fit_optima(*read_optima(data.path("marek_adam_1d")), name="marek"),
         "sweep": swept(),
     }
 

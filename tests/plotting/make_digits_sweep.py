@@ -1,4 +1,4 @@
-"""Write tests/data/digits_sweep.csv: a small network trained on scikit-learn's digits by Adam.
+"""Write scaling/data/digits_sweep.csv: a small network trained on scikit-learn's digits by Adam.
 
 A sweep like a user's: batch sizes, learning rates and epsilons, three seeds, a fixed number of
 examples. Needs scikit-learn, which this project does not; three minutes on two cores:
@@ -19,7 +19,7 @@ LEARNING_RATES = [2.0**k for k in range(-14, 0)]
 EPS = [1e-8, 1e-3, 1e-1]
 SEEDS = [0, 1, 2]
 BETA1, BETA2 = 0.9, 0.999
-OUT = Path(__file__).parents[1] / "data" / "digits_sweep.csv"
+OUT = Path(__file__).parents[2] / "scaling" / "data" / "digits_sweep.csv"
 
 
 def forward(weights, x):

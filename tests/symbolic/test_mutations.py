@@ -7,9 +7,9 @@ import sympy
 from sympy.functions.elementary.piecewise import ExprCondPair
 
 from scaling.symbolic import derivation
-from scaling.symbolic.adam_sums import age
+from scaling.symbolic.exact.weights import age
+from scaling.symbolic.proofs.sums import index
 from scaling.symbolic.step import equation
-from scaling.symbolic.sums import index
 
 STEPS = derivation().steps
 

@@ -9,9 +9,9 @@ import scipy.integrate
 import scipy.stats
 
 from scaling.symbolic import derivation
-from scaling.symbolic.adam_kernels import mean_kernel, square_kernel
-from scaling.symbolic.adam_quadrature import float_moments, formula_average
-from scaling.symbolic.adam_sums import first_sum, second_sum, tilt
+from scaling.symbolic.exact.kernels import mean_kernel, square_kernel
+from scaling.symbolic.exact.quadrature import float_moments, formula_average
+from scaling.symbolic.exact.weights import first_sum, second_sum, tilt
 
 DERIVATION = derivation()
 PAIRS = [(0.1, 0.01), (1, 1), (0.5, 3), (3, 0.3), (-0.7, 0.2), (1e-6, 1e-4), (8, 20)]

@@ -8,8 +8,11 @@ import sys
 import pytest
 
 from scaling.errors import InputError
-from scaling.symbolic import Verdict, derivation, graph, render, typeset
-from scaling.symbolic.accuracy import ApproximationError
+from scaling.symbolic import Verdict, derivation
+from scaling.symbolic.proofs.accuracy import ApproximationError
+from scaling.symbolic.render import graph
+from scaling.symbolic.render import latex as typeset
+from scaling.symbolic.render import text as render
 
 DERIVATION = derivation()
 VERDICTS = {

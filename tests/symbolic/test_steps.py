@@ -5,8 +5,12 @@ from dataclasses import replace
 import pytest
 import sympy
 
-from scaling.symbolic import derivation, law, momentum, sign, surge
+from scaling.symbolic import derivation
 from scaling.symbolic.assembly import check
+from scaling.symbolic.parts import a_sign as sign
+from scaling.symbolic.parts import a_surge as surge
+from scaling.symbolic.parts import b_law as law
+from scaling.symbolic.parts import d_momentum as momentum
 
 THEORY = (
     *(f"A{n}" for n in range(1, 9)),

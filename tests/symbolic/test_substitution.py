@@ -6,8 +6,8 @@ import sympy
 
 from scaling.errors import InputError
 from scaling.symbolic import learning_rate, peak_batch_size, surge_ends
-from scaling.symbolic.substitution import example, uniform_end, uniform_peak
-from scaling.symbolic.symbols import symbol, symbols
+from scaling.symbolic.closed_forms import example, uniform_end, uniform_peak
+from scaling.symbolic.notation import symbol, symbols
 
 HESSIAN, GRADIENT, VARIANCE = [[2.0, 0.7], [0.7, 1.0]], [1.5, -0.4], [3.0, 0.5]
 

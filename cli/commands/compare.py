@@ -1,0 +1,133 @@
+"""``lr compare``: a law beside the rules of thumb, over a range of batch sizes."""
+
+import json
+import math
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from scaling.errors import InputError
+
+from ..options import BATCH_SIZE, NUMBER, takes_law
+
+if TYPE_CHECKING:
+    from scaling import Law
+
+#: Without a fitted range, how far to go from the reference, either way.
+_REACH = 16.0
+
+_NARROWEST = 80
+
+_TITLES = {
+    "batch_size": "batch size",
+    "law": "law",
+    "sqrt": "sqrt",
+    "linear": "linear",
+    "openai": "OpenAI",
+    "sgd": "SGD",
+    "regime": "regime",
+}
+
+
+@takes_law
+def compare(
+    law: "Law",
+    min_batch_size: Annotated[
+        float | None,
+        typer.Option(help="Smallest batch size.", **BATCH_SIZE),
+    ] = None,
+    max_batch_size: Annotated[
+        float | None,
+        typer.Option(help="Largest batch size.", **BATCH_SIZE),
+    ] = None,
+    alpha: Annotated[
+        float | None,
+        typer.Option(help="Exponent of OpenAI's rule, from 1/2 to 1 (default: 0.75).", **NUMBER),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print comma-separated values.")] = False,
+) -> None:
+    """Print a law beside the rules of thumb, over a range of batch sizes.
+
+    All of them pass through the law's reference point. Batch sizes double over
+    the range that the law was fitted on, or from 1/16 to 16 times the tuned run's.
+    """
+    if as_json and as_csv:
+        raise InputError("cannot be combined with --json; leave one out", "csv")
+    from scaling.numeric.laws.rules_of_thumb import DEFAULT_ALPHA
+
+    alpha = DEFAULT_ALPHA if alpha is None else alpha
+    rows = _rows(law, _batch_sizes(law, min_batch_size, max_batch_size), alpha)
+    if as_json:
+        from ..report.answer import describe
+
+        answer = {"law": describe(law), "alpha": alpha, "results": rows}
+        typer.echo(json.dumps(answer, indent=2, allow_nan=False))
+    elif as_csv:
+        from ..report.answer import csv_text
+
+        typer.echo(csv_text(rows), nl=False)
+    else:
+        _print_table(law, rows, alpha)
+
+
+def _batch_sizes(law: "Law", smallest: float | None, largest: float | None) -> list[float]:
+    """Doublings from the smallest to the largest, both included."""
+    reference = law.reference.batch_size
+    low, high = law.provenance.batch_size_range or (reference / _REACH, reference * _REACH)
+    low, high = smallest or low, largest or high
+    if high < low:
+        raise InputError(
+            f"must be at least the smallest batch size, {low:g}, got {high:g}", "max_batch_size"
+        )
+    doublings = int(math.log2(high) - math.log2(low) + 1e-9)
+    sizes = [low * 2**k for k in range(doublings + 1)]
+    return sizes if math.isclose(sizes[-1], high) else [*sizes, high]
+
+
+def _rows(law: "Law", batch_sizes: list[float], alpha: float) -> list[dict[str, Any]]:
+    from scaling import rules_of_thumb
+
+    from ..report.answer import finite
+
+    columns = {"law": law.learning_rate(batch_sizes)}
+    columns |= rules_of_thumb(law, batch_sizes, alpha=alpha)
+    return [
+        {"batch_size": batch}
+        | {name: finite(column[i]) for name, column in columns.items()}
+        | {"regime": str(law.regime(batch))}
+        for i, batch in enumerate(batch_sizes)
+    ]
+
+
+def _print_table(law: "Law", rows: list[dict[str, Any]], alpha: float) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    reference, critical = law.reference, law.critical_batch_size
+    level = f", {critical:.3g}" if 0 < critical < math.inf else f" ({critical:g}: never)"
+    table = Table(
+        box=box.SIMPLE,
+        title=f"Learning rate by {law.provenance.source} law and by rules of thumb",
+        caption=(
+            f"All pass through {reference.learning_rate:.3g} at batch size "
+            f"{reference.batch_size:.10g}. OpenAI: alpha = {alpha:g}; it and SGD level off at the "
+            f"law's critical batch size{level}."
+        ),
+        title_justify="left",
+        caption_justify="left",
+    )
+    for name, title in _TITLES.items():
+        table.add_column(title, justify="left" if name == "regime" else "right", no_wrap=True)
+    for row in rows:
+        bold = math.isclose(row["batch_size"], reference.batch_size)
+        cells = [f"{row[name]:.3g}" for name in _TITLES if name not in ("batch_size", "regime")]
+        style = "bold" if bold else None
+        table.add_row(f"{row['batch_size']:.10g}", *cells, row["regime"], style=style)
+    # A narrow terminal would cut the numbers off; let it wrap the lines instead.
+    console = Console(highlight=False, width=max(Console().width, _NARROWEST))
+    console.print(table)
+    ends = [row["batch_size"] for row in (rows[0], rows[-1])]
+    for text in dict.fromkeys(text for batch in ends for text in law.warnings(batch)):
+        console.print(f"WARNING: {text}")

@@ -1,0 +1,78 @@
+"""``lr sweep``: the learning rates worth trying, as a sweep engine takes them."""
+
+from enum import StrEnum
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from scaling.errors import DataError, InputError
+
+from ..options import BATCH_SIZE, NUMBER, takes_law
+
+if TYPE_CHECKING:
+    from scaling import Law
+
+
+class Engine(StrEnum):
+    """Whose form ``lr sweep`` prints."""
+
+    optuna = "optuna"
+    ray = "ray"
+    wandb = "wandb"
+    hydra = "hydra"
+
+
+@takes_law
+def sweep(
+    law: "Law",
+    engine: Annotated[
+        Engine | None,
+        typer.Option(
+            help="optuna: distributions as JSON; ray: Python; wandb: YAML; hydra: overrides."
+        ),
+    ] = None,
+    batch_size: Annotated[
+        list[float] | None,
+        typer.Option(help="Batch size to sweep at; repeatable; may be a product.", **BATCH_SIZE),
+    ] = None,
+    level: Annotated[
+        float | None,
+        typer.Option(help="Confidence level of the interval (default: 0.9).", **NUMBER),
+    ] = None,
+    out: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Write to a file instead.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite the file.")] = False,
+) -> None:
+    """Print the learning rates to sweep, in the form of a sweep engine.
+
+    The range is the confidence interval of a law that was fitted:
+
+    lr sweep --engine optuna --law law.json --batch-size 512 --batch-size 1024
+
+    Outside the batch sizes that the law was fitted on, it is widened.
+    """
+    if engine is None:
+        raise InputError(f"missing; choose one of {', '.join(Engine)}", "engine")
+    if not batch_size:
+        raise InputError("missing; say at which batch sizes you sweep", "batch_size")
+    if force and out is None:
+        raise InputError("needs a file to overwrite, --out", "force")
+    if out is not None and not force and Path(out).exists():
+        raise DataError(f"{out}: exists already; --force overwrites it")
+    spaces = [law.search_space(size, **_given(level)) for size in dict.fromkeys(batch_size)]
+    for text in dict.fromkeys(text for space in spaces for text in space.warnings):
+        typer.echo(f"WARNING: {text}", err=True)
+    text = import_module(f"scaling.engines.{engine}").form(spaces)
+    if out is None:
+        typer.echo(text, nl=False)
+    else:
+        from scaling.numeric.inputs.text import write_text
+
+        write_text(out, text)
+
+
+def _given(level: float | None) -> dict[str, float]:
+    return {} if level is None else {"level": level}

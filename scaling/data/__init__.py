@@ -1,0 +1,82 @@
+"""Published measurements and our own; README.md in this folder names their sources."""
+
+from difflib import get_close_matches
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+from scaling.errors import InputError
+
+if TYPE_CHECKING:
+    from scaling.numeric.tables.table import Table
+
+__all__ = ["load", "names", "path"]
+
+
+def names() -> tuple[str, ...]:
+    """Names of the tables that come with the package.
+
+    Examples
+    --------
+    >>> "marek_adam_1d" in names()
+    True
+    """
+    found = (file.name for file in files(__name__).iterdir())
+    return tuple(sorted(name.removesuffix(".csv") for name in found if name.endswith(".csv")))
+
+
+def path(name: str) -> str:
+    """Where a table lies as a file, for whatever wants a path.
+
+    Parameters
+    ----------
+    name : str
+        One of `names`.
+
+    Returns
+    -------
+    str
+        Path of a CSV file.
+
+    Raises
+    ------
+    InputError
+        If there is no such table.
+
+    Examples
+    --------
+    >>> path("marek_adam_1d").endswith("marek_adam_1d.csv")
+    True
+    """
+    if name not in names():
+        near = get_close_matches(name, names(), 1)
+        meant = f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(names())}"
+        raise InputError(f"no table {name!r}{meant}", "name")
+    return str(files(__name__) / f"{name}.csv")
+
+
+def load(name: str) -> "Table":
+    """Read a table that comes with the package.
+
+    Parameters
+    ----------
+    name : str
+        One of `names`.
+
+    Returns
+    -------
+    Table
+        Named, in errors and notes, after the table rather than after where it is installed.
+
+    Raises
+    ------
+    InputError
+        If there is no such table.
+
+    Examples
+    --------
+    >>> load("marek_adam_1d").numbers("batch_size").tolist()
+    [1.0, 4.0, 16.0, 64.0, 256.0, 1024.0, 4096.0]
+    """
+    from scaling.numeric.tables.table import read_table_file
+
+    return read_table_file(path(name))

@@ -1,0 +1,1 @@
+"""From optima and sweeps to a law."""

@@ -1,0 +1,1 @@
+"""The law through optima, by a fit of shifted powers."""

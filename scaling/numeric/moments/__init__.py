@@ -1,0 +1,1 @@
+"""What Adam's update is on average: models, closed forms, exact Adam, simulation."""

@@ -1,0 +1,124 @@
+"""A Gaussian population of coordinates, in closed form (T-F3).
+
+g_i ~ N(0, gamma^2), equal noise sigma, diagonal Hessian: lr* ~ (gamma^2/tau) h1(r)/h2(r) with
+tau^2 = gamma^2 + sigma^2/B and r = eps/tau.
+"""
+
+import numpy as np
+import numpy.typing as npt
+
+from scaling.numeric.inputs.arrays import FloatArray, Real, as_non_negative
+from scaling.numeric.moments.erfc_integrals import scaled_erfc_integrals
+
+#: From here on the difference of Bessel functions is taken from their asymptotic series.
+_LARGE = 20.0
+_TERMS = 18
+
+
+def h1(r: npt.ArrayLike) -> Real:
+    """E[x softsign(x, r)] for x ~ N(0, 1): h1 of T-F3, sqrt(2/pi) at 0 and 1/r for large r.
+
+    Parameters
+    ----------
+    r : array_like
+        eps/tau, at least 0.
+
+    Returns
+    -------
+    numpy.float64 or ndarray
+        NaN where r is negative or not finite.
+
+    Examples
+    --------
+    >>> print(f"{h1(0.0):.6f} {h1(1.0):.6f}")
+    0.797885 0.564891
+    """
+    from scipy.special import k0e, k1e
+
+    x = np.asarray((as_non_negative(r, "r") / 2) ** 2)
+    large, zero = x > _LARGE, x == 0
+    middle = np.where(large | zero, 1.0, x)
+    near = np.where(zero, 1.0, middle * (k1e(middle) - k0e(middle)))
+    # DLMF 10.40.2: sqrt(2x/pi) K_nu(x) e^x = sum_k a_k(nu)/x^k; the leading terms cancel.
+    series = np.zeros_like(x)
+    far = np.where(large, x, 1.0)
+    for first, zeroth in reversed(_coefficients()[1:]):
+        series = (series + (first - zeroth)) / far
+    return np.where(large, np.sqrt(far) * series, np.sqrt(2 / np.pi) * near)[()]
+
+
+def h2(r: npt.ArrayLike) -> Real:
+    """E[softsign(x, r)^2] for x ~ N(0, 1): h2 of T-F3, 1 at 0 and 1/r^2 for large r.
+
+    Parameters
+    ----------
+    r : array_like
+        eps/tau, at least 0.
+
+    Returns
+    -------
+    numpy.float64 or ndarray
+        NaN where r is negative or not finite.
+
+    Examples
+    --------
+    >>> print(f"{h2(0.0):.6f} {h2(1.0):.6f}")
+    1.000000 0.344320
+    """
+    second_moment, _ = scaled_erfc_integrals(as_non_negative(r, "r") / np.sqrt(2))
+    return second_moment[()]
+
+
+def gaussian_softsign(signal: npt.ArrayLike, damping: npt.ArrayLike) -> tuple[Real, Real]:
+    """Alignment and second moment of softsign, averaged over gradients drawn from N(0, gamma^2).
+
+    Parameters
+    ----------
+    signal : array_like
+        gamma sqrt(B)/sigma, at least 0, dimensionless.
+    damping : array_like
+        eps sqrt(B)/sigma, at least 0, broadcast against ``signal``.
+
+    Returns
+    -------
+    alignment, second_moment : numpy.float64 or ndarray
+        E[g softsign]/gamma and E[softsign^2]; NaN for negative or infinite arguments.
+
+    Notes
+    -----
+    T-F3: a batch gradient is N(0, tau^2) over coordinates and noise together, with
+    tau^2 = gamma^2 + sigma^2/B; with r = eps/tau, the regression of g on it gives
+    E[g softsign] = (gamma^2/tau) h1(r), and E[softsign^2] = h2(r).
+
+    Examples
+    --------
+    >>> alignment, second_moment = gaussian_softsign(1.0, 0.0)
+    >>> print(f"{alignment:.4f} {second_moment:.4f}")
+    0.5642 1.0000
+    """
+    a, b = as_non_negative(signal, "signal"), as_non_negative(damping, "damping")
+    size = np.hypot(a, 1)
+    ratio = np.asarray(b / size)
+    return (a / size * h1(ratio))[()], h2(ratio)
+
+
+def log_gain(log_r: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """log(h1(r) sqrt(pi/2)/h2(r)), 0 without eps, and its derivative by log r."""
+    step = 1e-4
+    r = np.exp(np.clip(log_r, -25, 300))
+
+    def value(at: FloatArray) -> FloatArray:
+        return np.asarray(np.log(h1(at) * np.sqrt(np.pi / 2) / h2(at)))
+
+    slope = (value(r * np.exp(step)) - value(r * np.exp(-step))) / (2 * step)
+    return value(r), slope
+
+
+def _coefficients() -> list[tuple[float, float]]:
+    """a_k(1) and a_k(0) of DLMF 10.17.1."""
+    result = [(1.0, 1.0)]
+    for k in range(1, _TERMS + 1):
+        odd = (2 * k - 1) ** 2
+        first, zeroth = result[-1]
+        result.append((first * (4 - odd) / (8 * k), zeroth * -odd / (8 * k)))
+    return result

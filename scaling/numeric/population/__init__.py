@@ -1,0 +1,1 @@
+"""How gradients differ between parameters, and averages over them."""

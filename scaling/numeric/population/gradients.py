@@ -1,0 +1,418 @@
+"""A summary of gradients and noise over any number of coordinates, and the law from it.
+
+The best learning rate (T-A1, T-A2) is a ratio of sums over coordinates. To know them at every
+batch size and epsilon, the gradients themselves are not needed: how many coordinates there are
+with about which |gradient| and about which noise is enough.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from scaling.errors import DataError, InputError
+from scaling.numeric.inputs.arrays import Real, as_array, as_non_negative, positive
+from scaling.numeric.moments.models import DEFAULT_MODEL, moment_model
+from scaling.numeric.population import _json as _population_json
+from scaling.numeric.population._binning import count_chunks
+from scaling.numeric.population._cells import Cells, combine, level_bits
+from scaling.numeric.population._coordinates import Chunk, Coordinates
+from scaling.numeric.population._sums import LatticeSums, PopulationSums, Update
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class GradientPopulation:
+    """How gradients and their noise are distributed over the coordinates of a model.
+
+    Made by `from_arrays` or `from_chunks`, in one pass and in the memory of one block, whatever
+    the number of coordinates; two are merged by ``+``. Coordinates are counted in cells of the
+    plane of gradient (its size) and noise, eight to an octave, that keep their exact means.
+
+    Attributes
+    ----------
+    cells : Cells
+        The cells; how they are laid out is private to this package.
+    nans, infinities : int
+        Coordinates left out because their gradient, noise or curvature is NaN, or else infinite.
+
+    Notes
+    -----
+    The cells are as fine as 80,000 kept numbers allow, at most 8 to an octave each way
+    (`cells_per_octave`); a hundred million coordinates, log-normal over 6 decades in gradient and
+    noise alike, get 4. They follow from the coordinates alone: in whatever order and however
+    grouped, chunks give the same cells, and sums that differ by rounding only.
+
+    The learning rate was within 5e-5 of the full sum over coordinates for smooth populations,
+    and within 2e-4 where a few values share a cell of 4 to an octave; with 2 to an octave the
+    latter are off by up to 6e-3, with 1 by up to 2e-2. (Measured from 1e-3 to 1e6 noise scales
+    and eps up to 1e3 times the RMS.) The moments "clip" have a kink, which cells and their
+    lattice round off: up to 3e-2.
+
+    Exact zeros have cells of their own. A coordinate without gradient moves at random and adds
+    to the curvature; one without noise moves by the noiseless update, at every batch size; one
+    with neither does not move, not even at eps = 0, where Adam's update of it is 0/0.
+
+    Examples
+    --------
+    >>> population = GradientPopulation.from_arrays([1e-3, -2e-3, 0.0], [0.1, 0.4, 0.2])
+    >>> print(f"{population.noise_scale:.0f}")
+    42000
+    >>> population.learning_rate([1e3, 1e5], eps=1e-8).round(5).tolist()
+    [0.0023, 0.00156]
+    """
+
+    cells: Cells
+    nans: int = 0
+    infinities: int = 0
+
+    @classmethod
+    def from_arrays(
+        cls, gradient: Coordinates, noise: Coordinates, curvature: Coordinates | None = None
+    ) -> "GradientPopulation":
+        """Summarise arrays.
+
+        Parameters
+        ----------
+        gradient : array_like or path-like
+            True gradient g of each coordinate, of any shape and either sign: float16, bfloat16
+            (of ml_dtypes), float32, float64, integers, a memory map, or the path of a .npy
+            file, which is read a block at a time. A torch tensor must be on the CPU and detached;
+            one of bfloat16 must be upcast by ``.float()``.
+        noise : array_like or path-like
+            Standard deviation sigma of one example's gradient, at least 0, of the same shape.
+        curvature : array_like or path-like, optional
+            Diagonal H_ii of the Hessian, of the same shape and either sign. Without it H_ii = 1,
+            and the learning rate is known but for a factor.
+
+        Returns
+        -------
+        GradientPopulation
+
+        Raises
+        ------
+        InputError
+            If shapes differ or there is no real number in an array.
+        DataError
+            If a noise is negative or a file cannot be read.
+
+        Examples
+        --------
+        >>> GradientPopulation.from_arrays([1.0, 2.0], [3.0, 3.0], curvature=[0.5, 1.5]).trace
+        2.0
+        """
+        return cls.from_chunks([(gradient, noise, curvature)])
+
+    @classmethod
+    def from_chunks(
+        cls,
+        chunks: Iterable[Chunk],
+    ) -> "GradientPopulation":
+        """Summarise a stream of chunks, such as the parameters of a model one after the other.
+
+        Parameters
+        ----------
+        chunks : iterable of tuple
+            ``(gradient, noise)`` or ``(gradient, noise, curvature)``, each as `from_arrays`
+            takes them; curvature in all chunks or in none. Every chunk is forgotten before the
+            next is asked for.
+
+        Returns
+        -------
+        GradientPopulation
+            An empty one, which adds nothing to others, where there is no chunk.
+
+        Raises
+        ------
+        InputError, DataError
+            As `from_arrays`.
+
+        Examples
+        --------
+        >>> chunks = ((np.full(1000, size), np.ones(1000)) for size in (0.1, 0.2, 0.4))
+        >>> GradientPopulation.from_chunks(chunks).count
+        3000
+        """
+        counter = count_chunks(chunks)
+        return cls(counter.cells(), counter.nans, counter.infinities)
+
+    def add(
+        self, gradient: Coordinates, noise: Coordinates, curvature: Coordinates | None = None
+    ) -> "GradientPopulation":
+        """Return this population and more coordinates; see `from_arrays`.
+
+        Many small arrays are summarised faster by `from_chunks`.
+        """
+        return self + GradientPopulation.from_arrays(gradient, noise, curvature)
+
+    def __add__(self, other: object) -> "GradientPopulation":
+        if not isinstance(other, GradientPopulation):
+            return NotImplemented
+        parts = [part.cells for part in (self, other) if part.cells.rows.size]
+        if len({part.has_curvature for part in parts}) > 1:
+            raise InputError("must be known in both populations or in neither", "curvature")
+        return GradientPopulation(
+            combine(parts or [self.cells]),
+            self.nans + other.nans,
+            self.infinities + other.infinities,
+        )
+
+    def __repr__(self) -> str:
+        return f"<GradientPopulation of {self.count} coordinates in {self.cell_count} cells>"
+
+    @property
+    def count(self) -> int:
+        """Number of coordinates, those left out not counted."""
+        return int(self.cells.sums[:, 0].sum())
+
+    @property
+    def cell_count(self) -> int:
+        """Number of cells that are occupied."""
+        return self.cells.rows.size
+
+    @property
+    def cells_per_octave(self) -> tuple[float, float]:
+        """How fine the cells are, along the gradient and along the noise: 8 at best."""
+        bits = level_bits(self.cells.level)
+        return 2.0 ** bits[0], 2.0 ** bits[1]
+
+    @property
+    def has_curvature(self) -> bool:
+        """Whether H is known."""
+        return self.cells.has_curvature
+
+    @property
+    def without_gradient(self) -> int:
+        """Coordinates with noise whose gradient is exactly 0."""
+        return self.cells.count(zero_gradient=True, zero_noise=False)
+
+    @property
+    def without_noise(self) -> int:
+        """Coordinates with a gradient whose noise is exactly 0."""
+        return self.cells.count(zero_gradient=False, zero_noise=True)
+
+    @property
+    def without_both(self) -> int:
+        """Coordinates whose gradient and noise are exactly 0."""
+        return self.cells.count(zero_gradient=True, zero_noise=True)
+
+    @property
+    def trace(self) -> float:
+        """T = tr H, or the number of coordinates where H is not known."""
+        return float(self.cells.sums[:, 6 if self.has_curvature else 0].sum())
+
+    @property
+    def noise_scale(self) -> float:
+        """B_simple = tr(Sigma)/||g||^2, exactly.
+
+        Raises
+        ------
+        DataError
+            If no coordinate has a gradient.
+        """
+        self._require_gradient()
+        gradient, noise = self.cells.squares(0), self.cells.squares(1)
+        return float(np.ldexp(noise[0] / gradient[0], noise[1] - gradient[1]))
+
+    @property
+    def grad_rms(self) -> float:
+        """gamma = ||g||/sqrt(number of coordinates), exactly; the coordinates include zeros.
+
+        Raises
+        ------
+        DataError
+            If there is no coordinate.
+        """
+        if not self.count:
+            raise DataError("the population is empty; it has no gradient")
+        squares, octave = self.cells.squares(0)
+        return float(np.ldexp(np.sqrt(squares / self.count), octave // 2))
+
+    def sums(
+        self,
+        update: Update,
+        batch_size: npt.ArrayLike,
+        eps: npt.ArrayLike = 0.0,
+        *,
+        in_gradient_units: bool = False,
+    ) -> PopulationSums:
+        """Sums over the coordinates that determine the best learning rate.
+
+        Parameters
+        ----------
+        update : callable
+            ``update(a, b)`` gives mean, second moment and variance of the update at signals a
+            and dampings b, arrays that broadcast; it is called with a column of a and a row of
+            b, finite and from 0 to 2^500.
+        batch_size : array_like
+            In examples, if the noise is that of one example's gradient; infinity stands for the
+            limit without noise.
+        eps : array_like, default 0
+            Adam's epsilon, in units of the gradient, broadcast against ``batch_size``.
+        in_gradient_units : bool, default False
+            Whether the update is in units of sigma/sqrt(B), as that of SGD is.
+
+        Returns
+        -------
+        PopulationSums
+            E[phi].g, tr(diag(H) E[phi phi^T]) and the mean update, of the broadcast shape; NaN
+            where a batch size is not positive or an eps is negative or not finite.
+
+        Raises
+        ------
+        InputError
+            If the shapes do not fit.
+
+        Notes
+        -----
+        One table of moments and a matrix product for each batch size on a lattice: 1,000 batch
+        sizes times 100 epsilons take about as long as a few.
+        """
+        batch, epsilon = as_array(batch_size, "batch_size"), as_non_negative(eps, "eps")
+        try:
+            np.broadcast_shapes(batch.shape, epsilon.shape)
+        except ValueError as error:
+            raise InputError(f"does not fit the batch size: {error}", "eps") from None
+        return self._lattice(in_gradient_units=in_gradient_units)(update, batch, epsilon)
+
+    def small_batch_sums(self, update: Update) -> PopulationSums:
+        """What the sums tend to for B -> 0, over sqrt(B).
+
+        Parameters
+        ----------
+        update : callable
+            As in `sums`; not SGD, whose alignment does not fall with the batch size.
+
+        Returns
+        -------
+        PopulationSums
+            Alignment and mean divided by sqrt(B), and the curvature as it is, for B -> 0 at any
+            fixed eps: lr* tends to alignment/curvature sqrt(B). Coordinates without noise are
+            left out, for their part does not fall: see `without_noise`.
+        """
+        return self._lattice(in_gradient_units=False).small_batches(update)
+
+    def learning_rate(
+        self,
+        batch_size: npt.ArrayLike,
+        eps: npt.ArrayLike = 0.0,
+        beta1: float | None = None,
+        *,
+        beta2: float | None = None,
+        step: float | None = None,
+        curvature_ratio: float = 1.0,
+        moments: str = DEFAULT_MODEL,
+    ) -> Real:
+        """Best learning rate, from the cells alone (T-A1, T-A2).
+
+        Parameters
+        ----------
+        batch_size, eps : array_like
+            As in `sums`. Models without epsilon ignore it.
+        beta1, beta2, step : float, optional
+            Adam's decay rates and the number of the step; see `update_moments`.
+        curvature_ratio : float, default 1
+            R0 = sign(g)^T H sign(g)/tr H; 1 for a diagonal Hessian. The part of H off the
+            diagonal is taken to be (R0 - 1) tr H times the squared mean update.
+        moments : str, default "mean-field-outside"
+            Moment model; see `update_moments`.
+
+        Returns
+        -------
+        numpy.float64 or ndarray
+            Of the broadcast shape; but for a factor, where no curvature is known. NaN where the
+            curvature is not positive, and where `sums` are NaN.
+
+        Raises
+        ------
+        InputError
+            As `sums` and `update_moments`.
+        DataError
+            If no coordinate has a gradient.
+        """
+        model = moment_model(moments)
+        update = model.bind(beta1, beta2, step)
+        ratio = positive(curvature_ratio, "curvature_ratio")
+        self._require_gradient()
+        alignment, curvature, mean = self.sums(
+            update,
+            batch_size,
+            eps,
+            in_gradient_units=model.in_gradient_units,
+        )
+        if ratio != 1:
+            curvature = curvature + (ratio - 1) * self.trace * mean**2
+        return alignment / np.where(curvature > 0, curvature, np.nan)[()]
+
+    def describe(self) -> tuple[str, ...]:
+        """Say in words what was counted, what was left out and how fine the cells are."""
+        octaves = self.cells_per_octave
+        said = [
+            f"{self.count} coordinates in {self.cell_count} cells, {octaves[0]:g} x {octaves[1]:g} "
+            "to an octave of gradient x noise",
+            f"curvature {'known' if self.has_curvature else 'not known, 1 assumed'}",
+        ]
+        said.extend(
+            f"{number} coordinates {what}"
+            for number, what in (
+                (self.nans, "left out: NaN"),
+                (self.infinities, "left out: infinite (in float16, beyond 65504)"),
+                (self.without_gradient, "with gradient 0: they add curvature by their noise"),
+                (self.without_noise, "with noise 0: they move alike at every batch size"),
+                (self.without_both, "with gradient 0 and noise 0: they do not move"),
+            )
+            if number
+        )
+        return tuple(said)
+
+    def to_json(self) -> str:
+        """Return the population as a text of less than 1 MB, which `from_json` reads.
+
+        Returns
+        -------
+        str
+            One JSON object, versioned; the cells are in it as compressed numbers, exactly.
+        """
+        contents = _population_json.Contents(self.cells, self.nans, self.infinities)
+        return _population_json.write(contents)
+
+    @classmethod
+    def from_json(cls, text: str) -> "GradientPopulation":
+        """Read a population that `to_json` has written.
+
+        Parameters
+        ----------
+        text : str
+            The text.
+
+        Returns
+        -------
+        GradientPopulation
+
+        Raises
+        ------
+        DataError
+            If the text is malformed or comes from a newer version.
+
+        Examples
+        --------
+        >>> text = GradientPopulation.from_arrays([1.0, 2.0], [3.0, 3.0]).to_json()
+        >>> GradientPopulation.from_json(text)
+        <GradientPopulation of 2 coordinates in 2 cells>
+        """
+        return cls(*_population_json.read(text))
+
+    @cached_property
+    def _own_lattice(self) -> LatticeSums:
+        """Sums over this population; kept, for they are asked for again and again."""
+        return LatticeSums(self.cells.points())
+
+    def _lattice(self, *, in_gradient_units: bool) -> LatticeSums:
+        if in_gradient_units:
+            return LatticeSums(self.cells.points(), in_gradient_units=True)
+        return self._own_lattice
+
+    def _require_gradient(self) -> None:
+        if not self.cells.squares(0)[0]:
+            raise DataError("no coordinate has a nonzero gradient; there is nothing to descend")

@@ -1,0 +1,1 @@
+"""Whole recipes at another batch size, and schedules."""

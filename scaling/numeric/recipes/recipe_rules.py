@@ -1,0 +1,337 @@
+"""Rules that carry a whole recipe (lr, beta1, beta2, eps, weight decay) to another batch size.
+
+None but the law is this project's theory; each is quoted with its source and with what it keeps.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from math import inf, isfinite, sqrt
+
+from scaling.errors import InputError
+from scaling.numeric.inputs.arrays import positive
+from scaling.numeric.inputs.recipe import Recipe
+from scaling.numeric.laws.law import Law
+from scaling.numeric.laws.transfer import TransferLaw
+from scaling.numeric.moments.models import DEFAULT_BETA1, DEFAULT_BETA2
+
+#: Beyond this factor between a tuned learning rate and the law's, the law is of another run.
+_SAME_RUN = 1.5
+
+
+@dataclass(frozen=True)
+class RecipeRule:
+    """A named rule, and what it rests on.
+
+    Attributes
+    ----------
+    name : str
+    sets : frozenset of str
+        The fields of a recipe that it changes; all others are kept.
+    source : str
+        Where it is published.
+    keeps : {"optimality", "equivalence"}
+        What it aims at: the best setting at the new batch size, or the old run's trajectory.
+    assumption : str
+        What it takes for granted.
+    """
+
+    name: str
+    sets: frozenset[str]
+    source: str
+    keeps: str
+    assumption: str
+
+
+RECIPE_RULES = {
+    rule.name: rule
+    for rule in (
+        RecipeRule(
+            "law",
+            frozenset({"learning_rate"}),
+            "this project's theory, T-E2 and T-E6",
+            "optimality",
+            "lr times law(new)/law(old), the best rate for one step; all else kept",
+        ),
+        RecipeRule(
+            "sqrt-sde",
+            frozenset({"learning_rate", "beta1", "beta2", "eps"}),
+            "Malladi et al. 2022, arXiv 2205.10287",
+            "equivalence",
+            "the same stochastic differential equation, hence the same losses after the same "
+            "examples, where noise dominates the gradient and steps are small: for k times the "
+            "batch, lr sqrt(k), 1 - beta times k, eps / sqrt(k)",
+        ),
+        RecipeRule(
+            "half-life",
+            frozenset({"beta1", "beta2"}),
+            "Marek et al. 2025, arXiv 2507.07101",
+            "equivalence",
+            "the moments average over as many examples as before: beta to the power "
+            "B_new / B_old; proposed and tested for beta2, here for beta1 too",
+        ),
+        RecipeRule(
+            "weight-decay",
+            frozenset({"weight_decay"}),
+            "Wang & Aitchison 2024, arXiv 2405.13698",
+            "optimality",
+            "weights average updates over as many examples as before, which was found to be best: "
+            "lr x weight decay / batch size is kept; decoupled decay (AdamW)",
+        ),
+    )
+}
+
+
+@dataclass(frozen=True)
+class RuledRecipe:
+    """A recipe at another batch size, by one rule or several; made by `recipe`.
+
+    Attributes
+    ----------
+    rules : tuple of RecipeRule
+        Those that were applied.
+    batch_size, learning_rate, eps, beta1, beta2 : float
+        The recipe. A beta below 0 is shown as the rule gives it, see `in_domain`.
+    weight_decay : float or None
+    assumed : tuple of str
+        What was taken for granted of the tuned run, if something was.
+    warnings : tuple of str
+        Where a rule leaves its domain.
+    """
+
+    rules: tuple[RecipeRule, ...]
+    batch_size: float
+    learning_rate: float
+    eps: float
+    beta1: float
+    beta2: float
+    weight_decay: float | None
+    assumed: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def in_domain(self) -> bool:
+        """Whether an optimizer can be made of it: both decay rates within [0, 1)."""
+        return 0 <= self.beta1 < 1 and 0 <= self.beta2 < 1
+
+    def to_recipe(self) -> Recipe:
+        """Return it as a recipe.
+
+        Raises
+        ------
+        InputError
+            If it is not one: see `in_domain`.
+        """
+        return Recipe(
+            self.learning_rate,
+            self.batch_size,
+            self.eps,
+            self.beta1,
+            self.beta2,
+            self.weight_decay,
+        )
+
+
+def recipe(
+    known: Recipe, batch_size: float, rule: str = "law", *, law: Law | None = None
+) -> RuledRecipe:
+    """Carry a whole recipe to another batch size, by named rules.
+
+    Parameters
+    ----------
+    known : Recipe
+        The tuned run. Where beta1 or beta2 are not given, PyTorch's and optax's defaults are
+        assumed, 0.9 and 0.999.
+    batch_size : float
+        The new batch size, positive, in the unit of the recipe's.
+    rule : str, default "law"
+        A key of `RECIPE_RULES`, or several that set different fields, joined by ``+``, as
+        ``"law+half-life+weight-decay"``. Decay rates are set first, then the learning rate, for
+        these decay rates if the law knows them, then the weight decay, for that learning rate.
+    law : Law, optional
+        For the rule ``law``, which needs one. ``sqrt-sde`` takes the noise scale from it.
+
+    Returns
+    -------
+    RuledRecipe
+
+    Raises
+    ------
+    InputError
+        If a rule is unknown, two rules set the same field, a rule lacks what it needs (a law, a
+        weight decay), or a number becomes too large or too small for arithmetic.
+
+    Notes
+    -----
+    The rules disagree because they aim at different things: see `RecipeRule.keeps`.
+
+    Examples
+    --------
+    >>> from scaling import GradientStatistics, TransferLaw
+    >>> tuned = Recipe(3e-4, 256, beta1=0.9, beta2=0.95, weight_decay=0.1)
+    >>> found = recipe(tuned, 1024, "sqrt-sde")
+    >>> found.learning_rate, found.eps, round(found.beta1, 12), round(found.beta2, 12)
+    (0.0006, 5e-09, 0.6, 0.8)
+    >>> law = TransferLaw(Recipe(3e-4, 256), GradientStatistics(noise_scale=4000))
+    >>> found = recipe(tuned, 1024, "law+half-life+weight-decay", law=law)
+    >>> round(found.beta2, 4), found.rules[0].source
+    (0.8145, "this project's theory, T-E2 and T-E6")
+    """
+    rules = _parse(rule)
+    batch = positive(batch_size, "batch_size")
+    assumed = []
+    for name, default in (("beta1", DEFAULT_BETA1), ("beta2", DEFAULT_BETA2)):
+        if getattr(known, name) is None:
+            known = replace(known, **{name: default})
+            assumed.append(f"{name} = {default:g}, the default of PyTorch and optax")
+    found = RuledRecipe(
+        tuple(RECIPE_RULES[name] for name in rules),
+        batch,
+        known.learning_rate,
+        known.eps,
+        float(known.beta1 or 0),
+        float(known.beta2 or 0),
+        known.weight_decay,
+        tuple(assumed),
+    )
+    for name, apply in _STEPS.items():
+        if name in rules:
+            found = apply(known, found, law)
+    rates = (found.learning_rate, found.eps, found.weight_decay or 0.0)
+    if not (
+        found.learning_rate > 0 and all(map(isfinite, rates)) and found.beta2 < 1 > found.beta1
+    ):
+        raise InputError("so far from the recipe's that arithmetic fails", "batch_size")
+    return found
+
+
+def _parse(text: str) -> tuple[str, ...]:
+    names = tuple(text.split("+"))
+    for i, name in enumerate(names):
+        if name not in RECIPE_RULES:
+            raise InputError(
+                f"must be one of {', '.join(RECIPE_RULES)}, or several joined by +, got {text!r}",
+                "rule",
+            )
+        for other in names[:i]:
+            both = RECIPE_RULES[name].sets & RECIPE_RULES[other].sets
+            if both:
+                raise InputError(
+                    f"{other} and {name} both set {', '.join(sorted(both))}; choose one", "rule"
+                )
+    return names
+
+
+def _sqrt_sde(known: Recipe, found: RuledRecipe, law: Law | None) -> RuledRecipe:
+    """Malladi et al. 2022, the square root scaling rule for Adam."""
+    k = found.batch_size / known.batch_size
+    betas = {"beta1": 1 - k * (1 - found.beta1), "beta2": 1 - k * (1 - found.beta2)}
+    warnings = [
+        f"sqrt-sde leaves its domain: {name} = {beta:.3g} is below 0; from batch size "
+        f"{known.batch_size:.10g} it reaches up to {found.batch_size / (1 - beta):.10g}"
+        for name, beta in betas.items()
+        if beta < 0
+    ]
+    noise = _noise_scale(law)
+    if noise is None:
+        warnings.append(
+            "sqrt-sde holds below the gradient noise scale only, which is not known here"
+        )
+    elif max(found.batch_size, known.batch_size) > noise:
+        warnings.append(
+            "sqrt-sde leaves its domain: noise does not dominate the gradient at batch sizes "
+            f"above the noise scale, {noise:.3g}"
+        )
+    return replace(
+        found,
+        learning_rate=found.learning_rate * sqrt(k),
+        eps=found.eps / sqrt(k),
+        beta1=betas["beta1"],
+        beta2=betas["beta2"],
+        warnings=(*found.warnings, *warnings),
+    )
+
+
+def _half_life(known: Recipe, found: RuledRecipe, _law: Law | None) -> RuledRecipe:
+    """Marek et al. 2025: t_half = B log(1/2)/log(beta) examples is kept."""
+    ratio = found.batch_size / known.batch_size
+    betas = {"beta1": found.beta1**ratio, "beta2": found.beta2**ratio}
+    warnings = [
+        f"half-life leaves its domain: that of {name} = {beta:.3g} is under one step"
+        for name, beta in betas.items()
+        if beta < 0.5 and getattr(found, name) > 0
+    ]
+    return replace(
+        found,
+        beta1=betas["beta1"],
+        beta2=betas["beta2"],
+        warnings=(*found.warnings, *warnings),
+    )
+
+
+def _by_law(known: Recipe, found: RuledRecipe, law: Law | None) -> RuledRecipe:
+    """T-E6 for a whole recipe: lr_new = lr_old law(new)/law(old)."""
+    if law is None:
+        raise InputError("missing; the rule 'law' needs one", "law")
+    knows = law.model.knows if isinstance(law, TransferLaw) else ()
+    before = _rate(law, known)
+    factor = _rate(law, found) / before
+    warnings = [
+        f"the change of {name} does not enter this law's learning rate"
+        for name in ("beta1", "beta2")
+        if name not in knows and getattr(known, name) != getattr(found, name)
+    ]
+    off = before / known.learning_rate
+    if not 1 / _SAME_RUN < off < _SAME_RUN:
+        warnings.append(
+            f"the law's own learning rate at batch size {known.batch_size:.10g} is {off:.3g} "
+            "times the recipe's: is it of this model and optimizer? Only its ratio is used"
+        )
+    return replace(
+        found,
+        learning_rate=found.learning_rate * factor,
+        warnings=(*found.warnings, *warnings, *law.warnings(found.batch_size)),
+    )
+
+
+def _rate(law: Law, at: Recipe | RuledRecipe) -> float:
+    """The law's learning rate for the part of a recipe that it knows."""
+    if not isinstance(law, TransferLaw):
+        return float(law.learning_rate(at.batch_size))
+    eps = at.eps if law.statistics.grad_rms is not None and law.model.eps != "absent" else None
+    beta1, beta2 = (
+        getattr(at, name) if name in law.model.knows else None for name in ("beta1", "beta2")
+    )
+    return float(law.learning_rate(at.batch_size, eps=eps, beta1=beta1, beta2=beta2))
+
+
+def _weight_decay(known: Recipe, found: RuledRecipe, _law: Law | None) -> RuledRecipe:
+    """Wang & Aitchison 2024: the timescale B/(lr weight_decay) in examples is kept."""
+    if known.weight_decay is None:
+        raise InputError("missing; the rule 'weight-decay' needs it", "weight_decay")
+    rates = known.learning_rate / found.learning_rate
+    decay = known.weight_decay * (found.batch_size / known.batch_size) * rates
+    warnings = found.warnings
+    if found.learning_rate * decay >= 1:
+        warnings += (
+            f"weight-decay leaves its domain: lr x weight decay is "
+            f"{found.learning_rate * decay:.3g}, a timescale under one step",
+        )
+    return replace(found, weight_decay=decay, warnings=warnings)
+
+
+def _noise_scale(law: Law | None) -> float | None:
+    """B_simple as far as the law knows it: B_n of T-E2 is of its order (lambda is 1 or pi/2)."""
+    if isinstance(law, TransferLaw):
+        return law.statistics.noise_scale
+    if law is None or not 0 < law.noise_batch_size < inf:
+        return None
+    return law.noise_batch_size
+
+
+#: In the order in which they build on each other.
+_STEPS: dict[str, Callable[[Recipe, RuledRecipe, Law | None], RuledRecipe]] = {
+    "half-life": _half_life,
+    "sqrt-sde": _sqrt_sde,
+    "law": _by_law,
+    "weight-decay": _weight_decay,
+}

@@ -1,1 +1,0 @@
-"""From a user's own sweep to the law: runs, valleys, forms, fits, intervals."""

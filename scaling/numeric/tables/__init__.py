@@ -1,0 +1,1 @@
+"""Tables of runs: from files and frames to columns that have a role."""

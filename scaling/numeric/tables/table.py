@@ -1,0 +1,303 @@
+"""Tables of runs as users keep them: files, data frames, dicts of columns."""
+
+import operator
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from scaling.errors import DataError, InputError
+from scaling.numeric.inputs.arrays import FloatArray
+from scaling.numeric.tables import _columns
+from scaling.numeric.tables._columns import BadCellError, Column, Columns, IntArray, Reading
+from scaling.numeric.tables._conditions import Comparison, parse_condition
+from scaling.numeric.tables._files import read_columns
+from scaling.numeric.tables._frames import columns_of_data
+from scaling.numeric.tables.roles import candidates, option_of, title_of
+
+_SIGNS = {
+    "==": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+
+#: How many columns an error message lists.
+_LISTED = 20
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """Named columns of runs; made by `read_table_file` or `as_table`.
+
+    Cells are read when a column is asked for, strictly: what is no number is never guessed, and
+    errors name the row.
+
+    Attributes
+    ----------
+    source : str
+        What to call the table in messages: its path, if it has one.
+    names : tuple of str
+        Of the columns.
+    columns : tuple
+        Their cells, numbers or texts.
+    rows : ndarray of int
+        Which rows of the columns are in the table.
+    lines : ndarray of int or None
+        For each row of the columns, the line of the file where it begins.
+    in_file : bool
+        Whether messages count rows from 1, as people count below a header.
+
+    Examples
+    --------
+    >>> table = as_table({"bs": [64, 128, 256], "lr": [1e-3, 1.5e-3, 2e-3], "D": [1e9, 1e9, 1e10]})
+    >>> table.where("D == 1e9").numbers("lr")
+    array([0.001 , 0.0015])
+    >>> table.guess("batch_size")
+    'bs'
+    """
+
+    source: str
+    names: tuple[str, ...]
+    columns: tuple[Column, ...] = field(repr=False)
+    rows: IntArray = field(repr=False)
+    lines: IntArray | None = field(repr=False, default=None)
+    in_file: bool = False
+
+    def __len__(self) -> int:
+        return self.rows.size
+
+    def numbers(self, name: str, *, missing: bool = False) -> FloatArray:
+        """Read a column of numbers.
+
+        Parameters
+        ----------
+        name : str
+            Of the column.
+        missing : bool, default False
+            Whether cells may be missing (empty, null or nan, which give NaN) or infinite, as the
+            losses of runs that diverged are.
+
+        Returns
+        -------
+        ndarray, shape (rows,)
+
+        Raises
+        ------
+        DataError
+            Naming the row of the first cell that is no such number.
+        """
+        return self._read(name, _columns.OR_MISSING if missing else _columns.FINITE)
+
+    def positive(self, name: str) -> FloatArray:
+        """Read a column of positive, finite numbers."""
+        return self._read(name, _columns.POSITIVE)
+
+    def batch_sizes(self, name: str) -> FloatArray:
+        """Read a column of batch sizes: positive, finite numbers, or products as ``32x8x16``."""
+        return self._read(name, _columns.BATCH_SIZE)
+
+    def sizes(self, name: str) -> FloatArray:
+        """Read a column of sizes: positive, finite numbers that may end in k, M, B or T."""
+        return self._read(name, _columns.SIZE)
+
+    def texts(self, name: str) -> list[str]:
+        """Read a column as texts; a missing cell is an empty text."""
+        return _columns.read_texts(self._column(name), self.rows)
+
+    def where(self, condition: str) -> "Table":
+        """Select rows.
+
+        Parameters
+        ----------
+        condition : str
+            Comparisons of a column with a number or a text in quotes, by ``== != < <= > >=``,
+            joined by ``and``, such as ``"64 <= bs and model == '85M'"``; names that are no plain
+            words go in backticks. A missing number satisfies ``!=`` only.
+
+        Returns
+        -------
+        Table
+            With at least one row, each still described as where it stood.
+
+        Raises
+        ------
+        InputError
+            If the condition is not understood, or names a column that is not there.
+        DataError
+            If no row satisfies it, or a cell cannot be compared.
+        """
+        keep = np.full(len(self), True)
+        for comparison in parse_condition(condition):
+            keep &= self._satisfies(comparison)
+        if not keep.any():
+            raise DataError(f"{self.source}: no row satisfies {condition}")
+        return self.take(np.flatnonzero(keep))
+
+    def take(self, rows: IntArray) -> "Table":
+        """Return the table of some rows, given by their positions."""
+        return Table(
+            self.source, self.names, self.columns, self.rows[rows], self.lines, self.in_file
+        )
+
+    def guess(self, role: str) -> str:
+        """Name the only column that may have a role.
+
+        Parameters
+        ----------
+        role : {"batch_size", "learning_rate", "loss", "eps", "seed", "steps", "group"}
+            Columns are known by the names that sweeps use, such as ``bs``, ``params_lr`` and
+            ``config.batch_size``.
+
+        Raises
+        ------
+        InputError
+            If there is none, or more than one; its parameter is the caller's that chooses.
+        """
+        found = self.candidates(role)
+        if len(found) == 1:
+            return found[0]
+        if found:
+            problem = f"{_listed(found)} may all be meant; say which one is the {title_of(role)}"
+        else:
+            problem = (
+                f"no column has a usual name of a {title_of(role)}; say which one it is of "
+                f"{_listed(self.names)}"
+            )
+        raise InputError(f"in {self.source} {problem}", option_of(role))
+
+    def candidates(self, role: str) -> list[str]:
+        """Name all columns that may have a role; see `guess`."""
+        return candidates(role, self.names)
+
+    def describe_row(self, row: int) -> str:
+        """Say where a row, given by its position, stands: ``runs.csv: row 3 (line 4)``."""
+        original = int(self.rows[row])
+        if not self.in_file:
+            return f"{self.source}: index {original}"
+        line = f" (line {self.lines[original]})" if self.lines is not None else ""
+        return f"{self.source}: row {original + 1}{line}"
+
+    def _read(self, name: str, reading: Reading) -> FloatArray:
+        try:
+            return _columns.read_numbers(self._column(name), self.rows, reading)
+        except BadCellError as error:
+            raise DataError(f"{self.describe_row(error.row)}: {_shown(name)} {error}") from None
+
+    def _column(self, name: str) -> Column:
+        count = self.names.count(name)
+        if count != 1:
+            found = "there is no column" if not count else f"there are {count} columns"
+            raise DataError(
+                f"{self.source}: {found} {name!r}; the header has {_listed(self.names)}"
+            )
+        return self.columns[self.names.index(name)]
+
+    def _satisfies(self, comparison: Comparison) -> Any:
+        name, sign, value = comparison
+        if name not in self.names:
+            raise InputError(
+                f"{self.source} has no column {name!r}; it has {_listed(self.names)}", "where"
+            )
+        if isinstance(value, str):
+            return _SIGNS[sign](np.array(self.texts(name), dtype=object), value)
+        return _SIGNS[sign](self._read(name, _columns.ANY_NUMBER), value)
+
+
+def _listed(names: Sequence[str]) -> str:
+    """List names in a message."""
+    more = [f"and {len(names) - _LISTED} more"] if len(names) > _LISTED else []
+    return ", ".join([_shown(name) for name in names[:_LISTED]] + more)
+
+
+def _shown(name: str) -> str:
+    """Show a name as it is, if that can be seen."""
+    return name if name.isprintable() and name.strip() == name != "" else repr(name)
+
+
+def read_table_file(path: str | os.PathLike[str]) -> Table:
+    """Read a table from a file.
+
+    Parameters
+    ----------
+    path : path-like
+        CSV in UTF-8 with a header, separated by commas, semicolons or tabs, as W&B and Optuna
+        (``study.trials_dataframe().to_csv()``) export it; blank lines and lines that begin with
+        ``#`` are passed over. Or JSON: a list of objects or an object on each line (inner ones
+        give columns as ``config.lr``), or W&B's ``{"columns": [...], "data": [[...]]}``. Or
+        Parquet, which needs the extra ``sweeps``.
+
+    Returns
+    -------
+    Table
+
+    Raises
+    ------
+    DataError
+        If it is none of these, or is damaged; naming the row where one is at fault.
+    """
+    return _table(str(path), read_columns(path), in_file=True)
+
+
+def as_table(data: Any, *, source: str = "the table") -> Table:
+    """Make a table of whatever has named columns.
+
+    Parameters
+    ----------
+    data : Table, path-like, mapping, data frame or list of dict
+        A mapping of names to arrays or lists, a data frame (pandas, polars, pyarrow), a structured
+        array, records (a list of dicts), or the path of a file.
+    source : str, default "the table"
+        What to call it in messages; a file is called by its path.
+
+    Returns
+    -------
+    Table
+
+    Raises
+    ------
+    DataError
+        If columns differ in length, have the same name, or there is no row.
+    InputError
+        If it is no table.
+
+    Examples
+    --------
+    >>> len(as_table([{"lr": 1e-3, "loss": 3.2}, {"lr": 2e-3, "loss": None}]))
+    2
+    """
+    if isinstance(data, Table):
+        return data
+    if isinstance(data, str | os.PathLike):
+        return read_table_file(data)
+    return _table(source, columns_of_data(data, source), in_file=False)
+
+
+def _table(source: str, found: Columns, *, in_file: bool) -> Table:
+    rows = np.arange(_columns.length(found.columns[0]))
+    return Table(source, tuple(found.names), tuple(found.columns), rows, found.lines, in_file)
+
+
+def read_optima(path: str | os.PathLike[str]) -> tuple[list[float], list[float]]:
+    """Read the columns ``batch_size`` and ``learning_rate`` of a file.
+
+    Parameters
+    ----------
+    path : path-like
+        As for `read_table_file`. Other columns are passed over; batch sizes may be products.
+
+    Returns
+    -------
+    batch_size, learning_rate : list of float
+
+    Raises
+    ------
+    DataError
+        Naming the file, and the row where one is at fault.
+    """
+    table = read_table_file(path)
+    return table.batch_sizes("batch_size").tolist(), table.positive("learning_rate").tolist()

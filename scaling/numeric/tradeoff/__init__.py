@@ -1,0 +1,1 @@
+"""Steps against examples: the critical batch size, and how it grows."""

@@ -1,0 +1,179 @@
+"""A law against the batch size: its interval, its landmarks, the optima, the rules of thumb."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from scaling.numeric.inference.optima.optima import FittedLaw, fit_optima
+from scaling.numeric.inputs.arrays import FloatArray
+from scaling.numeric.laws.law import Law
+from scaling.numeric.laws.rules_of_thumb import DEFAULT_ALPHA, rules_of_thumb
+from scaling.numeric.laws.transfer import TransferLaw
+from scaling.plotting.data import published_optima
+from scaling.plotting.style import (
+    BLACK,
+    BLUE,
+    DASH_DOTTED,
+    DASHED,
+    DOTTED,
+    GREEN,
+    LONG,
+    PURPLE,
+    SKY,
+    VERMILLION,
+    axes_of,
+    batch_size_axis,
+    caption,
+    log_axes,
+    styled,
+)
+
+#: Without a fitted range, how far the curve goes from the reference, either way.
+_REACH = 64.0
+_RULES = {
+    "sqrt": (BLUE, DASHED, "sqrt"),
+    "linear": (VERMILLION, DOTTED, "linear"),
+    "openai": (GREEN, DASH_DOTTED, f"OpenAI, $\\alpha$ = {DEFAULT_ALPHA:g}"),
+    "sgd": (PURPLE, LONG, "SGD"),
+}
+
+
+@styled
+def learning_rate(
+    law: Law,
+    batch_size: Sequence[float] = (),
+    *,
+    rules: bool = True,
+    ax: Axes | None = None,
+    source: str = "",
+) -> Figure:
+    """A law's optimal learning rate against the batch size, beside the rules of thumb.
+
+    Parameters
+    ----------
+    law : Law
+        Any law. What it knows is drawn: its 95 % interval, the optima it was fitted to (hollow
+        where they count little), its reference point, its peak.
+    batch_size : sequence of float, optional
+        Batch sizes whose answers are marked; the axes reach as far as they do.
+    rules : bool, default True
+        Whether the rules of thumb are drawn through the law's reference point.
+    ax : Axes, optional
+        Where to draw; new ones, with a caption, by default.
+    source : str, optional
+        Where the numbers come from, for the caption, if more is to be said than the law does.
+
+    Returns
+    -------
+    Figure
+
+    Examples
+    --------
+    >>> from scaling import BatchSizeLaw
+    >>> figure = learning_rate(BatchSizeLaw.from_limit(1e-3, 4000, 200), [512])
+    >>> figure.axes[0].get_xlabel()
+    'batch size'
+    """
+    own = ax is None
+    ax, figure = axes_of(ax, 2.9)
+    low, high = _span(law, batch_size)
+    batches = np.geomspace(low, high, 241)
+    rate = law.learning_rate(batches)
+    interval = law.interval(batches)
+    bottom, top = _limits(law, rate, interval)
+    ax.set(xlim=(low, high), ylim=(bottom, top))
+    log_axes(ax)
+    if interval is not None:
+        ax.fill_between(batches, *interval, color=SKY, alpha=0.35, linewidth=0)
+    if rules:
+        _draw_rules(ax, law, batches)
+    ax.plot(batches, rate, color=BLACK, linewidth=1.6, label=f"law ({law.provenance.source})")
+    _draw_points(ax, law, batch_size)
+    if isinstance(law, FittedLaw):
+        batch_size_axis(ax, [point.batch_size for point in law.optima])
+    ax.legend(loc="best", labelspacing=0.3)
+    ax.set(xlabel="batch size", ylabel="learning rate")
+    if own:
+        through = " Rules pass through the law's reference point (T-A9)." if rules else ""
+        caption(
+            figure,
+            f"Law: {law.provenance.description} (T-E2, T-E6).{_marks(law)}{through} The theory "
+            f"looks one step ahead; it has no schedule and no horizon.{source}",
+        )
+    return figure
+
+
+@styled
+def marek() -> Figure:
+    """Law fitted to the optima of Marek et al. (2025).
+
+    Returns
+    -------
+    Figure
+
+    Examples
+    --------
+    >>> marek().axes[0].get_ylabel()
+    'learning rate'
+    """
+    law = fit_optima(*published_optima(), name="Marek et al. 2025 (arXiv 2507.07101)")
+    return learning_rate(law, source=" 11M-parameter language model, fixed token budget.")
+
+
+def _span(law: Law, batch_size: Sequence[float]) -> tuple[float, float]:
+    """Range of the abscissa."""
+    reference = law.reference.batch_size
+    low, high = law.provenance.batch_size_range or (reference / _REACH, reference * _REACH)
+    sizes = [low, high, *batch_size]
+    return min(sizes) / 1.5, max(sizes) * 1.5
+
+
+def _marks(law: Law) -> str:
+    """Say what the band and the dots are."""
+    band = " Band: 95 % interval of the law." if law.interval(law.reference.batch_size) else ""
+    if not isinstance(law, FittedLaw):
+        return band
+    light = " (hollow: count less than 70 %)" if min(law.weights) <= 0.7 else ""
+    return f"{band} Dots: optima{light}."
+
+
+def _limits(
+    law: Law, rate: FloatArray, interval: tuple[FloatArray, FloatArray] | None
+) -> tuple[float, float]:
+    """Range of the ordinate, from law and optima; rules and wide intervals run out of it."""
+    values = [float(rate.min()), float(rate.max())]
+    if isinstance(law, FittedLaw):
+        values += [point.learning_rate for point in law.optima]
+    low, high = min(values), max(values)
+    if interval is not None:
+        low = max(float(np.nanmin(interval[0])), low / 2)
+        high = min(float(np.nanmax(interval[1])), high * 2)
+    return low / 1.4, high * 1.9
+
+
+def _draw_rules(ax: Axes, law: Law, batches: FloatArray) -> None:
+    """Draw the rules of thumb."""
+    for name, rate in rules_of_thumb(law, batches).items():
+        color, dashes, label = _RULES[name]
+        ax.plot(batches, rate, color=color, linestyle=dashes, linewidth=1, label=label)
+
+
+def _draw_points(ax: Axes, law: Law, batch_size: Sequence[float]) -> None:
+    """Mark optima or the reference, the peak, and the batch sizes asked for."""
+    if isinstance(law, FittedLaw):
+        for point, weight in zip(law.optima, law.weights, strict=True):
+            face = BLACK if weight > 0.7 else "white"
+            ax.plot(*point, "o", color=BLACK, markerfacecolor=face)
+    else:
+        known = "tuned run" if isinstance(law, TransferLaw) else "reference"
+        ax.plot(*law.reference, "o", color=BLACK, label=known)
+    if law.peak is not None and ax.get_xlim()[0] < law.peak.batch_size < ax.get_xlim()[1]:
+        ax.plot(*law.peak, "|", color=BLACK, markersize=9)
+        ax.annotate(
+            "peak", law.peak, xytext=(0, -7), textcoords="offset points", ha="center", va="top"
+        )
+    if len(batch_size):
+        asked = np.asarray(batch_size, dtype=float)
+        ax.plot(asked, law.learning_rate(asked), "D", color=VERMILLION, label="asked for")

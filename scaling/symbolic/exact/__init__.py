@@ -1,0 +1,1 @@
+"""Part F: exact expectations over Gaussian gradient noise."""

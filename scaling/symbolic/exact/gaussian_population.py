@@ -1,0 +1,221 @@
+"""Part F, middle: a Gaussian population of gradients (T-F3)."""
+
+import mpmath
+import sympy
+
+from scaling.symbolic.exact.softsign import DIGITS, lorentz_average
+from scaling.symbolic.functions import erfcx, kve, normal_density, softsign
+from scaling.symbolic.notation import symbol, symbols
+from scaling.symbolic.proofs.proof import mpmath_functions, proved_equal
+from scaling.symbolic.step import Step, equation
+
+
+def population_moments() -> dict[str, sympy.Expr]:
+    """Derive the two expectations of T-F3 as Gaussian integrals over y = x/tau.
+
+    E[g | x] comes out of the joint Gaussian of g ~ N(0, gamma^2) and x - g ~ N(0, sigma^2/B).
+
+    Examples
+    --------
+    >>> sorted(population_moments())
+    ['numerator', 'regression']
+    """
+    gamma, tau, r = symbols("grad_rms total_rms relative_eps")
+    g, x = sympy.symbols("g x", real=True)
+    noise = sympy.Symbol("w", positive=True)
+    tilt = 1 / gamma**2 + 1 / noise**2
+    centre, width = x / noise**2 / tilt, 1 / sympy.sqrt(tilt)
+    shape = -(g**2) / (2 * gamma**2) - (x - g) ** 2 / (2 * noise**2)
+    rest = sympy.simplify(shape + (g - centre) ** 2 / (2 * width**2))
+    if rest.has(g):
+        return {}
+    # The density of g given x is a Gaussian around ``centre``.
+    regression = sympy.simplify(centre.subs(noise, sympy.sqrt(tau**2 - gamma**2)))
+    y = sympy.Symbol("y", real=True)
+    return {
+        "regression": regression,
+        "numerator": sympy.simplify(regression.subs(x, tau * y) * softsign(tau * y, tau * r)),
+    }
+
+
+def hyperbolic_substitution() -> sympy.Expr:
+    """Change variables y = r sinh(theta/2) in E[y^2/sqrt(y^2 + r^2)].
+
+    Returns
+    -------
+    sympy.Expr
+        The integrand over theta in (0, inf).
+
+    Examples
+    --------
+    >>> hyperbolic_substitution().has(sympy.sinh)
+    True
+    """
+    r = symbol("relative_eps")
+    theta = sympy.Symbol("theta", positive=True)
+    y = r * sympy.sinh(theta / 2)
+    root = r * sympy.cosh(theta / 2)
+    return 2 * y**2 / root * normal_density(y) * sympy.diff(y, theta)
+
+
+def bessel_integrand(formula: sympy.Expr) -> sympy.Expr:
+    """Put K_n(z) = int_0^inf exp(-z cosh theta) cosh(n theta) dtheta into a formula.
+
+    Examples
+    --------
+    >>> bessel_integrand(sympy.besselk(0, sympy.Symbol("z")))
+    exp(-z*cosh(theta))
+    """
+    theta = sympy.Symbol("theta", positive=True)
+    return formula.rewrite(sympy.besselk).replace(
+        sympy.besselk, lambda n, z: sympy.exp(-z * sympy.cosh(theta)) * sympy.cosh(n * theta)
+    )
+
+
+def bessel_agrees(derived: sympy.Expr, statement: sympy.Eq) -> bool:
+    """Compare integrands over theta; both sides must be linear in the Bessel functions.
+
+    Examples
+    --------
+    >>> bessel_agrees(hyperbolic_substitution(), equation(symbol("mean"), bessel_moment()))
+    True
+    """
+    formula = statement.rhs.rewrite(sympy.besselk)
+    bare = formula.replace(sympy.besselk, lambda *_: sympy.Integer(0))
+    if bare != 0:
+        return False
+    difference = (derived - bessel_integrand(formula)).rewrite(sympy.exp)
+    theta = sympy.Symbol("theta", positive=True)
+    half = sympy.Symbol("e", positive=True)
+    exponential = sympy.expand(difference.subs(theta, 2 * sympy.log(half)))
+    return proved_equal(exponential + 1, sympy.Integer(1))
+
+
+def bessel_moment() -> sympy.Expr:
+    """Return h1 of T-F3, E[y^2/sqrt(y^2 + r^2)] for y ~ N(0, 1).
+
+    Examples
+    --------
+    >>> bessel_moment().has(kve)
+    True
+    """
+    r = symbol("relative_eps")
+    z = r**2 / 4
+    return sympy.sqrt(2 / sympy.pi) * z * (kve(1, z) - kve(0, z))
+
+
+def tail_moment() -> sympy.Expr:
+    """Return h2 of T-F3, E[y^2/(y^2 + r^2)] for y ~ N(0, 1).
+
+    Examples
+    --------
+    >>> tail_moment().has(erfcx)
+    True
+    """
+    r = symbol("relative_eps")
+    return 1 - sympy.sqrt(sympy.pi / 2) * r * erfcx(r / sympy.sqrt(2))
+
+
+def _population_factor() -> sympy.Expr:
+    """Return what multiplies y^2/sqrt(y^2 + r^2) in E[g phi]."""
+    y, r = sympy.Symbol("y", real=True), symbol("relative_eps")
+    return sympy.simplify(population_moments()["numerator"] / (y * softsign(y, r)))
+
+
+def _moment_agrees(formula: sympy.Expr, power: int) -> bool:
+    r = symbol("relative_eps")
+    value = sympy.lambdify(r, formula, [mpmath_functions(), "mpmath"])
+    with mpmath.workdps(DIGITS):
+        for point in (mpmath.mpf("0.05"), mpmath.mpf(1), mpmath.mpf(4)):
+            definition = 2 * mpmath.quad(
+                lambda t, p=point: t**2 / (t**2 + p**2) ** (mpmath.mpf(power) / 2) * mpmath.npdf(t),
+                [0, point, 1, 12],
+            )
+            if not mpmath.almosteq(value(point), definition, mpmath.mpf(10) ** -15):
+                return False
+    return True
+
+
+def steps() -> tuple[Step, ...]:
+    """Return the steps of T-F3.
+
+    Returns
+    -------
+    tuple of Step
+
+    Examples
+    --------
+    >>> [step.id for step in steps()][:2]
+    ['F3.regression', 'F3.numerator']
+    """
+    a, b, B = symbols("signal damping batch_size")
+    gamma, tau, r, sigma = symbols("grad_rms total_rms relative_eps sigma")
+    h1, h2, y = sympy.symbols("h1 h2 y", real=True)
+    numerator = sympy.Symbol("N", real=True)
+    population = ("g ~ N(0, gamma^2)", "x = g + noise, noise ~ N(0, sigma^2/B)", "H diagonal")
+    return (
+        Step(
+            "F3.regression",
+            "Gaussian population: E[g phi] with E[g | x] = gamma^2 x/tau^2 put in",
+            equation(numerator, gamma**2 / tau * y**2 / sympy.sqrt(y**2 + r**2)),
+            lambda: population_moments().get("numerator", sympy.nan),
+            "completing the square in the joint Gaussian of g and x",
+            assumptions=(*population, "y = x/tau ~ N(0, 1), tau^2 = gamma^2 + sigma^2/B"),
+            quantity=numerator,
+        ),
+        Step(
+            "F3.numerator",
+            "Gaussian population: E[y^2/sqrt(y^2 + r^2)]",
+            equation(h1, bessel_moment()),
+            hyperbolic_substitution,
+            "change of variables y = r sinh(theta/2), integral representation of K_n",
+            compare=lambda derived, statement: (
+                bessel_agrees(derived, statement) and _moment_agrees(statement.rhs, 1)
+            ),
+            route="verified",
+            why="SymPy returns a Meijer G-function that it does not reduce to Bessel functions",
+            uses=("F3.regression",),
+            quantity=h1,
+        ),
+        Step(
+            "F3.denominator",
+            "Gaussian population: E[y^2/(y^2 + r^2)]",
+            equation(h2, tail_moment()),
+            lambda: 1 - lorentz_average().subs({a: 0, b: r}),
+            "F2 at a = 0",
+            compare=lambda derived, statement: (
+                proved_equal(derived, statement.rhs.rewrite(sympy.erfc).rewrite(sympy.erf))
+                and _moment_agrees(statement.rhs, 2)
+            ),
+            uses=("F2",),
+            quantity=h2,
+        ),
+        Step(
+            "F3",
+            "Gaussian population: the law, per unit of the mean of H_ii",
+            equation(
+                symbol("optimal_learning_rate"), gamma**2 / tau * bessel_moment() / tail_moment()
+            ),
+            lambda: _population_factor() * bessel_moment() / tail_moment(),
+            "substitution of the two moments into A1",
+            uses=("A1.minimum", "F3.regression", "F3.numerator", "F3.denominator"),
+            assumptions=population,
+            quantity=symbol("optimal_learning_rate"),
+        ),
+        Step(
+            "F3.sign",
+            "at epsilon = 0 it is the mean-field law with lambda = 1 and kappa = sigma/gamma",
+            equation(
+                symbol("optimal_learning_rate"),
+                sympy.sqrt(2 / sympy.pi) * gamma / sympy.sqrt(1 + sigma**2 / gamma**2 / B),
+            ),
+            lambda: (
+                _population_factor()
+                * (2 * sympy.integrate(y * normal_density(y), (y, 0, sympy.oo)))
+                / sympy.integrate(normal_density(y), (y, -sympy.oo, sympy.oo))
+            ).subs(tau, sympy.sqrt(gamma**2 + sigma**2 / B)),
+            "integration of both moments at r = 0",
+            uses=("F3",),
+            quantity=symbol("optimal_learning_rate"),
+        ),
+    )

@@ -1,0 +1,1 @@
+"""The argument, in its order: one module for each part of the theory."""

@@ -1,0 +1,513 @@
+"""Part E: one law of epsilon and momentum together (T-E1 to T-E5)."""
+
+import sympy
+
+from scaling.symbolic.notation import symbol, symbols
+from scaling.symbolic.parts.a_descent import best_decrease, best_learning_rate, sgd_learning_rate
+from scaling.symbolic.parts.a_surge import mean_field_error, peak, sign_learning_rate
+from scaling.symbolic.parts.b_law import (
+    beta_definition,
+    independent_moments,
+    law,
+    law_sums,
+    matrix,
+    of_gradient,
+    one_coordinate,
+    same_matrix,
+    soft_mean,
+    soft_second_moment,
+    soft_step,
+)
+from scaling.symbolic.parts.c_mean_field import averaged_inside, noise_moment
+from scaling.symbolic.parts.d_momentum import against_adam, averaged_second_moment
+from scaling.symbolic.proofs.proof import (
+    around,
+    both_sides,
+    coordinates,
+    in_every_case,
+    proved_equal,
+    right_hand_side,
+)
+from scaling.symbolic.proofs.sums import at_sizes, index, indexed
+from scaling.symbolic.step import Step, equation
+
+
+def joint_second_moment() -> sympy.Expr:
+    """Return T-E1's second moment, (a^2 + c)/(a^2 + 1 + b^2).
+
+    Examples
+    --------
+    >>> joint_second_moment()
+    (a**2 + c)/(a**2 + b**2 + 1)
+    """
+    a, b, c = symbols("signal damping noise_damping")
+    return (a**2 + c) / (a**2 + 1 + b**2)
+
+
+def beta_of_batch() -> sympy.Expr:
+    """Return beta with B_n = lambda kappa^2 put in, from beta^-2 = 1 + B_n/B.
+
+    Examples
+    --------
+    >>> beta_of_batch()
+    1/sqrt(1 + B_n/B)
+    """
+    kappa, lamda, B_n = symbols("kappa lamda noise_batch_size")
+    return beta_definition().rhs.subs(lamda, B_n / kappa**2)
+
+
+def law_in_batch() -> sympy.Expr:
+    """Put beta(B) and Q = rho c T into E1's law.
+
+    Examples
+    --------
+    >>> law_in_batch().has(symbol("ratio"))
+    True
+    """
+    beta, Q, rho, c, T = symbols("beta curvature ratio noise_damping trace")
+    return sympy.simplify(law(c).subs({beta: beta_of_batch(), Q: rho * c * T}))
+
+
+def plain_law() -> sympy.Expr:
+    """Return T-E2, lr_inf sqrt(B (B + B_n))/(B + B_crit).
+
+    Examples
+    --------
+    >>> plain_law().has(symbol("critical_batch_size"))
+    True
+    """
+    B, B_n, B_crit, lr_inf = symbols(
+        "batch_size noise_batch_size critical_batch_size limit_learning_rate"
+    )
+    return lr_inf * sympy.sqrt(B * (B + B_n)) / (B + B_crit)
+
+
+def law_parameters() -> tuple[sympy.Eq, ...]:
+    """Return lr_inf and B_crit in terms of G, Q = rho c T and B_n.
+
+    Examples
+    --------
+    >>> law_parameters()[1]
+    Eq(B_crit, B_n/rho)
+    """
+    lr_inf, B_crit, B_n, rho, c, T, G = symbols(
+        "limit_learning_rate critical_batch_size noise_batch_size ratio noise_damping "
+        "trace alignment"
+    )
+    return equation(lr_inf, G / (rho * c * T)), equation(B_crit, B_n / rho)
+
+
+def solved_peak() -> sympy.Expr:
+    """Solve d lr*/d B = 0 for T-E2.
+
+    Examples
+    --------
+    >>> solved_peak().has(symbol("noise_batch_size"))
+    True
+    """
+    return peak(plain_law() ** 2, symbol("batch_size"))
+
+
+def by_ratio(expression: sympy.Expr) -> sympy.Expr:
+    """Put B_crit = B_n/rho in.
+
+    Examples
+    --------
+    >>> by_ratio(symbol("critical_batch_size"))
+    B_n/rho
+    """
+    B_crit = law_parameters()[1]
+    return expression.subs(B_crit.lhs, B_crit.rhs)
+
+
+def joint_decrease() -> sympy.Expr:
+    """Return T-E4 before beta(B) is put in.
+
+    Examples
+    --------
+    >>> joint_decrease().has(symbol("noise_damping"))
+    True
+    """
+    beta, Q, c, T, G = symbols("beta curvature noise_damping trace alignment")
+    return beta**2 * G**2 / (2 * (beta**2 * Q + c * (1 - beta**2) * T))
+
+
+def decrease_in_batch() -> sympy.Expr:
+    """Put the law's moments and beta(B) into the decrease of the loss (T-E4).
+
+    Examples
+    --------
+    >>> decrease_in_batch().has(symbol("batch_size"))
+    True
+    """
+    beta, Q, c, T, rho = symbols("beta curvature noise_damping trace ratio")
+    return joint_decrease().subs({Q: rho * c * T}).subs(beta, beta_of_batch())
+
+
+def hyperbola() -> dict[sympy.Symbol, sympy.Expr]:
+    """Eliminate B from S = S_min dL_max/dL* and E = B S, with E4's dL*.
+
+    Examples
+    --------
+    >>> sorted(str(name) for name in hyperbola())
+    ['E', 'E_min']
+    """
+    B, S, S_min = symbols("batch_size steps min_steps")
+    decrease = decrease_in_batch()
+    steps_needed = sympy.simplify(S_min * sympy.limit(decrease, B, sympy.oo) / decrease)
+    (size,) = sympy.solve(sympy.Eq(S, steps_needed), B)
+    least = sympy.limit(sympy.expand(B * steps_needed), B, 0)
+    return {symbol("examples"): size * S, symbol("min_examples"): least}
+
+
+def exponent() -> sympy.Expr:
+    """Return T-E5, d log lr*/d log B.
+
+    Examples
+    --------
+    >>> exponent().subs(symbol("batch_size"), 0)
+    1/2
+    """
+    B, B_n, B_crit = symbols("batch_size noise_batch_size critical_batch_size")
+    return sympy.Rational(1, 2) + B / (2 * (B + B_n)) - B / (B + B_crit)
+
+
+def exponent_product() -> sympy.Expr:
+    """Return T-E5 as one fraction, whose numerator changes its sign at B_peak.
+
+    Examples
+    --------
+    >>> exponent_product().subs(symbol("batch_size"), 0)
+    1/2
+    """
+    B, B_n, B_crit = symbols("batch_size noise_batch_size critical_batch_size")
+    return (B * (2 * B_crit - B_n) + B_n * B_crit) / (2 * (B + B_n) * (B + B_crit))
+
+
+def exponent_around_peak() -> tuple[dict[sympy.Expr, sympy.Expr], ...]:
+    """Return the exponent for B_n > 2 B_crit below, at and above B_peak.
+
+    Examples
+    --------
+    >>> len(exponent_around_peak())
+    3
+    """
+    B, B_n, B_crit, B_peak = symbols(
+        "batch_size noise_batch_size critical_batch_size peak_batch_size"
+    )
+    noise = 2 * B_crit + sympy.Symbol("y", positive=True)
+    top = sympy.simplify(solved_peak().subs(B_n, noise))
+    curve = {sympy.Function("p")(B): exponent().subs(B_n, noise), B_peak: top}
+    return tuple(curve | place for place in around(B, top))
+
+
+def steps() -> tuple[Step, ...]:
+    """Return the steps T-E1 to T-E5.
+
+    Returns
+    -------
+    tuple of Step
+
+    Examples
+    --------
+    >>> [step.id for step in steps()][:3]
+    ['E1', 'E1.mean', 'E1.beta']
+    """
+    c, beta, nu = symbols("noise_damping beta softened")
+    mu, s, star, B, rho = symbols("mean second_moment optimal_learning_rate batch_size ratio")
+    B_n, B_crit, B_peak = symbols("noise_batch_size critical_batch_size peak_batch_size")
+    lr_inf, lr_peak, beta_n = symbols("limit_learning_rate peak_learning_rate beta_peak")
+    decrease, largest, T, Q, G = symbols("decrease max_decrease trace curvature alignment")
+    S, S_min, E, E_min = symbols("steps min_steps examples min_examples")
+    scale = sympy.Symbol("K", positive=True)
+    i, j, _ = index()
+    slope = sympy.Function("p")(B)
+    one = one_coordinate(sympy.Integer(1))
+    return (
+        Step(
+            "E1",
+            "mean field with epsilon and momentum: the second moment",
+            equation(s, joint_second_moment()),
+            lambda: averaged_inside(2, averaged_second_moment(), noise_moment(2)),
+            "averages put inside: E[m^2] = a^2 + c, E[v] = a^2 + 1",
+            uses=("C1.second", "D1.damping"),
+            assumptions=("epsilon inside the root", "exact for beta2 -> 1"),
+            error=lambda: against_adam(joint_second_moment(), 2, "E1", damped=True),
+            quantity=s,
+        ),
+        Step(
+            "E1.mean",
+            "mean field with epsilon and momentum: the mean by nu and beta",
+            equation(mu, soft_mean(nu)),
+            lambda: of_gradient(averaged_inside(1, noise_moment(1), noise_moment(2))),
+            "simplify(lhs - rhs) against C1",
+            where=one,
+            uses=("C1",),
+            assumptions=("lambda = 1",),
+            error=lambda: against_adam(
+                averaged_inside(1, noise_moment(1), noise_moment(2)), 1, "E1.mean", damped=True
+            ),
+            quantity=mu,
+        ),
+        Step(
+            "E1.beta",
+            "the second moment by nu and beta",
+            equation(s, soft_second_moment(nu, c)),
+            lambda: of_gradient(joint_second_moment()),
+            "simplify(lhs - rhs)",
+            where=one,
+            uses=("E1",),
+            assumptions=("lambda = 1; one kappa for all coordinates is the mean field",),
+            error=lambda: mean_field_error(sympy.Integer(1), 2),
+            quantity=s,
+        ),
+        Step(
+            "E1.matrix",
+            "second-moment matrix of the update with epsilon and momentum",
+            equation(indexed("M")[i, j], matrix(c)),
+            lambda: independent_moments(c),
+            "independence for i != j, E1.beta for i = j",
+            compare=same_matrix,
+            uses=("A2", "E1.mean", "E1.beta"),
+            quantity=indexed("M")[i, j],
+        ),
+        Step(
+            "E1.law",
+            "the law of batch size, epsilon and momentum",
+            equation(star, law(c)),
+            lambda: at_sizes(lambda count: soft_step(best_learning_rate(), c, count)),
+            "substitution of the moments into A1",
+            compare=coordinates,
+            where=law_sums(),
+            uses=("A1.minimum", "E1.mean", "E1.matrix"),
+            quantity=star,
+        ),
+        Step(
+            "E2",
+            "the law in its plainest form",
+            equation(star, plain_law()),
+            law_in_batch,
+            "substitution of beta(B) into E1",
+            where=law_parameters(),
+            uses=("E1.law",),
+            assumptions=("B_n = lambda kappa^2, rho = Q/(c T), B_crit = B_n/rho",),
+            quantity=star,
+        ),
+        Step(
+            "E2.limit",
+            "lr_inf is the limit of large batches",
+            equation(sympy.Limit(star, B, sympy.oo), G / Q),
+            lambda: {star: law_in_batch().subs(rho, Q / (c * T))},
+            "limit for B -> infinity",
+            compare=both_sides,
+            uses=("E1.law",),
+        ),
+        Step(
+            "E2.beta",
+            "the same by beta",
+            equation(star, lr_inf * rho * beta / (1 + (rho - 1) * beta**2)),
+            lambda: law(c).subs(Q, rho * c * T),
+            "simplify(lhs - rhs)",
+            where=law_parameters()[:1],
+            uses=("E1.law",),
+            quantity=star,
+        ),
+        Step(
+            "E2.sgd",
+            "corner B_n -> 0: SGD's law",
+            equation(sympy.Limit(star, B_n, 0), lr_inf * B / (B + B_crit)),
+            lambda: {star: plain_law()},
+            "limit; compared with A3",
+            compare=_is_gradient_descent,
+            uses=("E2", "A3"),
+        ),
+        Step(
+            "E2.sign",
+            "corner B_n = B_crit: SignSGD's law with a diagonal H",
+            equation(star, lr_inf * sympy.sqrt(B / (B + B_n))),
+            lambda: plain_law().subs(B_crit, B_n),
+            "substitution; compared with A7 at R = 0",
+            compare=_is_sign_descent,
+            uses=("E2", "A7"),
+            quantity=star,
+        ),
+        Step(
+            "E2.surge",
+            "corner B_n -> infinity at fixed K = lr_inf sqrt(B_n): the pure surge",
+            equation(sympy.Limit(star, B_n, sympy.oo), scale * sympy.sqrt(B) / (B + B_crit)),
+            lambda: {star: plain_law().subs(lr_inf, scale / sympy.sqrt(B_n))},
+            "limit",
+            compare=both_sides,
+            uses=("E2",),
+        ),
+        Step(
+            "E3",
+            "the surge: B_peak, which exists iff rho > 2 (E5.rises, E5.falls)",
+            equation(B_peak, B_n / (rho - 2)),
+            lambda: by_ratio(solved_peak()),
+            "solving d lr*/d B = 0",
+            uses=("E2",),
+            quantity=B_peak,
+        ),
+        Step(
+            "E3.sizes",
+            "the same by the two batch sizes",
+            equation(B_peak, B_n * B_crit / (B_n - 2 * B_crit)),
+            solved_peak,
+            "solving d lr*/d B = 0",
+            uses=("E2",),
+            quantity=B_peak,
+        ),
+        Step(
+            "E3.beta",
+            "beta^2 of the largest learning rate: below 1 iff rho > 2",
+            equation(beta_n**2, 1 / (rho - 1)),
+            lambda: {beta_n: peak(law(c).subs(Q, rho * c * T), beta)},
+            "solving d lr*/d beta = 0",
+            compare=both_sides,
+            uses=("E2.beta",),
+        ),
+        Step(
+            "E3.condition",
+            "the value of rho at which the peak reaches infinite batch size",
+            equation(rho, sympy.Integer(2)),
+            lambda: sympy.solve(sympy.Eq(peak(law(c).subs(Q, rho * c * T), beta) ** 2, 1), rho)[0],
+            "solving beta_n = 1",
+            uses=("E3.beta",),
+            quantity=rho,
+        ),
+        Step(
+            "E3.value",
+            "the largest learning rate",
+            equation(lr_peak, lr_inf * rho / (2 * sympy.sqrt(rho - 1))),
+            lambda: by_ratio(plain_law().subs(B, solved_peak())),
+            "substitution of B_peak into E2",
+            compare=_above_two,
+            uses=("E3",),
+            assumptions=("rho > 2",),
+            quantity=lr_peak,
+        ),
+        Step(
+            "E4.moments",
+            "the largest decrease of the loss under the joint law",
+            equation(decrease, joint_decrease()),
+            lambda: at_sizes(lambda count: soft_step(best_decrease(), c, count)),
+            "substitution of the moments into A1",
+            compare=coordinates,
+            where=law_sums(),
+            uses=("A1.decrease", "E1.mean", "E1.matrix"),
+            quantity=decrease,
+        ),
+        Step(
+            "E4",
+            "it saturates at the law's own B_crit, for every rho",
+            equation(decrease, largest / (1 + B_crit / B)),
+            decrease_in_batch,
+            "substitution of beta(B)",
+            where=(equation(largest, G**2 / (2 * rho * c * T)), law_parameters()[1]),
+            uses=("E2", "E4.moments"),
+            quantity=decrease,
+        ),
+        Step(
+            "E4.hyperbola",
+            "steps against examples: A4's hyperbola again",
+            equation((S / S_min - 1) * (E / E_min - 1), sympy.Integer(1)),
+            hyperbola,
+            "elimination of B from S(B) and E = B S",
+            compare=both_sides,
+            uses=("E4", "A4.hyperbola"),
+        ),
+        Step(
+            "E5",
+            "the local exponent d log lr*/d log B",
+            equation(slope, exponent()),
+            lambda: B * sympy.diff(sympy.log(plain_law()), B),
+            "differentiation of E2",
+            uses=("E2",),
+            quantity=slope,
+        ),
+        Step(
+            "E5.product",
+            "the exponent by its zero",
+            equation(slope, exponent_product()),
+            exponent,
+            "simplify(lhs - rhs)",
+            uses=("E5",),
+            quantity=slope,
+        ),
+        Step(
+            "E5.rises",
+            "no surge if rho <= 2: the learning rate rises at every batch size",
+            equation(sympy.sign(slope), sympy.Integer(1)),
+            lambda: ({slope: exponent(), B_crit: (B_n + sympy.Symbol("y", nonnegative=True)) / 2},),
+            "sign of E5",
+            compare=in_every_case,
+            uses=("E5",),
+            assumptions=("B_n <= 2 B_crit",),
+        ),
+        Step(
+            "E5.falls",
+            "a surge if rho > 2: the learning rate rises up to B_peak, and falls beyond it",
+            equation(sympy.sign(slope), sympy.sign(B_peak - B)),
+            exponent_around_peak,
+            "sign of E5 below, at and above B_peak",
+            compare=in_every_case,
+            uses=("E3", "E5"),
+            assumptions=("B_n > 2 B_crit",),
+        ),
+        Step(
+            "E5.small",
+            "small batches: the square-root rule",
+            equation(sympy.Limit(slope, B, 0), sympy.Rational(1, 2)),
+            lambda: {slope: exponent()},
+            "limit for B -> 0",
+            compare=both_sides,
+            uses=("E5",),
+        ),
+        Step(
+            "E5.linear",
+            "B_n << B << B_crit: the linear rule",
+            equation(sympy.Limit(sympy.Limit(slope, B_n, 0), B_crit, sympy.oo), sympy.Integer(1)),
+            lambda: {slope: exponent()},
+            "limit for B_n -> 0, then B_crit -> infinity",
+            compare=both_sides,
+            uses=("E5",),
+        ),
+        Step(
+            "E5.flat",
+            "large batches: flat",
+            equation(sympy.Limit(slope, B, sympy.oo), sympy.Integer(0)),
+            lambda: {slope: exponent()},
+            "limit for B -> infinity",
+            compare=both_sides,
+            uses=("E5",),
+        ),
+        Step(
+            "E5.sign",
+            "the exponent is 0 at E3's B_peak",
+            equation(slope.subs(B, B_peak), sympy.Integer(0)),
+            lambda: {slope: exponent(), B_peak: solved_peak()},
+            "substitution of B_peak",
+            compare=both_sides,
+            uses=("E3", "E5"),
+        ),
+    )
+
+
+def _above_two(derived: sympy.Expr, statement: sympy.Eq) -> bool:
+    rho, excess = symbol("ratio"), sympy.Symbol("y", positive=True)
+    return proved_equal(derived.subs(rho, 2 + excess), statement.rhs.subs(rho, 2 + excess))
+
+
+def _is_gradient_descent(derived: dict[sympy.Expr, sympy.Expr], statement: sympy.Eq) -> bool:
+    most, noise, lr_inf, B_crit = symbols(
+        "max_learning_rate sgd_noise_scale limit_learning_rate critical_batch_size"
+    )
+    known = sgd_learning_rate().rhs.subs({most: lr_inf, noise: B_crit})
+    return both_sides(derived, statement) and proved_equal(statement.rhs, known)
+
+
+def _is_sign_descent(derived: sympy.Expr, statement: sympy.Eq) -> bool:
+    R, beta, lr_inf, T, N1 = symbols("coupling beta limit_learning_rate trace gradient_l1")
+    known = sign_learning_rate().subs({R: 0, beta: beta_of_batch()}).subs(N1, lr_inf * T)
+    return right_hand_side(derived, statement) and proved_equal(statement.rhs, known)

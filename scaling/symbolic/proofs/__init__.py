@@ -1,0 +1,1 @@
+"""How statements are proved, and how errors are measured."""

@@ -1,0 +1,1 @@
+"""The derivation as text, LaTeX, Markdown, JSON and as a graph."""

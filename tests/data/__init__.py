@@ -1,1 +1,0 @@
-"""Published measurements, see README.md for their sources."""

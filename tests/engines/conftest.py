@@ -1,0 +1,12 @@
+"""Shared by the tests of the sweep engines."""
+
+import pytest
+
+from scaling import FittedLaw, fit_optima, read_optima
+
+
+@pytest.fixture(scope="session")
+def law(request) -> FittedLaw:
+    """A law fitted to published optima at batch sizes 1 to 4096."""
+    data = request.config.rootpath / "scaling" / "data" / "marek_adam_1d.csv"
+    return fit_optima(*read_optima(data))
