@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 TESTED := README.md pyproject.toml $(shell find scaling cli tests notebooks figures -type f -not -path '*/__pycache__/*' 2>/dev/null)
 OPTIMA := scaling/data/marek_adam_1d.csv
 
-.PHONY: demo test check lint types doctest derivation figures notebooks benchmark clean
+.PHONY: demo test check lint types doctest derivation figures notebooks golden benchmark clean
 
 demo: $(VENV)/installed
 	@echo "An 11M-parameter language model was tuned at seven batch sizes (Marek et al. 2025,"
@@ -59,6 +59,10 @@ figures: $(VENV)/installed
 # The notebooks, executed anew; a test does the same and compares what they print.
 notebooks: $(VENV)/installed-test
 	@$(BIN)/python tests/notebooks/execute.py
+
+# The golden record, anew where answers have changed; review its diff.
+golden: $(VENV)/installed-test
+	@$(BIN)/python tests/golden/replay.py
 
 clean:
 	rm -rf $(VENV)
