@@ -102,10 +102,10 @@ def test_a_folder_holds_at_most_ten_files():
 
 
 def test_an_underscore_means_that_only_its_folder_imports_it():
-    for name in MODULES:
+    for name, path in MODULES.items():
         for used in imports_of(name):
             if used.rpartition(".")[2].startswith("_"):
-                assert MODULES[used].parent == MODULES[name].parent, f"{name} imports {used}"
+                assert MODULES[used].parent == path.parent, f"{name} imports {used}"
 
 
 def test_every_package_is_installed():

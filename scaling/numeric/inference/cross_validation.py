@@ -6,8 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from scaling.errors import InputError
-from scaling.numeric.inputs.arrays import FloatArray
-from scaling.numeric.tables.runs import BoolArray, IntArray
+from scaling.numeric.inputs.arrays import BoolArray, FloatArray, IntArray
 
 #: More folds than this are joined.
 _MOST_FOLDS = 200

@@ -21,8 +21,8 @@ from scaling.numeric.inference.likelihood import (
     minimise,
 )
 from scaling.numeric.inference.valleys.valleys import Valleys
-from scaling.numeric.inputs.arrays import FloatArray
-from scaling.numeric.tables.runs import BoolArray, Cells, IntArray
+from scaling.numeric.inputs.arrays import BoolArray, FloatArray, IntArray
+from scaling.numeric.tables.runs import Cells
 
 #: The prior density of log tau falls as tau to minus this.
 _SMALLER = 2.0

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from scaling.numeric.inference.forms import Design, Form
-from scaling.numeric.inputs.arrays import FloatArray
-from scaling.numeric.tables.runs import IntArray
+from scaling.numeric.inputs.arrays import FloatArray, IntArray
 
 #: Degrees of freedom of the scatter's t distribution.
 TAILS = 5.0

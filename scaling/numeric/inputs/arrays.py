@@ -10,6 +10,8 @@ import numpy.typing as npt
 from scaling.errors import DataError, InputError
 
 FloatArray: TypeAlias = npt.NDArray[np.float64]
+IntArray: TypeAlias = npt.NDArray[np.intp]
+BoolArray: TypeAlias = npt.NDArray[np.bool_]
 #: numpy.float64 for scalar input and FloatArray for an array; which of the two, the checker
 #: cannot know, and a union would make users narrow every answer.
 Real: TypeAlias = Any

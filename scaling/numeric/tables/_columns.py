@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from scaling.errors import InputError
-from scaling.numeric.inputs.arrays import FloatArray
+from scaling.numeric.inputs.arrays import FloatArray, IntArray
 from scaling.numeric.inputs.text import (
     NUMBER,
     parse_batch_size,
@@ -25,8 +25,6 @@ from scaling.numeric.inputs.text import (
 _NUMBERS = (int, float, type(None))
 
 _IS_PLAIN = re.compile(NUMBER, re.ASCII).fullmatch
-
-IntArray: TypeAlias = npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True)

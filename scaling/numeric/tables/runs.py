@@ -9,13 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from scaling.errors import DataError, InputError
-from scaling.numeric.inputs.arrays import FloatArray, as_array
+from scaling.numeric.inputs.arrays import BoolArray, FloatArray, IntArray, as_array
 
 #: A loss this many times the best of its cell is no result but a run that broke.
 DIVERGED = 1000.0
-
-IntArray = npt.NDArray[np.intp]
-BoolArray = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from scaling.errors import DataError, InputError
-from scaling.numeric.inputs.arrays import FloatArray
+from scaling.numeric.inputs.arrays import FloatArray, IntArray
 from scaling.numeric.tables import _columns
-from scaling.numeric.tables._columns import BadCellError, Column, Columns, IntArray, Reading
+from scaling.numeric.tables._columns import BadCellError, Column, Columns, Reading
 from scaling.numeric.tables._conditions import Comparison, parse_condition
 from scaling.numeric.tables._files import read_columns
 from scaling.numeric.tables._frames import columns_of_data

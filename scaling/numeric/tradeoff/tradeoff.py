@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 
 from scaling.errors import DataError
-from scaling.numeric.inputs.arrays import FloatArray
+from scaling.numeric.inputs.arrays import FloatArray, IntArray
 from scaling.numeric.laws.law import extrapolation
-from scaling.numeric.tables._columns import IntArray
 from scaling.numeric.tables.table import Table, as_table
 from scaling.numeric.tradeoff.steps import StepsLaw, fit_steps
 from scaling.numeric.tradeoff.trend import PowerTrend, fit_trend

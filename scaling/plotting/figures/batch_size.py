@@ -8,8 +8,7 @@ from matplotlib.figure import Figure, SubFigure
 
 from scaling.numeric.inputs.arrays import decay_rate, non_negative
 from scaling.numeric.inputs.recipe import GradientStatistics, Recipe
-from scaling.numeric.laws.large_eps import sgd_limit
-from scaling.numeric.laws.transfer import TransferLaw
+from scaling.numeric.laws.transfer import TransferLaw, sgd_limit
 from scaling.plotting.style import (
     BLACK,
     DASHES,

@@ -17,8 +17,8 @@ from scaling.numeric.inference.valleys._shape import (
     walls,
 )
 from scaling.numeric.inference.valleys.valleys import Route, Valleys
-from scaling.numeric.inputs.arrays import FloatArray
-from scaling.numeric.tables.runs import BoolArray, Cells, IntArray
+from scaling.numeric.inputs.arrays import BoolArray, FloatArray, IntArray
+from scaling.numeric.tables.runs import Cells
 
 #: How far the grid of optima reaches beyond the learning rates tried.
 _MARGIN = 3 * OCTAVE

@@ -28,8 +28,8 @@ from scaling.numeric.inference.valleys._shape import (
     least_squares,
     walls,
 )
-from scaling.numeric.inputs.arrays import FloatArray
-from scaling.numeric.tables.runs import BoolArray, Cells, IntArray
+from scaling.numeric.inputs.arrays import BoolArray, FloatArray, IntArray
+from scaling.numeric.tables.runs import Cells
 
 Route = Literal["surface", "cells"]
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from scaling import GradientStatistics, InputError, Recipe, TransferLaw
-from scaling.numeric.laws.large_eps import sgd_limit
+from scaling.numeric.laws.transfer import sgd_limit
 
 BATCH_SIZES = np.geomspace(1e-2, 1e4, 25)
 #: The variance that is left of the noise.
