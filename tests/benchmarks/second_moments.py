@@ -48,7 +48,7 @@ if __name__ == "__main__":
         report(
             "from_arrays over numpy.histogram of logarithms",
             ratio(lambda: SecondMoments.from_arrays(single), lambda: histogram(single), 5),
-            0.5,
+            1,
         ),
         *(
             report(f"ns a value, {np.dtype(kind)}, {zeros:.0%} zeros", nanoseconds(values), 6)
