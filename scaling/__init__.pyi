@@ -14,6 +14,7 @@ from .numeric.laws.quadratic import quadratic_optimum as quadratic_optimum
 from .numeric.laws.transfer import TransferLaw as TransferLaw
 from .numeric.moments.models import update_moments as update_moments
 from .numeric.population.gradients import GradientPopulation as GradientPopulation
+from .numeric.population.second_moments import SecondMoments as SecondMoments
 from .numeric.recipes.recipe_rules import recipe as recipe
 from .numeric.recipes.schedule import schedule as schedule
 from .numeric.storage import load_law as load_law

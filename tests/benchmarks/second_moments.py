@@ -16,7 +16,7 @@ import numpy as np
 from population import CHUNK, peak, seconds
 from timing import ratio, report
 
-from scaling.numeric.second_moments import SecondMoments
+from scaling.numeric.population.second_moments import SecondMoments
 
 
 def draw(kind, *, zeros=0.0):

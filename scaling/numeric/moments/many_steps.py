@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from scaling.errors import InputError
-from scaling.numeric._arrays import FloatArray, Real, as_array
+from scaling.numeric.inputs.arrays import FloatArray, Real, as_array
 
 #: 1/k! for the series, which reach 1e-17 at arguments up to 1.
 _TERMS = 20

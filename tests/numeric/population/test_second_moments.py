@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scaling import DataError, InputError
-from scaling.numeric.second_moments import SecondMoments
+from scaling.numeric.population.second_moments import SecondMoments
 
 #: Largest max t/min t at which the shift rises for every population.
 SAFE_RATIO = 17 + 12 * 2**0.5
@@ -251,7 +251,7 @@ def test_arrays_in_arrays_out(monkeypatch):
     assert np.ndim(moments.eps_shift(1e-3)) == 0
     assert np.isnan(moments.eps_shift(np.inf))
     assert moments.eps_shift(np.empty((0, 3))).shape == (0, 3)
-    monkeypatch.setattr("scaling.numeric.second_moments._CHUNK", 2000)
+    monkeypatch.setattr("scaling.numeric.population.second_moments._CHUNK", 2000)
     np.testing.assert_allclose(moments.eps_shift(eps, ref), found, rtol=1e-13)
 
 

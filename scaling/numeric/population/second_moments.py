@@ -22,9 +22,9 @@ import numpy as np
 import numpy.typing as npt
 
 from scaling.errors import DataError, InputError
-from scaling.numeric._arrays import FloatArray, Real, as_non_negative, positive
-from scaling.numeric._coordinates import Coordinates, stretches
-from scaling.numeric._json import open_document
+from scaling.numeric.inputs.arrays import FloatArray, Real, as_non_negative, positive
+from scaling.numeric.inputs.json import open_document
+from scaling.numeric.population._coordinates import Coordinates, stretches
 
 IntArray: TypeAlias = npt.NDArray[np.int64]
 

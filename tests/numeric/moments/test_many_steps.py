@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy.signal import lfilter
 
 from scaling import InputError, quadratic_optimum, update_moments
-from scaling.numeric.many_steps import displacement_damping
+from scaling.numeric.moments.many_steps import displacement_damping
 
 
 @pytest.mark.parametrize("beta1", [Fraction(0), Fraction(1, 2), Fraction(9, 10), Fraction(63, 64)])
