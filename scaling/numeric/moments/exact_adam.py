@@ -167,11 +167,11 @@ class ExactUpdate:
         large = np.maximum(a / _TABLE_A[1], 1.0)
         a, b = a / large, b / large
         rises, falls = np.minimum(a / _TABLE_A[0], 1.0), _TABLE_B[1] / np.maximum(b, _TABLE_B[1])
-        places = [
+        along = (
             (np.log2(np.clip(x, *ends)) - np.log2(ends[0])) * _PER_OCTAVE + _RIM
             for x, ends in ((a, _TABLE_A), (b, _TABLE_B))
-        ]
-        places = np.stack(np.broadcast_arrays(*places))
+        )
+        places = np.stack(np.broadcast_arrays(*along))
         mean, second_moment = (
             np.exp2(map_coordinates(table, places, prefilter=False)) for table in self._table
         )
@@ -182,14 +182,9 @@ class ExactUpdate:
         """Coefficients of splines of the logarithms of mean and second moment."""
         from scipy.ndimage import spline_filter
 
+        rim = 2.0 ** (_RIM / _PER_OCTAVE)
         a, b = (
-            np.exp2(
-                np.arange(
-                    np.log2(low) - _RIM / _PER_OCTAVE,
-                    np.log2(high) + (_RIM + 1) / _PER_OCTAVE,
-                    1 / _PER_OCTAVE,
-                )
-            )
+            np.exp2(np.arange(np.log2(low / rim), np.log2(high * rim) + 0.01, 1 / _PER_OCTAVE))
             for low, high in (_TABLE_A, _TABLE_B)
         )
         mean, second_moment, _ = self(a[:, None], b)

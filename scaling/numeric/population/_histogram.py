@@ -1,6 +1,6 @@
 """A histogram of (|gradient|, noise) on binary logarithms, whose cells keep their exact moments.
 
-Each octave, from 2^k to 2^(k+1), is cut into up to eight equal parts along either axis. A cell
+Each octave, from 2^k to 2^(k+1), is cut into four equal parts along either axis. A cell
 keeps the number of coordinates in it, the sums of r, s, r^2, r s and s^2, where r and s are |g|
 and sigma in units of the octave's lower end, and with a curvature the sums of H, H r and H s.
 They add up when histograms are merged, and three points stand for all of them: see `points`.
@@ -25,6 +25,9 @@ from scaling.numeric.population._coordinates import Block
 _FINEST_BITS = 3
 #: The last level, where a cell is an octave each way.
 COARSEST_LEVEL = 2 * _FINEST_BITS
+#: Coordinates are counted in 2^2 parts to an octave; earlier versions counted in 2^3.
+_BITS = 2
+_LEVEL = 2 * (_FINEST_BITS - _BITS)
 #: Numbers kept at most, so that their text stays under 1 MB: 13,333 cells without a curvature,
 #: 8,888 with one.
 _MOST_NUMBERS = 80_000
@@ -41,7 +44,7 @@ _TRIANGLE = np.array([[2.0, -1.0, -1.0], [0.0, 3**0.5, -(3**0.5)]])[:, :, None] 
 
 #: Exponents of numbers and of zero, -1074 to 1024, are counted from here.
 _LOWEST, _EXPONENTS = -1100, 2200
-_CELLS = 4**_FINEST_BITS  # of an octave by an octave
+_CELLS = 4**_BITS  # of an octave by an octave
 
 
 class Points(NamedTuple):
@@ -92,10 +95,11 @@ class Histogram:
     @property
     def octaves(self) -> tuple[IntArray, IntArray]:
         """Binary exponents of the units of r and s."""
-        return tuple(
+        row, column = (
             np.where(index == ZERO, 0, index >> bit)
             for index, bit in zip((self.rows, self.columns), self.bits, strict=True)
         )
+        return row, column
 
     def count(self, *, zero_gradient: bool, zero_noise: bool) -> int:
         """Number of coordinates by what is exactly zero."""
@@ -127,21 +131,27 @@ class Histogram:
         spread = _root(row - r**2, r**2)
         shared = _quotient(cross - r * s, spread)
         own = _root(column - s**2 - shared**2, s**2)
-        first, second = _TRIANGLE
+        # Turned about from cell to cell, so that its skewness averages out.
+        first, second = _TRIANGLE * np.where((self.rows + self.columns) % 2, 1.0, -1.0)
         curvature = np.broadcast_to(count / 3, (3, r.size))
         if self.has_curvature:
             total, with_r, with_s = self.sums[:, 6:9].T
             along = _quotient(with_r - total * r, spread)
             across = _quotient(with_s - total * s - shared * along, own)
             curvature = (total + along * first + across * second) / 3
-        octaves = (np.broadcast_to(octave, curvature.shape).ravel() for octave in self.octaves)
+        # Where all coordinates of a cell are equal, one point is enough.
+        alone = np.flatnonzero((spread == 0) & (own == 0) & (shared == 0))
+        use = np.ones(curvature.shape, dtype=bool)
+        use[1:, alone] = False
+        share = np.where(use.all(axis=0), 1.0, 3.0)
+        octaves = [np.broadcast_to(octave, use.shape)[use] for octave in self.octaves]
         return Points(
-            (r + spread * first).ravel(),
-            next(octaves),
-            (s + shared * first + own * second).ravel(),
-            next(octaves),
-            np.broadcast_to(count / 3, curvature.shape).ravel(),
-            curvature.ravel(),
+            (r + spread * first)[use],
+            octaves[0],
+            (s + shared * first + own * second)[use],
+            octaves[1],
+            np.broadcast_to(count / 3 * share, use.shape)[use],
+            (curvature * share)[use],
         )
 
 
@@ -221,37 +231,41 @@ class Counter:
                 "standard deviation, at least 0"
             )
         gradient, noise, *rest = self._finite(np.abs(block.gradient), block.noise, block.curvature)
-        row, row_part, r = _split(gradient)
+        # Most is done in place: fresh memory costs more than the arithmetic.
+        index, part, r = _split(gradient)
         column, column_part, s = _split(noise)
-        index = self._octave_number(row * _EXPONENTS + column)
+        index *= _EXPONENTS
+        index += column
+        part <<= _BITS
+        part += column_part
+        index = self._octave_number(index)
         index *= _CELLS
-        index += (row_part << _FINEST_BITS) + column_part
-        weights = [None, r, s, r * r, r * s, s * s]
-        for curvature in rest:
-            h = curvature.astype(np.float64)
-            weights += [h, h * r, h * s]
-        size = self._sums.shape[1]
+        index += part
+        h = rest[0].astype(np.float64) if rest else s
+        product, size = np.empty_like(r), self._sums.shape[1]
+        pairs = [None, r, s, (r, r), (r, s), (s, s), h, (h, r), (h, s)]
         with np.errstate(over="ignore", invalid="ignore"):  # refused by `combine`
-            for total, weight in zip(self._sums, weights, strict=True):
-                total += np.bincount(index, weight, minlength=size)
+            for kind, pair in enumerate(pairs[: len(self._sums)]):
+                weight = np.multiply(*pair, out=product) if isinstance(pair, tuple) else pair
+                self._sums[kind] += np.bincount(index, weight, minlength=size)
 
     def histogram(self) -> Histogram:
         """Return what was counted so far."""
         occupied = np.flatnonzero(self._sums[0])
         octaves, parts = np.divmod(occupied, _CELLS)
         indices = (
-            np.where(exponent == 0, ZERO, ((exponent + _LOWEST - 1) << _FINEST_BITS) + part)
+            np.where(exponent == 0, ZERO, ((exponent + _LOWEST - 1) << _BITS) + part)
             for exponent, part in zip(
                 np.divmod(self._known[octaves], _EXPONENTS),
-                np.divmod(parts, 2**_FINEST_BITS),
+                np.divmod(parts, 2**_BITS),
                 strict=True,
             )
         )
-        return combine([Histogram(0, next(indices), next(indices), self._sums[:, occupied].T)])
+        return combine([Histogram(_LEVEL, next(indices), next(indices), self._sums[:, occupied].T)])
 
     def _octave_number(self, octaves: IntArray) -> IntArray:
         """Return the numbers, from 0, of octaves of gradient times noise."""
-        number = self._number[octaves]
+        number = self._number.take(octaves)
         if not number.all():
             new = np.unique(octaves[number == 0])
             self._known = np.append(self._known, new)
@@ -260,8 +274,9 @@ class Counter:
             self._number[new] = 1 + self._known.size - new.size + np.arange(new.size)
             more = np.zeros((len(self._sums), new.size * _CELLS))
             self._sums = np.concatenate([self._sums, more], axis=1)
-            number = self._number[octaves]
-        return number.astype(np.intp) - 1
+            number = self._number.take(octaves)
+        number -= 1
+        return number.astype(np.intp)
 
     def _finite(self, *values: npt.NDArray[Any] | None) -> list[npt.NDArray[Any]]:
         """Count what is NaN or infinite, and return the rest."""
@@ -281,11 +296,13 @@ def _split(values: npt.NDArray[Any]) -> tuple[IntArray, IntArray, FloatArray]:
     Of zero they are 0.
     """
     mantissa, exponent = np.frexp(values)  # in [1/2, 1)
-    exponent = exponent.astype(np.intp) - _LOWEST
+    exponent -= _LOWEST
     if not values.all():
         exponent[values == 0] = 0
-    part = (mantissa * 2 ** (_FINEST_BITS + 1)).astype(np.intp) & (2**_FINEST_BITS - 1)
-    return exponent, part, 2 * mantissa.astype(np.float64)
+    mantissa *= 2
+    part = (mantissa * 2**_BITS).astype(np.int32)
+    part &= 2**_BITS - 1
+    return exponent, part, mantissa.astype(np.float64, copy=False)
 
 
 def _collect(level: int, rows: IntArray, columns: IntArray, sums: FloatArray) -> Histogram:

@@ -87,7 +87,7 @@ def read(text: str) -> Contents:
 
 def _contents(document: _Document) -> Contents:
     columns = 9 if document["curvature"] else 6
-    if COARSEST_LEVEL < document["level"] <= 18:  # noqa: PLR2004 - the last of earlier versions
+    if COARSEST_LEVEL < document["level"] <= 18:
         raise MalformedError(
             "its cells are coarser than an octave, as earlier versions made them of extremely "
             "wide populations; summarise the gradients anew"
@@ -142,5 +142,5 @@ def _check(cells: Histogram) -> None:
         most = (lower + upper) * mean - lower * upper
         possible = (mean**2 <= square * (1 + _ROUNDING)) & (square <= most * (1 + _ROUNDING))
         octave = np.where(index == ZERO, 0, index >> bit)
-        if not (inside & possible & (np.abs(octave) < 1200)).all():  # noqa: PLR2004 - of floats
+        if not (inside & possible & (np.abs(octave) < 1200)).all():
             raise MalformedError("the means of a cell lie outside of it")

@@ -24,12 +24,16 @@ import numpy as np
 import numpy.typing as npt
 
 from scaling.errors import InputError
+from scaling.numeric.inputs.arrays import Real
 from scaling.numeric.moments.exact_adam import ExactUpdate
 from scaling.numeric.moments.models import MomentModel, Update, evaluate
-from scaling.numeric.population.points import PointAverage, Sums, WeightedPoints
+from scaling.numeric.population.points import PointAverage, WeightedPoints
 
 if TYPE_CHECKING:
     from scaling.numeric.population.gradients import GradientPopulation
+
+#: Alignment and curvature.
+Sums: TypeAlias = tuple[Real, Real]
 
 #: Trapezoidal rule in log(gradient/gamma) for the Gaussian population of models without a closed
 #: form. The density exp(-x^2/2) limits the strip of analyticity to |Im log x| < pi/4, so the

@@ -13,7 +13,14 @@ import numpy as np
 import numpy.typing as npt
 
 from scaling.errors import DataError, InputError
-from scaling.numeric.inputs.arrays import FloatArray, IntArray, Real, as_array, as_non_negative, positive
+from scaling.numeric.inputs.arrays import (
+    FloatArray,
+    IntArray,
+    Real,
+    as_array,
+    as_non_negative,
+    positive,
+)
 from scaling.numeric.moments.models import DEFAULT_MODEL, MomentModel, Update, moment_model
 from scaling.numeric.population import _json as _population_json
 from scaling.numeric.population._coordinates import Chunk, Coordinates, blocks
@@ -21,7 +28,7 @@ from scaling.numeric.population._histogram import Counter, Histogram, combine
 from scaling.numeric.population.points import NOISELESS, PointAverage, WeightedPoints
 
 #: Relative error of the sums, by the parts of an octave; see the notes of `GradientPopulation`.
-_ACCURACY = {8: 1e-4, 4: 2e-4, 2: 6e-3, 1: 2e-2}
+_ACCURACY = {8: 2e-4, 4: 2e-4, 2: 6e-3, 1: 2e-2}
 #: Binary orders of magnitude below the root mean square that numbers have.
 _DEEPEST = 1000
 
@@ -32,7 +39,7 @@ class GradientPopulation:
 
     Made by `from_arrays` or `from_chunks`, in one pass and in the memory of one block, whatever
     the number of coordinates; two are merged by ``+``. Coordinates are counted in cells of the
-    plane of gradient (its size) and noise, eight to an octave, that keep their exact means.
+    plane of gradient (its size) and noise, four to an octave, that keep their exact means.
 
     Attributes
     ----------
@@ -43,16 +50,16 @@ class GradientPopulation:
 
     Notes
     -----
-    The cells are as fine as 80,000 kept numbers allow, at most 8 to an octave each way
-    (`cells_per_octave`); a hundred million coordinates, log-normal over 6 decades in gradient and
-    noise alike, get 4. They follow from the coordinates alone: in whatever order and however
-    grouped, chunks give the same cells, and sums that differ by rounding only.
+    There are four cells to an octave each way, or fewer (`cells_per_octave`) if 80,000 kept
+    numbers do not allow them; a hundred million coordinates, log-normal over 6 decades in gradient
+    and noise alike, still get 4. They follow from the coordinates alone: in whatever order and
+    however grouped, chunks give the same cells, and sums that differ by rounding only.
 
-    The learning rate was within 5e-5 of the full sum over coordinates for smooth populations,
-    and within 2e-4 where a few values share a cell of 4 to an octave; with 2 to an octave the
-    latter are off by up to 6e-3, with 1 by up to 2e-2. (Measured from 1e-3 to 1e6 noise scales
-    and eps up to 1e3 times the RMS.) The moments "clip" have a kink, which cells and their
-    lattice round off: up to 3e-2.
+    The learning rate was within 4e-5 of the full sum over coordinates for smooth populations,
+    1.5e-4 with a curvature that varies with the gradient, and 2e-4 where a few values share a
+    cell; with 2 to an octave the latter are off by up to 6e-3, with 1 by up to 2e-2. (Measured
+    from 1e-3 to 1e6 noise scales and eps up to 1e3 times the RMS.) The moments "clip" have a
+    kink, which is rounded off within a cell: up to 5e-4.
 
     Exact zeros have cells of their own. A coordinate without gradient moves at random and adds
     to the curvature; one without noise moves by the noiseless update, at every batch size; one
@@ -141,7 +148,9 @@ class GradientPopulation:
         counter: Counter | None = None
         for chunk in chunks:
             if not isinstance(chunk, tuple | list) or len(chunk) not in {2, 3}:
-                raise InputError("must be (gradient, noise) or (gradient, noise, curvature)", "chunks")
+                raise InputError(
+                    "must be (gradient, noise) or (gradient, noise, curvature)", "chunks"
+                )
             gradient, noise, curvature = (*chunk, None)[:3]
             counter = counter or Counter(has_curvature=curvature is not None)
             if counter.has_curvature != (curvature is not None):
@@ -178,7 +187,7 @@ class GradientPopulation:
 
     @property
     def cells_per_octave(self) -> tuple[int, int]:
-        """How fine the cells are, along the gradient and along the noise: 8 at best, 1 at worst."""
+        """How fine the cells are, along the gradient and along the noise: 4, or 1 at worst."""
         bits = self.histogram.bits
         return 2 ** bits[0], 2 ** bits[1]
 
@@ -277,10 +286,6 @@ class GradientPopulation:
             As `update_moments`, or if the shapes do not fit.
         DataError
             If no coordinate has a gradient.
-
-        Notes
-        -----
-        Of many batch sizes at one eps, those between nodes, 16 to an octave of... 
         """
         model = moment_model(moments)
         update = model.bind(beta1, beta2, step)
@@ -293,13 +298,11 @@ class GradientPopulation:
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             signal = np.minimum(np.sqrt(batch / self.noise_scale), NOISELESS)
             alignment, curvature = mean.sums(signal, signal * (epsilon / self.grad_rms))
-            if model.in_gradient_units:  # the update shrinks as sigma/sqrt(B)
-                alignment = alignment * signal
-            return alignment / curvature * (self.grad_rms * self.count / self.trace)
+            # SGD's update is in units of the noise sigma/sqrt(B), which is gamma/signal.
+            unit = signal if model.in_gradient_units else self.grad_rms
+            return alignment / curvature * unit * (self.count / self._trace_unit)
 
-    def average(
-        self, model: MomentModel, update: Update, curvature_ratio: float
-    ) -> PointAverage:
+    def average(self, model: MomentModel, update: Update, curvature_ratio: float) -> PointAverage:
         """Averages of an update over the coordinates, as `scaling.numeric.population.averages`.
 
         Raises
@@ -310,7 +313,7 @@ class GradientPopulation:
         self._require_gradient()
         accuracy = _ACCURACY[min(self.cells_per_octave)]
         if model.name == "clip":  # whose kink the points do not see
-            accuracy = max(accuracy, 3e-3)
+            accuracy = 3e-2
         return PointAverage(model, update, curvature_ratio, self._points, accuracy)
 
     def describe(self) -> tuple[str, ...]:
@@ -377,10 +380,14 @@ class GradientPopulation:
         points = self.histogram.points()
         gradient = self._in_units(points.gradient, points.gradient_octave, 0)
         noise = self._in_units(points.noise, points.noise_octave, 1)
-        trace = self.trace or np.nan  # without it there is no mean to speak of
         return WeightedPoints.of(
-            gradient, noise, points.number / self.count, points.curvature / trace
+            gradient, noise, points.number / self.count, points.curvature / self._trace_unit
         )
+
+    @property
+    def _trace_unit(self) -> float:
+        """Size of the trace, or the number of coordinates if it is 0."""
+        return abs(self.trace) or self.count
 
     def _in_units(self, values: FloatArray, octaves: IntArray, axis: int) -> FloatArray:
         """Gradients (axis 0) or noise (1) in units of their root mean square."""

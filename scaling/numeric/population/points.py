@@ -5,24 +5,21 @@ At the population's signal a and damping b, its own are a x/y and b/y.
 """
 
 from dataclasses import dataclass, field
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from scaling.numeric.inputs.arrays import FloatArray, IntArray, Real
+from scaling.numeric.inputs.arrays import FloatArray, Real
 from scaling.numeric.moments.exact_adam import ExactUpdate
 from scaling.numeric.moments.models import MomentModel, Update
-
-#: Alignment and curvature.
-Sums: TypeAlias = tuple[Real, Real]
 
 #: A signal that counts as noiseless: the square of its inverse is far below the rounding of 1.
 NOISELESS = 1e15
 #: Damping beyond which an update counts as none.
 _STILL = 1e300
-#: Points times settings held at a time, such that they stay in the processor's cache.
-_CHUNK = 2**16
+#: Points times settings held at a time, 1 MB of each.
+_CHUNK = 2**17
 #: Nodes to an octave of the signal, between which sums are interpolated by the polynomial through
 #: eight of them: poles of the moments lie pi/2 from the real axis of log(a), so the error is
 #: about 43 (log 2/8/(pi/2))^8.
@@ -34,7 +31,8 @@ class WeightedPoints(NamedTuple):
     """Points of a population, arrays of shape (P,).
 
     ``signal`` is x/y, ``noise`` y; ``aligned`` is x times the share of the coordinates that the
-    point stands for, ``curved`` its share of tr H.
+    point stands for, ``curved`` its share of the
+    size of tr H.
     """
 
     gradient: FloatArray
@@ -75,15 +73,21 @@ class PointAverage:
     curvature_ratio: float
     points: WeightedPoints = field(repr=False)
     accuracy: float
+    #: Sums at nodes, of the eps asked for last: a search for a peak comes back to them.
+    _kept: dict[float, dict[float, FloatArray]] = field(
+        default_factory=dict, init=False, repr=False
+    )
 
-    def sums(self, signal: npt.ArrayLike, damping: npt.ArrayLike) -> Sums:
+    def sums(self, signal: npt.ArrayLike, damping: npt.ArrayLike) -> tuple[Real, Real]:
         """Alignment and curvature, which is NaN where it is not positive."""
         a, b = np.broadcast_arrays(np.asarray(signal, float), np.asarray(damping, float))
         found = np.full((2, a.size), np.nan)
         asked = np.flatnonzero((a > 0) & (a < np.inf) & (b >= 0) & (b < np.inf))
-        for chosen in self._at_one_eps(a.flat[asked], b.flat[asked]):
-            at = asked[chosen]
-            found[:, at] = self._interpolated(a.flat[at], b.flat[at])
+        with np.errstate(divide="ignore"):  # equal but for rounding where eps is the same
+            ratios = np.round(np.log2(b.flat[asked] / a.flat[asked]), 9)
+        for ratio in np.unique(ratios):
+            at = asked[ratios == ratio]
+            found[:, at] = self._at_one_eps(float(ratio), a.flat[at], b.flat[at])
         alignment, curvature = found.reshape(2, *a.shape)
         return alignment[()], np.where(curvature > 0, curvature, np.nan)[()]
 
@@ -106,22 +110,22 @@ class PointAverage:
         off_diagonal = (self.curvature_ratio - 1) * float(self.points.curved @ shape) ** 2
         return alignment, float(self.points.curved @ shape**2) + off_diagonal
 
-    def _at_one_eps(self, a: FloatArray, b: FloatArray) -> list[IntArray]:
-        """Indices of the settings, parted by eps/gamma = b/a, which may differ by rounding."""
-        with np.errstate(divide="ignore"):
-            _, group = np.unique(np.round(np.log2(b / a), 7), return_inverse=True)
-        order = np.argsort(group, kind="stable")
-        return np.split(order, np.flatnonzero(np.diff(group[order])) + 1)
-
-    def _interpolated(self, a: FloatArray, b: FloatArray) -> FloatArray:
-        """Alignment and curvature at one eps, read off between nodes if these are the fewer."""
+    def _at_one_eps(self, log_eps: float, a: FloatArray, b: FloatArray) -> FloatArray:
+        """Alignment and curvature, read off between nodes of the signal if these are the fewer."""
         place = np.log2(a) * _PER_OCTAVE
         nodes = np.floor(place)[:, None] + _STENCIL
         used, index = np.unique(nodes, return_inverse=True)
         if used.size >= a.size or self.accuracy < _INTERPOLATION:
             return self._one_by_one(a, b)
-        signal = np.exp2(used / _PER_OCTAVE)
-        values = self._one_by_one(signal, signal * (b[0] / a[0]))[:, index.reshape(nodes.shape)]
+        if log_eps not in self._kept:
+            self._kept.clear()
+            self._kept[log_eps] = {}
+        kept = self._kept[log_eps]
+        missing = np.array([node for node in used if node not in kept], dtype=np.float64)
+        signal = np.exp2(missing / _PER_OCTAVE)
+        sums = self._one_by_one(signal, signal * np.exp2(log_eps))
+        kept.update(zip(missing, sums.T, strict=True))
+        values = np.stack([kept[node] for node in used], axis=1)[:, index.reshape(nodes.shape)]
         found: FloatArray = np.einsum("kri,ri->kr", values, _lagrange(place - np.floor(place)))
         return found
 
@@ -139,13 +143,14 @@ class PointAverage:
                 mean, square = mean * unit, square * unit**2
                 found[:, part] = mean @ points.aligned, square @ points.curved, mean @ points.curved
         alignment, curvature, size = found
-        return np.stack([alignment, curvature + (self.curvature_ratio - 1) * size**2])
+        off_diagonal = (self.curvature_ratio - 1) * size**2 * points.curved.sum()
+        return np.stack([alignment, curvature + off_diagonal])
 
 
 def _lagrange(offset: FloatArray) -> FloatArray:
     """Weights of the nodes of the stencil at places between the nodes 0 and 1."""
     weights = np.ones((offset.size, _STENCIL.size))
     for i, node in enumerate(_STENCIL):
-        for other in _STENCIL[_STENCIL != node]:
+        for other in _STENCIL[node != _STENCIL]:
             weights[:, i] *= (offset - other) / (node - other)
     return weights
