@@ -43,7 +43,7 @@ class GradientPopulation:
 
     Attributes
     ----------
-    histogram : Histogram
+    cells : Histogram
         The cells; how they are laid out is private to this package.
     nans, infinities : int
         Coordinates left out because their gradient, noise or curvature is NaN, or else infinite.
@@ -74,7 +74,7 @@ class GradientPopulation:
     [0.0023, 0.00156]
     """
 
-    histogram: Histogram
+    cells: Histogram
     nans: int = 0
     infinities: int = 0
 
@@ -163,11 +163,11 @@ class GradientPopulation:
     def __add__(self, other: object) -> "GradientPopulation":
         if not isinstance(other, GradientPopulation):
             return NotImplemented
-        parts = [part.histogram for part in (self, other) if part.cell_count]
+        parts = [part.cells for part in (self, other) if part.cell_count]
         if len({part.has_curvature for part in parts}) > 1:
             raise InputError("must be known in both populations or in neither", "curvature")
         return GradientPopulation(
-            combine(parts or [self.histogram]),
+            combine(parts or [self.cells]),
             self.nans + other.nans,
             self.infinities + other.infinities,
         )
@@ -178,43 +178,43 @@ class GradientPopulation:
     @property
     def count(self) -> int:
         """Number of coordinates, those left out not counted."""
-        return int(self.histogram.sums[:, 0].sum())
+        return int(self.cells.sums[:, 0].sum())
 
     @property
     def cell_count(self) -> int:
         """Number of cells that are occupied."""
-        return self.histogram.rows.size
+        return self.cells.rows.size
 
     @property
     def cells_per_octave(self) -> tuple[int, int]:
         """How fine the cells are, along the gradient and along the noise: 4, or 1 at worst."""
-        bits = self.histogram.bits
+        bits = self.cells.bits
         return 2 ** bits[0], 2 ** bits[1]
 
     @property
     def has_curvature(self) -> bool:
         """Whether H is known."""
-        return self.histogram.has_curvature
+        return self.cells.has_curvature
 
     @property
     def without_gradient(self) -> int:
         """Coordinates with noise whose gradient is exactly 0."""
-        return self.histogram.count(zero_gradient=True, zero_noise=False)
+        return self.cells.count(zero_gradient=True, zero_noise=False)
 
     @property
     def without_noise(self) -> int:
         """Coordinates with a gradient whose noise is exactly 0."""
-        return self.histogram.count(zero_gradient=False, zero_noise=True)
+        return self.cells.count(zero_gradient=False, zero_noise=True)
 
     @property
     def without_both(self) -> int:
         """Coordinates whose gradient and noise are exactly 0."""
-        return self.histogram.count(zero_gradient=True, zero_noise=True)
+        return self.cells.count(zero_gradient=True, zero_noise=True)
 
     @property
     def trace(self) -> float:
         """T = tr H, or the number of coordinates where H is not known."""
-        return float(self.histogram.sums[:, 6 if self.has_curvature else 0].sum())
+        return float(self.cells.sums[:, 6 if self.has_curvature else 0].sum())
 
     @property
     def noise_scale(self) -> float:
@@ -226,7 +226,7 @@ class GradientPopulation:
             If no coordinate has a gradient, or the ratio is out of the range of numbers.
         """
         self._require_gradient()
-        (gradient, low), (noise, high) = (self.histogram.squares(axis) for axis in (0, 1))
+        (gradient, low), (noise, high) = (self.cells.squares(axis) for axis in (0, 1))
         with np.errstate(over="ignore", under="ignore"):
             scale = float(np.ldexp(noise / gradient, 2 * (high - low)))
         if scale == np.inf or (noise and not scale):
@@ -345,7 +345,7 @@ class GradientPopulation:
         str
             One JSON object, versioned; the cells are in it as compressed numbers, exactly.
         """
-        contents = _population_json.Contents(self.histogram, self.nans, self.infinities)
+        contents = _population_json.Contents(self.cells, self.nans, self.infinities)
         return _population_json.write(contents)
 
     @classmethod
@@ -377,7 +377,7 @@ class GradientPopulation:
     @cached_property
     def _points(self) -> WeightedPoints:
         """Weighted points in units of the root mean squares."""
-        points = self.histogram.points()
+        points = self.cells.points()
         gradient = self._in_units(points.gradient, points.gradient_octave, 0)
         noise = self._in_units(points.noise, points.noise_octave, 1)
         return WeightedPoints.of(
@@ -402,9 +402,9 @@ class GradientPopulation:
 
     def _rms(self, axis: int) -> tuple[float, int]:
         """Root mean square of the gradients (axis 0) or the noise (1), divided by 2^n, and n."""
-        squares, octave = self.histogram.squares(axis)
+        squares, octave = self.cells.squares(axis)
         return float(np.sqrt(squares / self.count)), octave
 
     def _require_gradient(self) -> None:
-        if not self.histogram.squares(0)[0]:
+        if not self.cells.squares(0)[0]:
             raise DataError("no coordinate has a nonzero gradient; there is nothing to descend")

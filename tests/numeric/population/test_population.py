@@ -15,13 +15,13 @@ from scaling import DataError, GradientPopulation, InputError
 
 def cells(population):
     """Rows and columns of the occupied cells, and their sums."""
-    found = population.histogram
+    found = population.cells
     return list(zip(found.rows.tolist(), found.columns.tolist(), strict=True)), found.sums
 
 
 def assert_same(one, other):
     """The same cells; sums up to rounding."""
-    assert one.histogram.level == other.histogram.level
+    assert one.cells.level == other.cells.level
     assert cells(one)[0] == cells(other)[0]
     np.testing.assert_allclose(cells(one)[1], cells(other)[1], rtol=1e-12, atol=1e-12)
     assert (one.nans, one.infinities) == (other.nans, other.infinities)
@@ -44,7 +44,7 @@ def test_sums_are_exact():
     assert population.noise_scale == pytest.approx(noise @ noise / squares, rel=1e-12)
     assert population.grad_rms == pytest.approx(np.sqrt(squares / gradient.size), rel=1e-12)
     # What the cells keep, also in the points that stand for them.
-    found = population.histogram.points()
+    found = population.cells.points()
     size = np.ldexp(found.gradient, found.gradient_octave)
     spread = np.ldexp(found.noise, found.noise_octave)
     for values, weights in (
@@ -85,7 +85,7 @@ def test_subnormal_numbers():
         population = GradientPopulation.from_arrays(gradient.astype(kind), np.ones(4, kind))
         assert population.count == 4
         assert population.without_gradient == 0
-        found = population.histogram.points()
+        found = population.cells.points()
         sizes = np.ldexp(found.gradient, found.gradient_octave)
         assert np.unique(sizes).tolist() == gradient.astype(kind).tolist()
 

@@ -114,7 +114,7 @@ def test_values_that_share_a_cell(level, bound):
     gradient = rng.choice([1.0, 1.07, 1.4], 50, p=[0.1, 0.7, 0.2])
     noise = rng.choice([2.0, 2.2, 3.1], 50, p=[0.1, 0.6, 0.3])
     curvature = np.where(rng.random(50) < 0.5, gradient, log_normal(rng, 50, 2))
-    histogram = GradientPopulation.from_arrays(gradient, noise, curvature).histogram
+    histogram = GradientPopulation.from_arrays(gradient, noise, curvature).cells
     while histogram.level < level:
         histogram = histogram.coarser()
     coarse = GradientPopulation(histogram)
