@@ -10,7 +10,7 @@ from itertools import islice
 import numpy as np
 
 from scaling.errors import DataError
-from scaling.numeric.inputs.text import decode, read_bytes
+from scaling.numeric.inputs.files import decode, read_bytes
 from scaling.numeric.tables._columns import Columns, TextsBuilder, as_column
 from scaling.numeric.tables._records import read_json
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from scaling.errors import InputError
-from scaling.numeric.inputs.text import write_text
+from scaling.numeric.inputs.files import write_text
 from scaling.numeric.tables.runs import Runs
 from scaling.numeric.tables.table import Table, as_table
 
