@@ -69,7 +69,7 @@ def parse_settings(
     """
     found: dict[str, float] = {}
     for text in texts:
-        name, sign, number = (part.strip() for part in text.rpartition("="))
+        name, sign, number = (part.strip() for part in text.partition("="))
         if not (sign and name) or (parsers is not None and name not in parsers):
             which = ", as model=3B"
             if parsers is not None:

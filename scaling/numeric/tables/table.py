@@ -1,9 +1,8 @@
 """Tables of runs as users keep them: files, data frames, dicts of columns."""
 
-import operator
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,15 +15,6 @@ from scaling.numeric.tables._conditions import Comparison, parse_condition
 from scaling.numeric.tables._files import read_columns
 from scaling.numeric.tables._frames import columns_of_data
 from scaling.numeric.tables.roles import candidates, option_of, title_of
-
-_SIGNS = {
-    "==": operator.eq,
-    "!=": operator.ne,
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-}
 
 #: How many columns an error message lists.
 _LISTED = 20
@@ -63,9 +53,9 @@ class Table:
 
     source: str
     names: tuple[str, ...]
-    columns: tuple[Column, ...] = field(repr=False)
-    rows: IntArray = field(repr=False)
-    lines: IntArray | None = field(repr=False, default=None)
+    columns: tuple[Column, ...]
+    rows: IntArray
+    lines: IntArray | None = None
     in_file: bool = False
 
     def __len__(self) -> int:
@@ -140,9 +130,7 @@ class Table:
 
     def take(self, rows: IntArray) -> "Table":
         """Return the table of some rows, given by their positions."""
-        return Table(
-            self.source, self.names, self.columns, self.rows[rows], self.lines, self.in_file
-        )
+        return replace(self, rows=self.rows[rows])
 
     def guess(self, role: str) -> str:
         """Name the only column that may have a role.
@@ -198,14 +186,14 @@ class Table:
         return self.columns[self.names.index(name)]
 
     def _satisfies(self, comparison: Comparison) -> Any:
-        name, sign, value = comparison
+        name, compare, value = comparison
         if name not in self.names:
             raise InputError(
                 f"{self.source} has no column {name!r}; it has {_listed(self.names)}", "where"
             )
         if isinstance(value, str):
-            return _SIGNS[sign](np.array(self.texts(name), dtype=object), value)
-        return _SIGNS[sign](self._read(name, _columns.ANY_NUMBER), value)
+            return compare(np.array(self.texts(name), dtype=object), value)
+        return compare(self._read(name, _columns.ANY_NUMBER), value)
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -229,7 +217,7 @@ def read_table_file(path: str | os.PathLike[str]) -> Table:
         (``study.trials_dataframe().to_csv()``) export it; blank lines and lines that begin with
         ``#`` are passed over. Or JSON: a list of objects or an object on each line (inner ones
         give columns as ``config.lr``), or W&B's ``{"columns": [...], "data": [[...]]}``. Or
-        Parquet, which needs the extra ``sweeps``.
+        Parquet of at most ten million rows, which needs the extra ``tables``.
 
     Returns
     -------
@@ -250,7 +238,7 @@ def as_table(data: Any, *, source: str = "the table") -> Table:
     ----------
     data : Table, path-like, mapping, data frame or list of dict
         A mapping of names to arrays or lists, a data frame (pandas, polars, pyarrow), a structured
-        array, records (a list of dicts), or the path of a file.
+        array, records (a list of dicts), or the path of a file. Frames need the extra ``tables``.
     source : str, default "the table"
         What to call it in messages; a file is called by its path.
 
@@ -278,7 +266,7 @@ def as_table(data: Any, *, source: str = "the table") -> Table:
 
 
 def _table(source: str, found: Columns, *, in_file: bool) -> Table:
-    rows = np.arange(_columns.length(found.columns[0]))
+    rows = np.arange(len(found.columns[0]))
     return Table(source, tuple(found.names), tuple(found.columns), rows, found.lines, in_file)
 
 
