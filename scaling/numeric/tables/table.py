@@ -9,6 +9,7 @@ import numpy as np
 
 from scaling.errors import DataError, InputError
 from scaling.numeric.inputs.arrays import FloatArray, IntArray
+from scaling.numeric.inputs.display import Shown
 from scaling.numeric.tables import _columns
 from scaling.numeric.tables._columns import BadCellError, Column, Columns, Reading
 from scaling.numeric.tables._conditions import Comparison, parse_condition
@@ -20,8 +21,8 @@ from scaling.numeric.tables.roles import candidates, option_of, title_of
 _LISTED = 20
 
 
-@dataclass(frozen=True, eq=False)
-class Table:
+@dataclass(frozen=True, eq=False, repr=False)
+class Table(Shown):
     """Named columns of runs; made by `read_table_file` or `as_table`.
 
     Cells are read when a column is asked for, strictly: what is no number is never guessed, and
@@ -60,6 +61,10 @@ class Table:
 
     def __len__(self) -> int:
         return self.rows.size
+
+    def summary(self) -> dict[str, str]:
+        """What the table is called, and what is in it."""
+        return {"source": self.source, "rows": f"{len(self)}", "columns": _listed(self.names)}
 
     def numbers(self, name: str, *, missing: bool = False) -> FloatArray:
         """Read a column of numbers.
