@@ -11,7 +11,9 @@ import typer
 from scaling.errors import DataError, InputError
 
 if TYPE_CHECKING:
-    from scaling import Law, Recipe, SweepLaw
+    from scaling import Recipe
+    from scaling.numeric.inference import SweepLaw
+    from scaling.numeric.laws import Law
 
 
 def _parser(name: str, metavar: str) -> dict[str, Any]:
@@ -250,7 +252,8 @@ def _check_reference(moments: str | None, beta1: float | None, beta2: float | No
 
 
 def _fit(path: str) -> "Law":
-    from scaling import fit_optima, read_optima
+    from scaling import fit_optima
+    from scaling.numeric.tables import read_optima
 
     columns = read_optima(path)
     try:
@@ -260,7 +263,8 @@ def _fit(path: str) -> "Law":
 
 
 def _load(given: dict[str, Any]) -> "Law":
-    from scaling import SweepLaw, TransferLaw, load_law
+    from scaling import TransferLaw, load_law
+    from scaling.numeric.inference import SweepLaw
 
     law = load_law(given.pop("law"))
     if isinstance(law, SweepLaw):

@@ -1,6 +1,7 @@
 """Who may import whom, and what importing costs."""
 
 import ast
+import importlib
 import inspect
 import subprocess
 import sys
@@ -162,29 +163,49 @@ def test_help_needs_no_numpy():
     assert modules_after(ASK.format(arguments=["query", "--help"])) & SLOW <= {"rich"}
 
 
-def test_public_names():
-    stated = {
-        alias.name
-        for node in ast.walk(ast.parse(inspect.getsource(scaling)))
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("scaling.")
-        for alias in node.names
-    }
-    assert set(scaling.__all__) == stated
-    for name in scaling.__all__:
-        assert getattr(scaling, name).__doc__
-        assert name in dir(scaling)
-    with pytest.raises(AttributeError, match="no attribute 'lr'"):
-        scaling.lr  # noqa: B018
+FACES = sorted(path.parent for path in (ROOT / "scaling").rglob("__init__.pyi"))
+
+
+@pytest.mark.parametrize("folder", FACES, ids=lambda folder: folder.name)
+def test_a_face_offers_what_its_stub_says(folder):
+    face = importlib.import_module(".".join(folder.relative_to(ROOT).parts))
+    tree = ast.parse((folder / "__init__.pyi").read_text())
+    stated = [
+        a.asname for node in tree.body if isinstance(node, ast.ImportFrom) for a in node.names
+    ]
+    assert sorted(stated) == sorted(face.__all__) == dir(face)
+    for name in stated:
+        assert getattr(face, name).__doc__
+    with pytest.raises(AttributeError, match="no_such"):
+        face.no_such  # noqa: B018
+
+
+MISSPELT = """
+import scaling
+reveal_type(scaling.load_law("law.json").learning_rate(512, eps="1"))
+scaling.fit_sweeep("runs.csv")
+"""
+
+
+def test_a_type_checker_knows_the_names_and_their_types(tmp_path):
+    (tmp_path / "script.py").write_text(MISSPELT)
+    run = subprocess.run(
+        [sys.executable, "-m", "mypy", "--no-error-summary", tmp_path / "script.py"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+    )
+    said = run.stdout
+    assert "fit_sweeep" in said, said + run.stderr
+    assert 'Unexpected keyword argument "eps" for "learning_rate" of "Law"' in said
+    assert len(said.splitlines()) <= 5, said
 
 
 # A snapshot: a change of the public face is made here on purpose, or is a mistake.
 PLAIN_LAW = (
     "reference_batch_size, reference_learning_rate, noise_batch_size, critical_batch_size, "
     "provenance"
-)
-SWEEP_LAW = (
-    "eps_form, covariates, eps_range, reference_batch_size, parameters, replicates, error, "
-    "provenance, setting"
 )
 SWEEP_COLUMNS = "batch_size_column, lr_column, loss_column, eps_column, seed_column"
 SIMULATED = (
@@ -194,54 +215,26 @@ SIMULATED = (
 SIGNATURES = f"""
 BatchSizeLaw({PLAIN_LAW})
 DataError(args, kwargs)
-FittedLaw({PLAIN_LAW}, optima, weights)
 GradientPopulation(cells, nans, infinities)
 GradientStatistics(noise_scale, grad_rms, curvature_ratio)
 InputError(message, parameter)
-Law()
-LearningRateSchedule(steps, batch_sizes, learning_rates, warnings)
 MissingExtraError(library, extra)
-MomentErrors(mean, second_moment)
-Moments(mean, second_moment)
-Point(batch_size, learning_rate)
-Provenance(source, description, batch_size_range)
-QuadraticOptimum(learning_rate, loss_decrease, curvature)
 Recipe(learning_rate, batch_size, eps, beta1, beta2, weight_decay)
-RecipeRule(name, sets, source, keeps, assumption)
-RuledRecipe(rules, batch_size, learning_rate, eps, beta1, beta2, weight_decay, assumed, warnings)
-Runs(batch_size, learning_rate, loss, seed, eps, covariates, name, row)
 ScalingError(args, kwargs)
-SearchSpace(batch_size, learning_rate, low, high, level, warnings)
-SimulatedMoments(mean, second_moment, mean_error, second_moment_error)
-StepsLaw(steps_min, examples_min, critical_batch_size, error, reference, fit)
-SweepFit(law, runs, valleys, chosen, candidates, competitors, surge, said)
-SweepLaw({SWEEP_LAW})
-Table(source, names, columns, rows, lines, in_file)
-Tradeoff(source, columns, groups, trends, notes)
+SecondMoments(counts, sums, zeros, negatives, nans, infinities)
 TransferLaw(recipe, statistics, eps, beta1, moments, population, provenance, beta2, step)
-as_table(data, source)
-constructor_lines(recipe, eps)
 fit_optima(batch_size, learning_rate, name)
 fit_steps(batch_size, steps)
 fit_sweep(data, {SWEEP_COLUMNS}, covariates, where, replicates, progress)
 fit_tradeoff(data, batch_size_column, steps_column, group_column, covariate, where)
 learning_rate_error(batch_size, eps, beta1, beta2, moments, exact, population, curvature_ratio)
 load_law(path)
-mean_field_law(gradient, variance, hessian, eps, beta1, moments)
-moment_errors(signal, damping, beta1, beta2, moments, exact)
-power_rule(batch_size, reference, alpha, noise_batch_size)
 quadratic_optimum(gradient, variance, hessian, batch_size, eps, beta1, beta2, step, moments)
-ratio_from_update_rms(rms, beta1)
-read_optima(path)
-read_table_file(path)
 recipe(known, batch_size, rule, law)
-rules_of_thumb(law, batch_size, alpha)
 save_law(law, path)
 schedule(law, ramp, steps, extrapolate)
-simulate_moments(signal, damping, beta1, beta2, step, eps, coordinates, seed)
 simulate_sweep({SIMULATED})
 update_moments(signal, damping, beta1, beta2, step, moments)
-update_rms(ratio, beta1)
 """
 
 
@@ -259,7 +252,7 @@ def test_public_signatures():
 
 
 #: Functions of a file, whose docstring shows none.
-FILES = {"load_law", "save_law", "read_optima", "read_table_file"}
+FILES = {"load_law", "save_law"}
 
 
 def test_every_public_docstring_has_an_example_or_is_a_plain_record():

@@ -8,20 +8,18 @@ import numpy as np
 import pytest
 
 from scaling import (
-    MOMENT_MODELS,
     BatchSizeLaw,
     GradientStatistics,
     InputError,
     Recipe,
-    StepsLaw,
     TransferLaw,
     quadratic_optimum,
-    ratio_from_update_rms,
     update_moments,
-    update_rms,
 )
+from scaling.numeric.moments import MOMENT_MODELS, ratio_from_update_rms, update_rms
 from scaling.numeric.moments.erfc_integrals import scaled_erfc_integrals
 from scaling.numeric.moments.gaussian_population import gaussian_softsign
+from scaling.numeric.tradeoff import StepsLaw
 from scaling.symbolic import derivation
 
 POINTS = 1000

@@ -11,7 +11,7 @@ from scaling.errors import InputError
 from ..options import BATCH_SIZE, NUMBER, takes_law
 
 if TYPE_CHECKING:
-    from scaling import Law
+    from scaling.numeric.laws import Law
 
 #: Without a fitted range, how far to go from the reference, either way.
 _REACH = 16.0
@@ -86,7 +86,7 @@ def _batch_sizes(law: "Law", smallest: float | None, largest: float | None) -> l
 
 
 def _rows(law: "Law", batch_sizes: list[float], alpha: float) -> list[dict[str, Any]]:
-    from scaling import rules_of_thumb
+    from scaling.numeric.laws import rules_of_thumb
 
     from ..report.answer import finite
 

@@ -8,7 +8,7 @@ import typer
 from ..options import BATCH_SIZE, takes_law
 
 if TYPE_CHECKING:
-    from scaling import Law
+    from scaling.numeric.laws import Law
 
 
 @takes_law

@@ -11,7 +11,9 @@ from scaling.errors import InputError
 from ..options import BATCH_SIZE, make_law, takes_law_of_recipe
 
 if TYPE_CHECKING:
-    from scaling import Law, Recipe, RuledRecipe
+    from scaling import Recipe
+    from scaling.numeric.laws import Law
+    from scaling.numeric.recipes import RuledRecipe
 
 _COLUMNS = {
     "learning_rate": "lr",
@@ -90,7 +92,7 @@ def _read(tuned: str | None) -> "Recipe":
 
 def _rules(asked: list[str] | None, known: "Recipe", law: "Law | None") -> list[str]:
     """Rules to apply: those asked for, or all that have what they need."""
-    from scaling import RECIPE_RULES
+    from scaling.numeric.recipes import RECIPE_RULES
 
     left_out = _left_out(known, law)
     for name in (name for names in asked or [] for name in names.split("+")):
@@ -142,7 +144,7 @@ def _has_eps_inside(law: "Law | None") -> bool:
 
 
 def _lines(found: "RuledRecipe", eps: str) -> dict[str, str]:
-    from scaling import constructor_lines
+    from scaling.numeric.recipes import constructor_lines
 
     return constructor_lines(found.to_recipe(), eps=eps) if found.in_domain else {}
 

@@ -66,7 +66,8 @@ def simulate(
     lr simulate --lr 3e-4 --critical-batch-size 200 --noise-batch-size 2000
     --batch-size 16 --batch-size 64 --batch-size 256 --batch-size 1024 > runs.csv
     """
-    from scaling import SweepLaw, simulate_sweep
+    from scaling import simulate_sweep
+    from scaling.numeric.inference import SweepLaw
     from scaling.numeric.tables.run_tables import write_runs
 
     values = _values(covariate or [])

@@ -12,7 +12,7 @@ from scaling.errors import DataError, InputError
 from ..options import BATCH_SIZE, NUMBER, takes_law
 
 if TYPE_CHECKING:
-    from scaling import Law
+    from scaling.numeric.laws import Law
 
 
 class Engine(StrEnum):

@@ -11,7 +11,7 @@ from scaling.errors import DataError, InputError
 from ..options import BATCH_SIZE
 
 if TYPE_CHECKING:
-    from scaling import StepsLaw, Tradeoff
+    from scaling.numeric.tradeoff import StepsLaw, Tradeoff
     from scaling.numeric.tradeoff.tradeoff import TradeoffGroup
 
 _COLUMN = {"metavar": "COLUMN", "rich_help_panel": "Columns, guessed where unambiguous"}

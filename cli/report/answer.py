@@ -3,19 +3,20 @@
 import math
 from typing import TYPE_CHECKING, Any, TypeGuard
 
-from scaling import Law, TransferLaw, rules_of_thumb
+from scaling import TransferLaw
 from scaling.errors import InputError
+from scaling.numeric.laws import Law, rules_of_thumb
 from scaling.numeric.laws.law import finite_or_none
 
 if TYPE_CHECKING:
-    from scaling import SweepLaw
+    from scaling.numeric.inference import SweepLaw
 
 
 def is_swept(law: Law) -> "TypeGuard[SweepLaw]":
     """Whether a law came from the runs of a sweep; its class is imported only where it may have."""
     if isinstance(law, TransferLaw):
         return False
-    from scaling import SweepLaw
+    from scaling.numeric.inference import SweepLaw
 
     return isinstance(law, SweepLaw)
 

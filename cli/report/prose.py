@@ -5,7 +5,8 @@ import shutil
 import textwrap
 from typing import Any
 
-from scaling import Law, TransferLaw
+from scaling import TransferLaw
+from scaling.numeric.laws import Law
 
 from .answer import is_swept
 

@@ -9,7 +9,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from scaling import BatchSizeLaw, Law, SweepFit, SweepLaw, fit_sweep, simulate_sweep
+from scaling import BatchSizeLaw, fit_sweep, simulate_sweep
+from scaling.numeric.inference import SweepFit, SweepLaw
+from scaling.numeric.laws import Law
 
 BATCH = 2.0 ** np.arange(4, 14)
 ASKED = np.array([16.0, 64.0, 256.0, 1024.0, 8192.0, 32768.0])

@@ -5,7 +5,8 @@ import time
 
 import numpy as np
 
-from scaling import SweepLaw, fit_sweep, simulate_sweep
+from scaling import fit_sweep, simulate_sweep
+from scaling.numeric.inference import SweepLaw
 
 #: Seconds, on two cores.
 BOUND = 60.0

@@ -6,7 +6,8 @@ import os
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from scaling import fit_optima, read_optima, save_law
+from scaling import fit_optima, save_law
+from scaling.numeric.tables import read_optima
 
 RUN = ("--ref-lr", "3e-4", "--ref-batch-size", "32x8", "--noise-scale", "4000")
 ENGINES = ("optuna", "ray", "wandb", "hydra")

@@ -2,7 +2,9 @@
 
 import pytest
 
-from scaling import FittedLaw, fit_optima, read_optima
+from scaling import fit_optima
+from scaling.numeric.inference import FittedLaw
+from scaling.numeric.tables import read_optima
 
 
 @pytest.fixture(scope="session")

@@ -5,8 +5,9 @@ import sys
 
 import pytest
 
-from scaling import MissingExtraError, SearchSpace, schedule
+from scaling import MissingExtraError, schedule
 from scaling.engines import optuna, ray, schedules, wandb
+from scaling.numeric.laws import SearchSpace
 
 SPACE = SearchSpace(512, 0.006, 0.004, 0.008, 0.9)
 

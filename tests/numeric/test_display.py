@@ -6,15 +6,10 @@ import numpy as np
 import pytest
 
 import scaling
-from scaling import (
-    BatchSizeLaw,
-    GradientStatistics,
-    Provenance,
-    Recipe,
-    SweepLaw,
-    TransferLaw,
-    data,
-)
+from scaling import BatchSizeLaw, GradientStatistics, Recipe, TransferLaw, data
+from scaling.numeric.inference import SweepLaw
+from scaling.numeric.laws import Provenance
+from scaling.numeric.tables import as_table, read_optima
 
 LAW = BatchSizeLaw(256, 3e-4, 4000.0, 200.0)
 JOINT = SweepLaw.of(
@@ -38,15 +33,15 @@ STEPS = data.path("zhang_steps_to_target")
             ["0.0003 at batch size 256", "assumed=through one tuned run"],
         ),
         (
-            lambda: scaling.fit_optima(*scaling.read_optima(data.path("marek_adam_1d"))),
+            lambda: scaling.fit_optima(*read_optima(data.path("marek_adam_1d"))),
             ["fitted="],
         ),
         (lambda: JOINT, ["needs=N, D"]),
         (lambda: JOINT.at(N=1e9, D=2e10), ["N=1e+09, D=2e+10", "0.001 at batch size 256"]),
         (lambda: scaling.fit_sweep(RUNS, replicates=2), [f"runs={len(RUNS)}", "octave", "surge="]),
         (lambda: RUNS, [f"runs={len(RUNS)}", "batch_size=16 to 1024"]),
-        (lambda: scaling.as_table({"lr": [1e-3, 2e-3]}), ["rows=2", "columns=lr"]),
-        (lambda: scaling.as_table({f"column {i}" * 20: [1] for i in range(99)}), ["rows=1"]),
+        (lambda: as_table({"lr": [1e-3, 2e-3]}), ["rows=2", "columns=lr"]),
+        (lambda: as_table({f"column {i}" * 20: [1] for i in range(99)}), ["rows=1"]),
         (lambda: scaling.fit_tradeoff(STEPS), ["batch_size", "groups=("]),
         (lambda: scaling.fit_steps([8, 16, 32, 64], [90, 50, 28, 18]), ["steps_min="]),
         (lambda: scaling.recipe(Recipe(3e-4, 256), 512, law=LAW), ["batch_size=512"]),

@@ -17,11 +17,11 @@ from scaling import (
     fit_optima,
     fit_sweep,
     load_law,
-    read_optima,
     save_law,
     simulate_sweep,
 )
 from scaling.numeric.inference.sweep_law import SweepLaw
+from scaling.numeric.tables import read_optima
 
 
 @pytest.fixture(scope="module")

@@ -12,12 +12,12 @@ from scaling import (
     GradientStatistics,
     InputError,
     Recipe,
-    SweepLaw,
     TransferLaw,
     fit_optima,
     fit_sweep,
     simulate_sweep,
 )
+from scaling.numeric.inference import SweepLaw
 from scaling.plotting import (
     learning_rate,
     loss_valley,

@@ -87,7 +87,7 @@ class SweepLaw(Law):
 
     Examples
     --------
-    >>> from scaling import SweepLaw
+    >>> from scaling.numeric.inference import SweepLaw
     >>> law = SweepLaw.of(
     ...     learning_rate=1e-3, reference_batch_size=256, noise_batch_size=4000,
     ...     critical_batch_size=400, covariates={"N": 1e9},

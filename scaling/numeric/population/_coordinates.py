@@ -141,3 +141,19 @@ def _floats(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
 def _is_bfloat16(array: npt.NDArray[Any]) -> bool:
     """Whether these are the bfloat16 of ml_dtypes, which NumPy itself does not have."""
     return array.dtype.name == "bfloat16"
+
+
+def stretches(values: Coordinates, name: str) -> Iterator[npt.NDArray[Any]]:
+    """Cut one array, or a file of one, into vectors of its own type.
+
+    Raises
+    ------
+    InputError
+        If it does not hold numbers.
+    DataError
+        If a file cannot be read.
+    """
+    array = _open(values, name)
+    (vector,) = _flat([array])
+    for start in range(0, array.size, BLOCK):
+        yield vector[start : start + BLOCK]

@@ -9,8 +9,8 @@ from matplotlib.figure import Figure, SubFigure
 
 from scaling.numeric.inputs.arrays import FloatArray, Real, decay_rate
 from scaling.numeric.moments.models import update_moments
+from scaling.numeric.moments.rms import update_rms
 from scaling.numeric.moments.simulation import simulate_moments
-from scaling.numeric.moments.update_rms import update_rms
 from scaling.plotting.style import (
     BLACK,
     LONG,

@@ -5,20 +5,11 @@ from functools import cache
 import numpy as np
 import pytest
 
-from scaling import (
-    BatchSizeLaw,
-    DataError,
-    InputError,
-    Provenance,
-    Runs,
-    SweepLaw,
-    fit_optima,
-    fit_sweep,
-    power_rule,
-    read_optima,
-    simulate_sweep,
-)
+from scaling import BatchSizeLaw, DataError, InputError, fit_optima, fit_sweep, simulate_sweep
+from scaling.numeric.inference import SweepLaw
 from scaling.numeric.inference.cross_validation import errors, folds_by, largest_third, left_out
+from scaling.numeric.laws import Provenance, power_rule
+from scaling.numeric.tables import Runs, read_optima
 
 BATCH = 2.0 ** np.arange(4, 14)
 ASKED = np.array([16.0, 256.0, 8192.0])

@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scaling import BatchSizeLaw, power_rule
+from scaling import BatchSizeLaw
 from scaling.numeric.inference.forms import COMPETITORS, Adam, Design, Power, Saturating
+from scaling.numeric.laws import power_rule
 
 BATCH = np.array([8.0, 64.0, 512.0, 4096.0])
 ONE = Design(np.log(BATCH / 64), np.empty((4, 0)), np.full(4, -np.inf))

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
-from scaling import BatchSizeLaw, DataError, FittedLaw, InputError, fit_optima, read_optima
+from scaling import BatchSizeLaw, DataError, InputError, fit_optima
+from scaling.numeric.inference import FittedLaw
+from scaling.numeric.tables import read_optima
 
 BATCH = 2.0 ** np.arange(0, 14, 2)
 SHIFTS = [0.0, 30.0, 3000.0, np.inf]

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from scaling import BatchSizeLaw, DataError, Runs, simulate_sweep
+from scaling import BatchSizeLaw, DataError, simulate_sweep
 from scaling.numeric.inference.valleys.fits import find_valleys
+from scaling.numeric.tables import Runs
 from scaling.numeric.tables.runs import cells_of
 
 TRUTH = BatchSizeLaw.from_limit(1e-3, noise_batch_size=1800, critical_batch_size=300)

@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 
 from scaling import (
-    MOMENT_MODELS,
     GradientStatistics,
     InputError,
     Recipe,
     TransferLaw,
     learning_rate_error,
-    moment_errors,
     update_moments,
 )
+from scaling.numeric.laws import moment_errors
+from scaling.numeric.moments import MOMENT_MODELS
 
 APPROXIMATE = [name for name in MOMENT_MODELS if name != "sgd" and not name.startswith("exact")]
 GRID = np.geomspace(1e-2, 1e2, 161)

@@ -7,7 +7,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
 
-from scaling import BatchSizeLaw, InputError, Law
+from scaling import BatchSizeLaw, InputError
+from scaling.numeric.laws import Law
 
 sizes = st.floats(1e-3, 1e9)
 shifts = st.just(0.0) | st.floats(1e-3, 1e9)

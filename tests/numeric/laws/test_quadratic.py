@@ -5,7 +5,8 @@ import pytest
 from scipy.optimize import minimize_scalar
 from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
-from scaling import InputError, mean_field_law, quadratic_optimum
+from scaling import InputError, quadratic_optimum
+from scaling.numeric.laws import mean_field_law
 
 GRADIENT = np.array([0.7, -1.3, 0.2])
 VARIANCE = np.array([2.0, 0.5, 4.0])

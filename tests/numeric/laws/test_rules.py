@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from scaling import BatchSizeLaw, InputError, power_rule, rules_of_thumb
+from scaling import BatchSizeLaw, InputError
+from scaling.numeric.laws import power_rule, rules_of_thumb
 
 
 def test_all_pass_through_the_reference():

@@ -10,14 +10,13 @@ from scaling import (
     DataError,
     GradientStatistics,
     InputError,
-    Provenance,
     Recipe,
-    SearchSpace,
     TransferLaw,
     data,
     fit_optima,
-    read_optima,
 )
+from scaling.numeric.laws import Provenance, SearchSpace
+from scaling.numeric.tables import read_optima
 
 
 @pytest.fixture(scope="module")

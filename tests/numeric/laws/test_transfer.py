@@ -5,14 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scaling import (
-    MOMENT_MODELS,
-    GradientStatistics,
-    InputError,
-    Recipe,
-    TransferLaw,
-    quadratic_optimum,
-)
+from scaling import GradientStatistics, InputError, Recipe, TransferLaw, quadratic_optimum
+from scaling.numeric.moments import MOMENT_MODELS
 
 MODELS = list(MOMENT_MODELS)
 WITH_EPS = ("clip", "article", "mean-field", "mean-field-outside")

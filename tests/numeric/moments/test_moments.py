@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scaling import MOMENT_MODELS, InputError, update_moments
+from scaling import InputError, update_moments
+from scaling.numeric.moments import MOMENT_MODELS
 from scaling.numeric.moments.models import evaluate
 
 WITH_MOMENTUM = tuple(name for name, model in MOMENT_MODELS.items() if "beta1" in model.knows)

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from scaling import InputError, simulate_moments, update_moments
+from scaling import InputError, update_moments
+from scaling.numeric.moments import simulate_moments
 
 
 def adam(gradients, beta1, beta2, b, eps):

@@ -6,16 +6,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scaling import (
-    RECIPE_RULES,
     BatchSizeLaw,
     GradientStatistics,
     InputError,
     Recipe,
     TransferLaw,
     fit_optima,
-    read_optima,
     recipe,
 )
+from scaling.numeric.recipes import RECIPE_RULES
+from scaling.numeric.tables import read_optima
 
 TUNED = Recipe(3e-4, 256, eps=1e-8, beta1=0.9, beta2=0.95, weight_decay=0.1)
 LAW = TransferLaw(Recipe(3e-4, 256, beta1=0.9), GradientStatistics(4000))

@@ -4,7 +4,8 @@ import ast
 
 import pytest
 
-from scaling import InputError, Recipe, constructor_lines
+from scaling import InputError, Recipe
+from scaling.numeric.recipes import constructor_lines
 from scaling.numeric.recipes.recipe_text import parse_recipe
 
 TUNED = Recipe(3e-4, 256, eps=1e-8, beta1=0.9, beta2=0.95, weight_decay=0.1)

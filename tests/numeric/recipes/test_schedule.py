@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from scaling import BatchSizeLaw, DataError, InputError, fit_optima, read_optima, schedule
+from scaling import BatchSizeLaw, DataError, InputError, fit_optima, schedule
+from scaling.numeric.tables import read_optima
 
 LAW = BatchSizeLaw(256, 1e-3, 8000.0, 1000.0)
 

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scaling import DataError, InputError, as_table
+from scaling import DataError, InputError
+from scaling.numeric.tables import as_table
 
 RUNS = as_table(
     {

@@ -2,7 +2,8 @@
 
 import pytest
 
-from scaling import InputError, as_table
+from scaling import InputError
+from scaling.numeric.tables import as_table
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from scaling import DataError, InputError, Runs
+from scaling import DataError, InputError
+from scaling.numeric.tables import Runs
 from scaling.numeric.tables.runs import cells_of
 
 BATCH, RATE, LOSS = [8, 8, 8, 16], [1.0, 2.0, 4.0, 1.0], [3.0, 2.0, 2.5, 1.0]

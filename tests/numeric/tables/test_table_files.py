@@ -14,15 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyarrow import parquet
 
-from scaling import (
-    DataError,
-    InputError,
-    MissingExtraError,
-    ScalingError,
-    Table,
-    as_table,
-    read_table_file,
-)
+from scaling import DataError, InputError, MissingExtraError, ScalingError
+from scaling.numeric.tables import Table, as_table, read_table_file
 from scaling.numeric.tables._files import _read_csv
 
 RUNS = {

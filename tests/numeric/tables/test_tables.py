@@ -2,13 +2,14 @@
 
 import pytest
 
-from scaling import DataError, InputError, read_optima
+from scaling import DataError, InputError
 from scaling.numeric.inputs.text import (
     parse_batch_size,
     parse_decay_rate,
     parse_non_negative,
     parse_positive,
 )
+from scaling.numeric.tables import read_optima
 
 GOOD = "batch_size,learning_rate\n32x8,1e-3\n512,2e-3\n"
 

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scaling import InputError, ratio_from_update_rms, update_moments, update_rms
+from scaling import InputError, update_moments
+from scaling.numeric.moments import ratio_from_update_rms, update_rms
 
 
 def test_pure_noise_and_no_noise():

@@ -1,0 +1,10 @@
+from .accuracy import MomentErrors as MomentErrors
+from .accuracy import moment_errors as moment_errors
+from .law import Law as Law
+from .law import Point as Point
+from .law import Provenance as Provenance
+from .quadratic import QuadraticOptimum as QuadraticOptimum
+from .quadratic import mean_field_law as mean_field_law
+from .rules_of_thumb import power_rule as power_rule
+from .rules_of_thumb import rules_of_thumb as rules_of_thumb
+from .search_space import SearchSpace as SearchSpace

@@ -1,0 +1,2 @@
+from .steps import StepsLaw as StepsLaw
+from .tradeoff import Tradeoff as Tradeoff
