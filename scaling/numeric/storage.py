@@ -102,9 +102,10 @@ def _transfer(document: dict[str, Any], version: int) -> Law:
     from scaling.numeric.laws.transfer import TransferLaw
 
     if version == 1:  # which knew no beta2, step and weight decay
-        document |= {"beta2": None, "step": None}
-        if isinstance(document.get("recipe"), dict):
-            document["recipe"] |= {"beta2": None, "weight_decay": None}
+        recipe = document.get("recipe")
+        for inner, names in ((document, ("beta2", "step")), (recipe, ("beta2", "weight_decay"))):
+            if isinstance(inner, dict):
+                inner.update({name: None for name in names if name not in inner})
     found: dict[str, Any] = {**convert(document, _Transfer)}
     if not isinstance(found["population"], str):
         from scaling.numeric.population.gradients import GradientPopulation

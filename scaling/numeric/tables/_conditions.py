@@ -13,6 +13,7 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 from scaling.errors import InputError
+from scaling.numeric.inputs.text import NUMBER
 
 _SIGNS: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.Eq: operator.eq,
@@ -43,10 +44,6 @@ class Comparison(NamedTuple):
     name: str
     compare: Callable[[Any, Any], Any]
     value: float | str
-
-
-class _Column(NamedTuple):
-    name: str
 
 
 class _NotUnderstoodError(Exception):
@@ -92,42 +89,40 @@ def _comparisons(node: ast.expr, source: str) -> Iterator[Comparison]:
     if isinstance(node, ast.BoolOp) and isinstance(node.op, ast.And):
         for value in node.values:
             yield from _comparisons(value, source)
-    elif isinstance(node, ast.Compare):
-        sides = [_operand(side, source) for side in (node.left, *node.comparators)]
-        for (left, right), sign in zip(pairwise(sides), node.ops, strict=True):
-            if type(sign) not in _SIGNS:
-                raise _NotUnderstoodError(f"what is {ast.get_source_segment(source, node)!r}?")
-            yield _comparison(left, _SIGNS[type(sign)], right)
+    elif isinstance(node, ast.Compare) and all(type(sign) in _SIGNS for sign in node.ops):
+        sides = pairwise([node.left, *node.comparators])
+        for (left, right), sign in zip(sides, node.ops, strict=True):
+            yield _comparison(left, _SIGNS[type(sign)], right, source)
     else:
         raise _NotUnderstoodError(f"{ast.get_source_segment(source, node)!r} is no comparison")
 
 
-def _operand(node: ast.expr, source: str) -> _Column | float | str:
-    segment = ast.get_source_segment(source, node) or ""
+def _comparison(
+    left: ast.expr, compare: Callable[[Any, Any], Any], right: ast.expr, source: str
+) -> Comparison:
+    name = _column(left, source)
+    if name is None:
+        left, compare, right = right, _MIRRORED.get(compare, compare), left
+        name = _column(left, source)
+    segment, other = (ast.get_source_segment(source, side) or "" for side in (right, left))
+    if name is None:
+        raise _NotUnderstoodError(f"neither {segment!r} nor {other!r} is a column")
+    value = right.value if isinstance(right, ast.Constant) else None
+    if isinstance(value, str) and segment == repr(value):  # and not two texts in a row
+        if compare not in (operator.eq, operator.ne):
+            raise _NotUnderstoodError(f"texts have no order, so none is above or below {segment}")
+        return Comparison(name, compare, value)
+    if not re.fullmatch(NUMBER, segment, re.ASCII):
+        raise _NotUnderstoodError(f"{segment!r} is neither a number nor in quotes")
+    return Comparison(name, compare, float(segment))
+
+
+def _column(node: ast.expr, source: str) -> str | None:
+    """Return the name of a column: in backticks, or plain words joined by points and slashes."""
     match node:
         case ast.List(elts=[ast.Constant(value=str(name))]):
-            return _Column(name)
-        case ast.Name() | ast.Attribute() | ast.BinOp() if _NAME.fullmatch(segment):
-            return _Column(segment)
-        case ast.Constant(value=str(text)) if segment == repr(text):  # and not two in a row
-            return text
-        case ast.Constant() | ast.UnaryOp():
-            try:
-                return float(segment)
-            except ValueError:
-                pass
-    raise _NotUnderstoodError(f"what is {segment!r}?")
-
-
-def _comparison(
-    left: _Column | float | str, compare: Callable[[Any, Any], Any], right: _Column | float | str
-) -> Comparison:
-    if not isinstance(left, _Column):
-        left, compare, right = right, _MIRRORED.get(compare, compare), left
-    if not isinstance(left, _Column):
-        raise _NotUnderstoodError(f"neither {left!r} nor {right!r} is a column")
-    if isinstance(right, _Column):
-        raise _NotUnderstoodError(f"{right.name!r} is neither a number nor in quotes")
-    if isinstance(right, str) and compare not in (operator.eq, operator.ne):
-        raise _NotUnderstoodError(f"texts have no order, so none comes before or after {right!r}")
-    return Comparison(left.name, compare, right)
+            return name
+        case ast.Name() | ast.Attribute() | ast.BinOp():
+            segment = ast.get_source_segment(source, node) or ""
+            return segment if _NAME.fullmatch(segment) else None
+    return None

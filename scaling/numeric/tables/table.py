@@ -15,7 +15,7 @@ from scaling.numeric.tables._columns import BadCellError, Column, Columns, Readi
 from scaling.numeric.tables._conditions import Comparison, parse_condition
 from scaling.numeric.tables._files import read_columns
 from scaling.numeric.tables._frames import columns_of_data
-from scaling.numeric.tables.roles import candidates, option_of, title_of
+from scaling.numeric.tables.roles import ROLES, candidates
 
 #: How many columns an error message lists.
 _LISTED = 20
@@ -155,13 +155,13 @@ class Table(Shown):
         if len(found) == 1:
             return found[0]
         if found:
-            problem = f"{_listed(found)} may all be meant; say which one is the {title_of(role)}"
+            problem = f"{_listed(found)} may all be meant; say which one is the {ROLES[role].title}"
         else:
             problem = (
-                f"no column has a usual name of a {title_of(role)}; say which one it is of "
+                f"no column has a usual name of a {ROLES[role].title}; say which one it is of "
                 f"{_listed(self.names)}"
             )
-        raise InputError(f"in {self.source} {problem}", option_of(role))
+        raise InputError(f"in {self.source} {problem}", ROLES[role].parameter)
 
     def candidates(self, role: str) -> list[str]:
         """Name all columns that may have a role; see `guess`."""
