@@ -10,6 +10,7 @@ from scaling.errors import DataError, InputError, MissingExtraError
 from .compare import compare
 from .derive import derive
 from .fit import fit
+from .lab import app as lab_app
 from .options import flag
 from .plot import app as plot_app
 from .query import query
@@ -34,6 +35,7 @@ app.command()(recipe)
 app.command()(sweep)
 app.command()(derive)
 app.add_typer(plot_app, name="plot")
+app.add_typer(lab_app, name="lab")
 
 
 @app.callback()

@@ -7,19 +7,29 @@ the same images, is one product of matrices.
 
 import numpy as np
 import torch
-from sklearn.datasets import load_digits
 from torch import Tensor
 
+from scaling.errors import MissingExtraError
+
+try:
+    from sklearn.datasets import load_digits
+except ModuleNotFoundError:
+    raise MissingExtraError("scikit-learn", "lab") from None
+
 CLASSES = 10
+#: Examples that are made of an image; one of them is labelled wrongly.
+_COPIES = 10
 #: Learning rates whose loss is computed at a time: their activations fit the cache.
 _BLOCK = 4
 
 
 class _Digits:
-    """1,797 images of 8 x 8 pixels; a batch is the numbers of its images, drawn with repetition.
+    """1,797 images of 8 x 8 pixels, a tenth of whose labels are wrong.
 
-    Drawn so, the gradient noise of a batch of B is Sigma/B for every B, as the theory has it, also
-    beyond the size of the data. The loss is that of all images, for they are the population.
+    An image is ten examples, one of them with a wrong label drawn once and for all: so the loss
+    has a floor, 0.325, at which the gradient noise does not vanish, as that of language models
+    does not. A batch is the numbers of its examples, drawn with repetition: so its noise is
+    Sigma/B for every B, as the theory has it. The loss is that of all examples, the population.
     """
 
     def __init__(self, dtype: torch.dtype) -> None:
@@ -27,20 +37,24 @@ class _Digits:
         pixels = torch.tensor((data.data - data.data.mean()) / data.data.std(), dtype=dtype)
         # A column of ones: the last weight of a unit is its bias.
         self.inputs = torch.cat([pixels, torch.ones_like(pixels[:, :1])], dim=1)
-        self.targets = torch.eye(CLASSES, dtype=dtype)[data.target]
+        labels = np.repeat(data.target[:, None], _COPIES, axis=1)
+        labels[:, -1] += np.random.default_rng(0).integers(1, CLASSES, len(labels))
+        self.targets = torch.eye(CLASSES, dtype=dtype)[labels % CLASSES]
+        self.mean_targets = self.targets.mean(dim=1)
+        self.targets = self.targets.flatten(0, 1)
 
     def draw(self, generator: np.random.Generator, batch_size: int, steps: int) -> Tensor:
-        """Numbers of images, shape (steps, B)."""
-        return torch.from_numpy(generator.integers(0, len(self.inputs), (steps, batch_size)))
+        """Numbers of examples, shape (steps, B)."""
+        return torch.from_numpy(generator.integers(0, len(self.targets), (steps, batch_size)))
 
     def loss(self, weights: Tensor) -> Tensor:
-        """Mean cross-entropy over all images in nats, shape (S, L)."""
+        """Mean cross-entropy over all examples in nats, shape (S, L)."""
         x = self.inputs.expand(len(weights), -1, -1)
-        return torch.cat([self._losses(w, x) for w in weights.split(_BLOCK, dim=1)], dim=1)
+        return torch.cat([self._losses(w, x) for w in torch.split(weights, _BLOCK, dim=1)], dim=1)
 
     def _losses(self, weights: Tensor, x: Tensor) -> Tensor:
         logits = self.logits(weights, x)
-        chosen = (logits * self.targets.T).sum(dim=2)
+        chosen = (logits * self.mean_targets.T).sum(dim=2)
         return (torch.logsumexp(logits, dim=2) - chosen).mean(dim=2)
 
     def logits(self, weights: Tensor, x: Tensor) -> Tensor:
@@ -70,8 +84,8 @@ class Logistic(_Digits):
         return torch.zeros(self.parameters, dtype=self.inputs.dtype)
 
     def gradient(self, weights: Tensor, batch: Tensor) -> Tensor:
-        """Gradient on batches of images, shape (S, L, P)."""
-        x = self.inputs[batch]
+        """Gradient on batches of examples, shape (S, L, P)."""
+        x = self.inputs[batch // _COPIES]
         error = self._error(self.logits(weights, x), batch)
         return torch.bmm(error.flatten(1, 2), x).view(weights.shape)
 
@@ -104,9 +118,9 @@ class Network(_Digits):
         return torch.tensor(np.concatenate(layers), dtype=self.inputs.dtype)
 
     def gradient(self, weights: Tensor, batch: Tensor) -> Tensor:
-        """Gradient on batches of images, shape (S, L, P)."""
-        x = self.inputs[batch]
-        first, second = weights.split(self.sizes, dim=2)
+        """Gradient on batches of examples, shape (S, L, P)."""
+        x = self.inputs[batch // _COPIES]
+        first, second = torch.split(weights, self.sizes, dim=2)
         second = self._matrices(second)
         hidden = self._activations(first, x)
         logits = torch.baddbmm(second[..., -1:], second[..., :-1], hidden)
@@ -121,7 +135,7 @@ class Network(_Digits):
 
     def logits(self, weights: Tensor, x: Tensor) -> Tensor:
         """Scores of images x, shape (S, B, pixels + 1), as (S, L, classes, B)."""
-        first, second = weights.split(self.sizes, dim=2)
+        first, second = torch.split(weights, self.sizes, dim=2)
         second = self._matrices(second)
         hidden = self._activations(first, x)
         logits = torch.baddbmm(second[..., -1:], second[..., :-1], hidden)

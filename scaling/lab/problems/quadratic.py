@@ -46,8 +46,8 @@ class Quadratic:
 
     def gradient(self, weights: Tensor, batch: Tensor) -> Tensor:
         """H w and the noise, shape (S, L, P)."""
-        return weights @ self.hessian + batch[:, None]
+        return torch.matmul(weights, self.hessian).add_(batch[:, None])
 
     def loss(self, weights: Tensor) -> Tensor:
         """w^T H w / 2, shape (S, L)."""
-        return (weights @ self.hessian * weights).sum(dim=-1) / 2
+        return torch.linalg.vecdot(torch.matmul(weights, self.hessian), weights).div_(2)

@@ -11,7 +11,7 @@ ALPHABET = "\n -0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 def unicode_names() -> str:
-    """Names of the characters of Unicode 3.2, a line each, such as LATIN SMALL LETTER SHARP S.
+    r"""Names of the characters of Unicode 3.2, a line each, such as LATIN SMALL LETTER SHARP S.
 
     Ideographs and Hangul syllables, whose names are made by rule, are left out.
 
@@ -22,7 +22,7 @@ def unicode_names() -> str:
 
     Examples
     --------
-    >>> unicode_names()[:32].split("\\n")
+    >>> unicode_names()[:32].split("\n")
     ['SPACE', 'EXCLAMATION MARK', 'QUOTATI']
     """
     made_by_rule = ("CJK ", "HANGUL SYLLABLE ")

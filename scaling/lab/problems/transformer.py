@@ -72,14 +72,15 @@ class Transformer:
     def gradient(self, weights: Tensor, batch: Tensor) -> Tensor:
         """Gradient on batches of stretches, shape (S, L, P)."""
         flat, of = weights.flatten(0, 1), _repeated(batch, weights)
-        blocks = zip(flat.split(self._block(of)), of.split(self._block(of)), strict=True)
+        size = self._block(of)
+        blocks = zip(torch.split(flat, size), torch.split(of, size), strict=True)
         return torch.cat([self._gradient(*block) for block in blocks]).view_as(weights)
 
     def loss(self, weights: Tensor) -> Tensor:
         """Mean cross-entropy over 1,024 stretches of the text in nats a letter, shape (S, L)."""
         starts = self._evaluated[None]
         with torch.no_grad():
-            blocks = weights.flatten(0, 1).split(self._block(starts))
+            blocks = torch.split(weights.flatten(0, 1), self._block(starts))
             losses = [self._losses(block, starts.expand(len(block), -1)) for block in blocks]
         return torch.cat(losses).view(weights.shape[:2])
 
@@ -104,7 +105,7 @@ class Transformer:
         w = {
             name: part.reshape(replicas, *shape)
             for (name, shape), part in zip(
-                self.shapes.items(), weights.split(self.sizes, dim=1), strict=True
+                self.shapes.items(), torch.split(weights, self.sizes, dim=1), strict=True
             )
         }
         normal = partial(layer_norm, normalized_shape=(self.width,))
