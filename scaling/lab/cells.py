@@ -82,9 +82,9 @@ class _Sweep:
 
     def best(self, *, by_steps: bool) -> int:
         """Exponent of the best mean over seeds; of the lowest where none is finite."""
-        measure = self.steps if by_steps else self.loss
-        mean = {k: measure[k].mean() for k in sorted(measure)}
-        return min(mean, key=lambda k: mean[k] if np.isfinite(mean[k]) else np.inf)
+        measured = self.steps if by_steps else self.loss
+        mean = {k: np.nan_to_num(measured[k].mean(), nan=np.inf) for k in sorted(measured)}
+        return min(mean, key=mean.__getitem__)
 
 
 def make_problem(name: str) -> Problem:
@@ -131,6 +131,8 @@ def _run(cell: Cell) -> Result:
     sweep = _Sweep()
     for _ in range(1 + _TIMES):
         sweep.add(exponents, _train(problem, cell, exponents))
+        if by_steps and all(np.isnan(steps).any() for steps in sweep.steps.values()):
+            break  # the target is too low for this setting
         best = sweep.best(by_steps=by_steps)
         low, high = min(sweep.loss), max(sweep.loss)
         if best - low < _NEIGHBOURS:

@@ -17,6 +17,8 @@ FloatArray: TypeAlias = npt.NDArray[np.float64]
 
 #: Replicas at a time.
 _BLOCK = 512
+#: Draws by which an optimum is found within a factor of e^2.
+_FEW = 32
 #: Relative distance at which the loss is differentiated by the learning rate: that of a quadratic
 #: exactly, whatever the distance.
 _DISTANCE = 0.1
@@ -93,16 +95,16 @@ def one_step_optimum(
     )
     before = float(problem.loss(weights[None, None])[0, 0])
 
-    def losses(learning_rate: float) -> FloatArray:
-        after = weights - learning_rate * updates
+    def losses(learning_rate: float, count: int = draws) -> FloatArray:
+        after = weights - learning_rate * updates[:count]
         return np.concatenate(
             [problem.loss(block[None])[0].double().numpy() for block in torch.split(after, _BLOCK)]
         )
 
-    def mean(log_rate: float) -> float:
-        return float(losses(np.exp(log_rate)).mean()) - before
+    def mean(log_rate: float, count: int) -> float:
+        return float(losses(np.exp(log_rate), count).mean())
 
-    best = float(np.exp(_minimum(mean)))
+    best = float(np.exp(_minimum(mean, draws)))
     h = _DISTANCE * best
     below, here, above = losses(best - h), losses(best), losses(best + h)
     slope, curvature = (above - below) / (2 * h), (above - 2 * here + below).mean() / h**2
@@ -131,12 +133,10 @@ def _updates(
     return optimizer.weights[:, 0]
 
 
-def _minimum(function: Callable[[float], float]) -> float:
-    """Where a function of a logarithm is least; it falls from 0 and rises in the end."""
-    start = -20.0
-    # The loss falls like the learning rate while that is small: find where it no longer does.
-    end = start
-    while function(end + 1) < function(end):
-        end += 1
-    found = minimize_scalar(function, bounds=(end - 1, end + 1), options={"xatol": 1e-9})
-    return float(found.x)
+def _minimum(mean: Callable[[float, int], float], draws: int) -> float:
+    """Where a mean over draws is least, as a function of a logarithm."""
+    few, low = min(_FEW, draws), -20.0
+    # It falls like the learning rate while that is small: a few draws tell where no longer.
+    while mean(low + 1, few) < mean(low, few):
+        low += 1
+    return float(minimize_scalar(mean, bounds=(low - 2, low + 2), args=(draws,)).x)

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
@@ -103,11 +104,11 @@ def _workers(jobs: int, backend: str, address: str | None) -> AbstractContextMan
 @contextmanager
 def _cluster(address: str) -> Iterator[None]:
     try:
-        import distributed
+        distributed: Any = import_module("distributed")
     except ModuleNotFoundError:
         raise MissingExtraError("distributed", "dask") from None
     try:
-        client = distributed.Client(address)  # type: ignore[no-untyped-call]
+        client = distributed.Client(address)
     except (OSError, ValueError) as error:
         raise DataError(f"{address}: no Dask scheduler answers: {error}") from None
     with client, parallel_config(backend="dask"):

@@ -46,8 +46,10 @@ class Quadratic:
 
     def gradient(self, weights: Tensor, batch: Tensor) -> Tensor:
         """H w and the noise, shape (S, L, P)."""
-        return torch.matmul(weights, self.hessian).add_(batch[:, None])
+        gradient: Tensor = weights @ self.hessian + batch[:, None]
+        return gradient
 
     def loss(self, weights: Tensor) -> Tensor:
         """w^T H w / 2, shape (S, L)."""
-        return torch.linalg.vecdot(torch.matmul(weights, self.hessian), weights).div_(2)
+        loss: Tensor = (weights @ self.hessian * weights).sum(dim=-1) / 2
+        return loss

@@ -22,7 +22,7 @@ def unicode_names() -> str:
 
     Examples
     --------
-    >>> unicode_names()[:32].split("\n")
+    >>> unicode_names()[:30].split("\n")
     ['SPACE', 'EXCLAMATION MARK', 'QUOTATI']
     """
     made_by_rule = ("CJK ", "HANGUL SYLLABLE ")

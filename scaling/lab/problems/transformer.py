@@ -85,7 +85,8 @@ class Transformer:
         return torch.cat(losses).view(weights.shape[:2])
 
     def _block(self, batch: Tensor) -> int:
-        return max(1, _BLOCK // (batch.shape[1] * self.context))
+        letters: int = batch.shape[1] * self.context
+        return max(1, _BLOCK // letters)
 
     def _gradient(self, weights: Tensor, batch: Tensor) -> Tensor:
         weights = weights.detach().requires_grad_()
