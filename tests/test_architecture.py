@@ -19,6 +19,7 @@ ALLOWED = {
     "symbolic": {"symbolic", "errors"},
     "plotting": {"plotting", "numeric", "errors"},
     "measure": {"measure", "numeric", "errors"},
+    "lab": {"lab", "numeric", "errors"},
     "sweeps": {"sweeps", "numeric", "errors"},
 }
 

@@ -42,7 +42,8 @@ class Quadratic:
     def draw(self, generator: np.random.Generator, batch_size: int, steps: int) -> Tensor:
         """Noise of the batch gradients, shape (steps, P); its variance is sigma^2/B."""
         noise = torch.from_numpy(generator.standard_normal((steps, self.parameters)))
-        return noise.to(self.origin.dtype) * (self.deviation / batch_size**0.5)
+        scaled: Tensor = noise.to(self.origin.dtype) * self.deviation / batch_size**0.5
+        return scaled
 
     def gradient(self, weights: Tensor, batch: Tensor) -> Tensor:
         """H w and the noise, shape (S, L, P)."""
