@@ -21,7 +21,7 @@ class Backend(StrEnum):
 
 
 @app.callback()
-def lab() -> None:
+def main() -> None:
     """Train small models at many learning rates, to see whether the theory holds."""
 
 
@@ -66,12 +66,12 @@ def run(
     It may be stopped at any moment: the same command goes on where it was. What was measured along
     the best runs is written beside the table, as FILE.measured.jsonl.
     """
-    from scaling.lab import read_configuration, run_configuration
+    from scaling import lab
 
-    found = read_configuration(configuration)
+    found = lab.read_configuration(configuration)
     try:
         with _progress() as progress:
-            run_configuration(
+            lab.run_configuration(
                 found,
                 out,
                 jobs=jobs,

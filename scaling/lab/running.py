@@ -10,7 +10,7 @@ from typing import Any, Literal
 from joblib import Parallel, delayed, parallel_config
 
 from scaling.errors import DataError, InputError, MissingExtraError
-from scaling.lab.cells import Result, run_cell
+from scaling.lab.cells import Result, make_problem, run_cell
 from scaling.lab.configuration import Cell, Configuration
 from scaling.lab.results import Journal, write_tables
 
@@ -63,6 +63,7 @@ def run_configuration(
         raise DataError(f"{path}: exists already; --force overwrites it")
     if not path.parent.is_dir():
         raise DataError(f"{path}: cannot be written: there is no folder {path.parent}")
+    make_problem(configuration.problem)  # if an extra is missing, here and not in a worker
     cells = configuration.cells()
     left = [cell for cell in cells if cell not in journal.results]
     # The longest first, so that no worker is left with one when the others are done.
