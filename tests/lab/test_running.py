@@ -16,6 +16,7 @@ from scaling import fit_sweep  # noqa: E402
 from scaling.errors import DataError, InputError  # noqa: E402
 from scaling.lab import read_configuration, run_configuration  # noqa: E402
 from scaling.lab.cells import run_cell  # noqa: E402
+from scaling.lab.problems.quadratic import Quadratic  # noqa: E402
 
 pytestmark = pytest.mark.torch
 
@@ -51,6 +52,23 @@ def test_every_run_is_a_row_that_lr_fit_reads(tiny, tmp_path, undisturbed):
     table = tmp_path / "undisturbed.csv"
     found = fit_sweep(table, where="beta1 == 0", replicates=0)
     assert len(found.runs) == sum(row["beta1"] == "0" for row in rows)
+
+
+def test_the_first_seed_is_measured_where_it_trained_best(tiny):
+    cell = read_configuration(tiny).cells()[0]
+    result = run_cell(cell)
+    assert [(m.fraction, m.seed) for m in result.measured] == [(0.5, 0), (1.0, 0)]
+    assert [m.step for m in result.measured] == [cell.steps // 2, cell.steps]
+    mean = {}
+    for run in result.runs:
+        mean.setdefault(run.learning_rate, []).append(run.loss)
+    best = min(mean, key=lambda rate: np.mean(mean[rate]))
+    assert {m.learning_rate for m in result.measured} == {best}
+    # Of a quadratic loss the noise is the same all along.
+    trace = float(Quadratic().deviation.square().sum())
+    for measured in result.measured:
+        assert abs(measured.noise.trace - trace) < 5 * measured.noise.trace_error
+        assert sum(measured.root_second_moments.counts) == 64
 
 
 def test_the_best_learning_rate_is_between_others(tiny):
