@@ -226,7 +226,7 @@ def _transfer(given: dict[str, Any]) -> "Law":
 def _transfer_of_sketch(recipe: "Recipe", chosen: dict[str, Any], known: dict[str, Any]) -> "Law":
     """Make the law of a model's own population of gradients."""
     from scaling import GradientPopulation, TransferLaw
-    from scaling.numeric.inputs.text import read_text
+    from scaling.numeric.inputs.files import read_text
 
     path = chosen.pop("population")
     for name in ("noise_scale", "grad_rms"):
@@ -281,7 +281,9 @@ def _load(given: dict[str, Any]) -> "Law":
 
 def _at_setting(law: "SweepLaw", given: dict[str, Any]) -> "SweepLaw":
     """Fix the covariates, and eps, of a law from a sweep."""
-    setting = read_pairs(given.pop("covariate", []), "covariate")
+    from scaling.numeric.inputs.text import parse_settings
+
+    setting = parse_settings(given.pop("covariate", []), "covariate")
     if law.eps_form is not None and "eps" in given:
         setting["eps"] = given.pop("eps")
     if given:
@@ -293,21 +295,3 @@ def _at_setting(law: "SweepLaw", given: dict[str, Any]) -> "SweepLaw":
     if not setting and law.setting:
         return law
     return law.at(**setting)
-
-
-def read_pairs(texts: list[str], option: str) -> dict[str, float]:
-    """Read NAME=NUMBER, the number with k, M, B or T if need be."""
-    from scaling.numeric.inputs import text as _text
-
-    result: dict[str, float] = {}
-    for text in texts:
-        name, equals, value = text.partition("=")
-        if not equals or not name.strip():
-            raise InputError(f"must be NAME=NUMBER, got {text!r}", option)
-        if name.strip() in result:
-            raise InputError(f"{name.strip()} is given twice", option)
-        try:
-            result[name.strip()] = _text.parse_size(value)
-        except InputError as error:
-            raise InputError(f"{name.strip()} {error.message}", option) from None
-    return result

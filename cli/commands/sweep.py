@@ -69,7 +69,7 @@ def sweep(
     if out is None:
         typer.echo(text, nl=False)
     else:
-        from scaling.numeric.inputs.text import write_text
+        from scaling.numeric.inputs.files import write_text
 
         write_text(out, text)
 

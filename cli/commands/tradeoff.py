@@ -146,14 +146,11 @@ def _at_batch_size(law: "StepsLaw", batch_size: float) -> dict[str, Any]:
 
 def _prediction(found: "Tradeoff", text: str) -> dict[str, Any]:
     """What the trends say of a group of another size."""
-    from scaling.numeric.inputs.text import parse_setting
+    from scaling.numeric.inputs.text import parse_settings
 
     from ..report.answer import finite
 
-    try:
-        name, size = parse_setting(text)
-    except InputError as error:
-        raise InputError(error.message, "at") from None
+    ((name, size),) = parse_settings([text], "at").items()
     covariate = found.columns.get("covariate")
     if name != covariate:
         known = f"the size of groups is {covariate}" if covariate else "groups have no size"

@@ -135,7 +135,7 @@ def test_warnings_are_called_so(lr, tmp_path):
         ([""], 2, "FILE must not be empty"),
         (["FILE", "--json", "--csv"], 2, "--csv"),
         (["FILE", "--batch-size", "0"], 2, "--batch-size"),
-        (["FILE", "--at", "3B"], 2, "--at: must be a name and a number, as model=3B"),
+        (["FILE", "--at", "3B"], 2, "--at: must be NAME=NUMBER, as model=3B"),
         (["FILE", "--at", "model=big"], 2, "--at: must be a positive"),
         (["FILE", "--at", "N=3B"], 2, "--at: nothing is known of N; the size of groups is model"),
         (["FILE", "--where", "model = 3"], 2, "--where: 'model = 3' is not understood"),

@@ -58,7 +58,7 @@ class Covariate:
             raise InputError("the middle must lie between low and high", "covariates")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class SweepLaw(Law):
     """T-E2 with log-linear covariates, and eps where it was varied; made by `fit_sweep`.
 
@@ -225,6 +225,13 @@ class SweepLaw(Law):
                     f"{name}: {error.message}", "eps" if name == "eps" else "covariate"
                 ) from None
         return replace(self, setting=values)
+
+    def summary(self) -> dict[str, str]:
+        """What the law rests on, and for which setting, if it needs one."""
+        provenance = {self.provenance.source: self.provenance.description}
+        if self.needs and not self.setting:
+            return {"needs": ", ".join(self.needs)} | provenance
+        return {name: f"{value:.6g}" for name, value in self.setting} | super().summary()
 
     @property
     def reference(self) -> Point:

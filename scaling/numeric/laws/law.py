@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from scaling.errors import DataError, InputError
 from scaling.numeric.inputs.arrays import FloatArray, Real, as_positive, positive
+from scaling.numeric.inputs.display import Shown
 from scaling.numeric.laws._roots import sign_changes
 from scaling.numeric.laws.search_space import SearchSpace, widen
 
@@ -65,7 +66,7 @@ class Provenance:
                 )
 
 
-class Law(ABC):
+class Law(Shown, ABC):
     """The optimal learning rate as a function of the batch size.
 
     Methods take batch sizes as scalars or arrays of any shape and return the same shape.
@@ -113,6 +114,16 @@ class Law(ABC):
     @abstractmethod
     def to_dict(self) -> dict[str, Any]:
         """Return what defines the law, as JSON values; infinite numbers are None."""
+
+    def summary(self) -> dict[str, str]:
+        """What the law rests on: a point of it, its two scales, where they come from."""
+        point = self.reference
+        return {
+            "learning_rate": f"{point.learning_rate:.6g} at batch size {point.batch_size:.10g}",
+            "noise_batch_size": f"{self.noise_batch_size:.6g}",
+            "critical_batch_size": f"{self.critical_batch_size:.6g}",
+            self.provenance.source: self.provenance.description,
+        }
 
     def examples_factor(self, batch_size: npt.ArrayLike) -> Real:
         """Examples to a given loss, relative to those of a tiny batch, E/E_min (T-A4, T-E4).

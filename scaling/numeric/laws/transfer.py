@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from scaling.numeric.population.gradients import GradientPopulation
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class TransferLaw(Law):
     """The law through a tuned run, for gradients of known statistics (T-E6).
 

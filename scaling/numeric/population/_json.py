@@ -4,13 +4,18 @@ import base64
 import binascii
 import json
 import zlib
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict
 
 import numpy as np
 
 from scaling.errors import DataError
 from scaling.numeric.inputs.arrays import FloatArray
-from scaling.numeric.inputs.json import MalformedError, Reader, open_document
+from scaling.numeric.inputs.documents import (
+    MalformedError,
+    compare_keys,
+    convert,
+    open_document,
+)
 from scaling.numeric.population._cells import (
     COARSEST_LEVEL,
     COLUMNS,
@@ -28,9 +33,18 @@ _WHERE = "population"
 _LONGEST = 1_000_000
 _INDEX, _SUM = np.dtype("<i4"), np.dtype("<f8")
 #: The largest whole number up to which floats count.
-_MOST_COORDINATES = 2.0**53
+_MOST_COORDINATES = 2**53
 #: Means may lie outside of their cell by this much, relatively, for they are rounded.
 _ROUNDING = 1e-6
+
+
+class _Document(TypedDict):
+    level: int
+    curvature: bool
+    cells: int
+    nans: int
+    infinities: int
+    data: str
 
 
 class Contents(NamedTuple):
@@ -71,25 +85,23 @@ def read(text: str) -> Contents:
     """
     if not isinstance(text, str) or len(text) > _LONGEST:
         raise DataError(f"{_WHERE}: must be a text of at most 1 MB, as to_json returns")
-    reader = open_document(
+    document, _ = open_document(
         _WHERE, text, form=_FORMAT, newest=_VERSION, missing="not a population; to_json writes one"
     )
     try:
-        return _contents(reader)
+        found = convert(document, _Document)
+        compare_keys(document, found)
+        return _contents(found)
     except MalformedError as error:
         raise DataError(f"{_WHERE}: not valid: {error}") from None
 
 
-def _contents(reader: Reader) -> Contents:
-    has_curvature = reader.value("curvature")
-    if not isinstance(has_curvature, bool):
-        raise MalformedError("curvature must be true or false")
-    columns = COLUMNS_WITH_CURVATURE if has_curvature else COLUMNS
-    level = _whole(reader, "level", COARSEST_LEVEL)
-    size = _whole(reader, "cells", most_cells(columns))
-    left_out = (_whole(reader, "nans"), _whole(reader, "infinities"))
-    data = _unpack(reader.text("data"), size * (2 * _INDEX.itemsize + columns * _SUM.itemsize))
-    reader.end()
+def _contents(document: _Document) -> Contents:
+    columns = COLUMNS_WITH_CURVATURE if document["curvature"] else COLUMNS
+    level = _whole(document, "level", COARSEST_LEVEL)
+    size = _whole(document, "cells", most_cells(columns))
+    left_out = (_whole(document, "nans"), _whole(document, "infinities"))
+    data = _unpack(document["data"], size * (2 * _INDEX.itemsize + columns * _SUM.itemsize))
     indices = np.frombuffer(data, _INDEX, 2 * size).astype(np.int64).reshape(2, size)
     sums = np.frombuffer(data, _SUM, offset=2 * size * _INDEX.itemsize).astype(np.float64)
     cells = Cells(level, indices[0], indices[1], sums.reshape(columns, size).T.copy())
@@ -97,11 +109,11 @@ def _contents(reader: Reader) -> Contents:
     return Contents(cells, *left_out)
 
 
-def _whole(reader: Reader, key: str, most: float = _MOST_COORDINATES) -> int:
-    value = reader.number(key)
-    if not (0 <= value <= most and value == int(value)):
+def _whole(document: Any, key: str, most: int = _MOST_COORDINATES) -> int:
+    value: int = document[key]
+    if not 0 <= value <= most:
         raise MalformedError(f"{key} must be a whole number from 0 to {most:g}, got {value:g}")
-    return int(value)
+    return value
 
 
 def _unpack(text: str, size: int) -> bytes:

@@ -9,6 +9,7 @@ from math import inf, isfinite, sqrt
 
 from scaling.errors import InputError
 from scaling.numeric.inputs.arrays import positive
+from scaling.numeric.inputs.display import Shown
 from scaling.numeric.inputs.recipe import Recipe
 from scaling.numeric.laws.law import Law
 from scaling.numeric.laws.transfer import TransferLaw
@@ -81,8 +82,8 @@ RECIPE_RULES = {
 }
 
 
-@dataclass(frozen=True)
-class RuledRecipe:
+@dataclass(frozen=True, repr=False)
+class RuledRecipe(Shown):
     """A recipe at another batch size, by one rule or several; made by `recipe`.
 
     Attributes

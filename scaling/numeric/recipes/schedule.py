@@ -9,11 +9,12 @@ import numpy.typing as npt
 
 from scaling.errors import DataError, InputError
 from scaling.numeric.inputs.arrays import FloatArray, Real, as_array, positive
+from scaling.numeric.inputs.display import Shown
 from scaling.numeric.laws.law import Law
 
 
-@dataclass(frozen=True, eq=False)
-class LearningRateSchedule:
+@dataclass(frozen=True, eq=False, repr=False)
+class LearningRateSchedule(Shown):
     """Learning rate as a function of the step, along a batch-size ramp; see `schedule`.
 
     It is called with a step, or an array of steps, counted from 0. Each batch size holds from its

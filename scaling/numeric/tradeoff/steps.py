@@ -11,14 +11,15 @@ from scaling.numeric.inference.optima.shifted_powers import (
     fit_shifted_powers,
 )
 from scaling.numeric.inputs.arrays import FloatArray, Real, as_positive, positive, read_table
+from scaling.numeric.inputs.display import Shown
 from scaling.numeric.laws.law import check_level, extrapolation
 
 #: T-A4: S ~ B^(-1) (B + B_crit).
 _STEPS = ShiftedPowers(slope=-1.0, powers=(1.0,))
 
 
-@dataclass(frozen=True, eq=False)
-class StepsLaw:
+@dataclass(frozen=True, eq=False, repr=False)
+class StepsLaw(Shown):
     """Steps to a given loss, S = S_min (1 + B_crit/B) (T-A4); made by `fit_steps`.
 
     Attributes

@@ -8,6 +8,7 @@ import numpy as np
 
 from scaling.errors import DataError
 from scaling.numeric.inputs.arrays import FloatArray, IntArray
+from scaling.numeric.inputs.display import Shown
 from scaling.numeric.laws.law import extrapolation
 from scaling.numeric.tables.table import Table, as_table
 from scaling.numeric.tradeoff.steps import StepsLaw, fit_steps
@@ -50,8 +51,8 @@ class TradeoffGroup:
         return self.law is not None and self.law.critical_batch_size > 0
 
 
-@dataclass(frozen=True)
-class Tradeoff:
+@dataclass(frozen=True, repr=False)
+class Tradeoff(Shown):
     """T-A4 fitted group by group; made by `fit_tradeoff`.
 
     Attributes

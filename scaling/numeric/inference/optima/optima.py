@@ -24,7 +24,7 @@ _OPTIMA = ShiftedPowers(slope=0.5, powers=(0.5, -1.0))
 _DOWN_WEIGHTED = 0.7
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class FittedLaw(BatchSizeLaw):
     """T-E2 fitted to a table of optima; made by `fit_optima`.
 

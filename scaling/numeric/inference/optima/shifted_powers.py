@@ -212,7 +212,7 @@ def fit_shifted_powers(form: ShiftedPowers, x: FloatArray, log_y: FloatArray) ->
         scale = (
             _ABSOLUTE_SCALE if reweighting < _ABSOLUTE_ROUNDS else _robust_scale(sizes, form.size)
         )
-        reweighted = np.minimum(1, _HUBER * scale / np.maximum(sizes, _EXACT))
+        reweighted = huber_weights(sizes, scale)
         if reweighting > _ABSOLUTE_ROUNDS and np.max(np.abs(reweighted - weights)) < 1e-6:
             break
         weights = reweighted
@@ -221,6 +221,11 @@ def fit_shifted_powers(form: ShiftedPowers, x: FloatArray, log_y: FloatArray) ->
         restarts = np.stack([np.clip(logs, low - far, high + far) for far in (30, 1)])
         fit = _best_fit(form, x, log_y, weights, restarts, last=fit)
     return fit
+
+
+def huber_weights(residuals: FloatArray, scale: float) -> FloatArray:
+    """Weights of least squares that no gross error can upset (Huber 1964)."""
+    return np.asarray(np.minimum(1, _HUBER * scale / np.maximum(np.abs(residuals), _EXACT)))
 
 
 def _robust_scale(sizes: FloatArray, parameters: int) -> float:
