@@ -33,7 +33,7 @@ types: $(VENV)/installed-test
 	$(BIN)/mypy scaling cli
 
 doctest: $(VENV)/installed-test
-	$(BIN)/python -m pytest --doctest-modules scaling cli
+	$(BIN)/python -m pytest --doctest-modules --doctest-ignore-import-errors scaling cli
 
 # Ratios of running times against what a user would do instead; not part of any test.
 benchmark: $(VENV)/installed-test

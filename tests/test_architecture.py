@@ -23,6 +23,7 @@ ALLOWED = {
     "data": {"data", "numeric", "errors"},
     "measure": {"measure", "numeric", "errors"},
     "engines": {"engines", "numeric", "errors"},
+    "lab": {"lab", "numeric", "errors"},
 }
 
 

@@ -136,7 +136,7 @@ def _read_parquet(path: str | os.PathLike[str], data: bytes) -> Columns:
         import pyarrow as pa
         from pyarrow import parquet
     except ImportError:
-        raise MissingExtraError("pyarrow", "tables") from None
+        raise MissingExtraError("pyarrow", "sweeps") from None
     try:
         file = parquet.ParquetFile(io.BytesIO(data))
         if file.metadata.num_rows > _MOST_ROWS:

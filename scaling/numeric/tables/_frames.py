@@ -91,5 +91,5 @@ def _narwhals() -> Any:
     try:
         import narwhals
     except ImportError:
-        raise MissingExtraError("narwhals", "tables") from None
+        raise MissingExtraError("narwhals", "sweeps") from None
     return narwhals
