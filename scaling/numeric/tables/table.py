@@ -222,7 +222,7 @@ def read_table_file(path: str | os.PathLike[str]) -> Table:
         (``study.trials_dataframe().to_csv()``) export it; blank lines and lines that begin with
         ``#`` are passed over. Or JSON: a list of objects or an object on each line (inner ones
         give columns as ``config.lr``), or W&B's ``{"columns": [...], "data": [[...]]}``. Or
-        Parquet of at most ten million rows, which needs the extra ``tables``.
+        Parquet of at most ten million rows, which needs the extra ``sweeps``.
 
     Returns
     -------
@@ -243,7 +243,7 @@ def as_table(data: Any, *, source: str = "the table") -> Table:
     ----------
     data : Table, path-like, mapping, data frame or list of dict
         A mapping of names to arrays or lists, a data frame (pandas, polars, pyarrow), a structured
-        array, records (a list of dicts), or the path of a file. Frames need the extra ``tables``.
+        array, records (a list of dicts), or the path of a file. Frames need the extra ``sweeps``.
     source : str, default "the table"
         What to call it in messages; a file is called by its path.
 

@@ -211,7 +211,7 @@ def test_parquet_and_frames_name_the_extra(library, tmp_path, monkeypatch):
     frame = pd.DataFrame(RUNS)
     monkeypatch.setitem(sys.modules, library, None)
     for data in (path, frame) if library == "narwhals" else (path,):
-        with pytest.raises(MissingExtraError, match=rf"{library} .*adam-lr-scaling\[tables\]"):
+        with pytest.raises(MissingExtraError, match=rf"{library} .*adam-lr-scaling\[sweeps\]"):
             as_table(data)
     assert len(as_table(RUNS)) == 3
 
