@@ -8,7 +8,6 @@ import sympy
 from scaling.symbolic import derivation
 from scaling.symbolic.assembly import check
 from scaling.symbolic.parts import a_sign as sign
-from scaling.symbolic.parts import a_surge as surge
 from scaling.symbolic.parts import b_law as law
 from scaling.symbolic.parts import d_momentum as momentum
 
@@ -103,7 +102,7 @@ def test_the_measured_errors(step, expected):
         ((law,), "soft_second_moment", ["B8.second", "B8.matrix"]),
         ((law,), "soft_mean", ["B8", "B8.matrix", "B9"]),
         ((momentum,), "damped_second_moment", ["D2.beta", "D3"]),
-        ((sign, surge), "sign_second_moment", ["A5.second", "A7", "A8.moments"]),
+        ((sign,), "sign_second_moment", ["A5.second", "A7", "A8.moments"]),
     ],
 )
 def test_later_steps_rest_on_the_function_that_an_earlier_one_states(

@@ -5,7 +5,7 @@ import sympy
 
 from scaling.symbolic.exact.softsign import DIGITS, lorentz_average
 from scaling.symbolic.functions import erfcx, kve, normal_density, softsign
-from scaling.symbolic.notation import symbol, symbols
+from scaling.symbolic.notation import B, a, b, gamma, lr_star, r, sigma, tau
 from scaling.symbolic.proofs.proof import mpmath_functions, proved_equal
 from scaling.symbolic.step import Step, equation
 
@@ -14,13 +14,7 @@ def population_moments() -> dict[str, sympy.Expr]:
     """Derive the two expectations of T-F3 as Gaussian integrals over y = x/tau.
 
     E[g | x] comes out of the joint Gaussian of g ~ N(0, gamma^2) and x - g ~ N(0, sigma^2/B).
-
-    Examples
-    --------
-    >>> sorted(population_moments())
-    ['numerator', 'regression']
     """
-    gamma, tau, r = symbols("grad_rms total_rms relative_eps")
     g, x = sympy.symbols("g x", real=True)
     noise = sympy.Symbol("w", positive=True)
     tilt = 1 / gamma**2 + 1 / noise**2
@@ -45,13 +39,7 @@ def hyperbolic_substitution() -> sympy.Expr:
     -------
     sympy.Expr
         The integrand over theta in (0, inf).
-
-    Examples
-    --------
-    >>> hyperbolic_substitution().has(sympy.sinh)
-    True
     """
-    r = symbol("relative_eps")
     theta = sympy.Symbol("theta", positive=True)
     y = r * sympy.sinh(theta / 2)
     root = r * sympy.cosh(theta / 2)
@@ -77,7 +65,8 @@ def bessel_agrees(derived: sympy.Expr, statement: sympy.Eq) -> bool:
 
     Examples
     --------
-    >>> bessel_agrees(hyperbolic_substitution(), equation(symbol("mean"), bessel_moment()))
+    >>> from scaling.symbolic.notation import mu
+    >>> bessel_agrees(hyperbolic_substitution(), equation(mu, bessel_moment()))
     True
     """
     formula = statement.rhs.rewrite(sympy.besselk)
@@ -92,38 +81,23 @@ def bessel_agrees(derived: sympy.Expr, statement: sympy.Eq) -> bool:
 
 
 def bessel_moment() -> sympy.Expr:
-    """Return h1 of T-F3, E[y^2/sqrt(y^2 + r^2)] for y ~ N(0, 1).
-
-    Examples
-    --------
-    >>> bessel_moment().has(kve)
-    True
-    """
-    r = symbol("relative_eps")
+    """Return h1 of T-F3, E[y^2/sqrt(y^2 + r^2)] for y ~ N(0, 1)."""
     z = r**2 / 4
     return sympy.sqrt(2 / sympy.pi) * z * (kve(1, z) - kve(0, z))
 
 
 def tail_moment() -> sympy.Expr:
-    """Return h2 of T-F3, E[y^2/(y^2 + r^2)] for y ~ N(0, 1).
-
-    Examples
-    --------
-    >>> tail_moment().has(erfcx)
-    True
-    """
-    r = symbol("relative_eps")
+    """Return h2 of T-F3, E[y^2/(y^2 + r^2)] for y ~ N(0, 1)."""
     return 1 - sympy.sqrt(sympy.pi / 2) * r * erfcx(r / sympy.sqrt(2))
 
 
 def _population_factor() -> sympy.Expr:
     """Return what multiplies y^2/sqrt(y^2 + r^2) in E[g phi]."""
-    y, r = sympy.Symbol("y", real=True), symbol("relative_eps")
+    y = sympy.Symbol("y", real=True)
     return sympy.simplify(population_moments()["numerator"] / (y * softsign(y, r)))
 
 
 def _moment_agrees(formula: sympy.Expr, power: int) -> bool:
-    r = symbol("relative_eps")
     value = sympy.lambdify(r, formula, [mpmath_functions(), "mpmath"])
     with mpmath.workdps(DIGITS):
         for point in (mpmath.mpf("0.05"), mpmath.mpf(1), mpmath.mpf(4)):
@@ -136,20 +110,7 @@ def _moment_agrees(formula: sympy.Expr, power: int) -> bool:
     return True
 
 
-def steps() -> tuple[Step, ...]:
-    """Return the steps of T-F3.
-
-    Returns
-    -------
-    tuple of Step
-
-    Examples
-    --------
-    >>> [step.id for step in steps()][:2]
-    ['F3.regression', 'F3.numerator']
-    """
-    a, b, B = symbols("signal damping batch_size")
-    gamma, tau, r, sigma = symbols("grad_rms total_rms relative_eps sigma")
+def _f3() -> tuple[Step, ...]:
     h1, h2, y = sympy.symbols("h1 h2 y", real=True)
     numerator = sympy.Symbol("N", real=True)
     population = ("g ~ N(0, gamma^2)", "x = g + noise, noise ~ N(0, sigma^2/B)", "H diagonal")
@@ -193,20 +154,18 @@ def steps() -> tuple[Step, ...]:
         Step(
             "F3",
             "Gaussian population: the law, per unit of the mean of H_ii",
-            equation(
-                symbol("optimal_learning_rate"), gamma**2 / tau * bessel_moment() / tail_moment()
-            ),
+            equation(lr_star, gamma**2 / tau * bessel_moment() / tail_moment()),
             lambda: _population_factor() * bessel_moment() / tail_moment(),
             "substitution of the two moments into A1",
             uses=("A1.minimum", "F3.regression", "F3.numerator", "F3.denominator"),
             assumptions=population,
-            quantity=symbol("optimal_learning_rate"),
+            quantity=lr_star,
         ),
         Step(
             "F3.sign",
             "at epsilon = 0 it is the mean-field law with lambda = 1 and kappa = sigma/gamma",
             equation(
-                symbol("optimal_learning_rate"),
+                lr_star,
                 sympy.sqrt(2 / sympy.pi) * gamma / sympy.sqrt(1 + sigma**2 / gamma**2 / B),
             ),
             lambda: (
@@ -216,6 +175,11 @@ def steps() -> tuple[Step, ...]:
             ).subs(tau, sympy.sqrt(gamma**2 + sigma**2 / B)),
             "integration of both moments at r = 0",
             uses=("F3",),
-            quantity=symbol("optimal_learning_rate"),
+            quantity=lr_star,
         ),
     )
+
+
+def steps() -> tuple[Step, ...]:
+    """Return the steps of T-F3."""
+    return (*_f3(),)

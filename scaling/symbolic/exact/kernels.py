@@ -4,7 +4,7 @@ import mpmath
 import sympy
 
 from scaling.symbolic.functions import erfcx
-from scaling.symbolic.notation import symbols
+from scaling.symbolic.notation import b, node, z
 from scaling.symbolic.proofs.proof import mpmath_functions, proved_equal
 
 DIGITS = 20
@@ -18,7 +18,6 @@ def mean_kernel() -> sympy.Expr:
     >>> mean_kernel().has(erfcx)
     True
     """
-    b, node = symbols("damping node")
     return 1 / sympy.sqrt(sympy.pi * node) - b * erfcx(b * sympy.sqrt(node))
 
 
@@ -30,7 +29,6 @@ def square_kernel() -> sympy.Expr:
     >>> square_kernel().has(erfcx)
     True
     """
-    b, node = symbols("damping node")
     root = sympy.sqrt(node / sympy.pi)
     return (1 + 2 * b**2 * node) * erfcx(b * sympy.sqrt(node)) - 2 * b * root
 
@@ -54,13 +52,11 @@ def laplace_agrees(target: sympy.Expr, statement: sympy.Eq) -> bool:
 
     Examples
     --------
-    >>> from .step import equation
-    >>> from .symbols import symbol
-    >>> b, z = symbols("damping frequency")
-    >>> laplace_agrees(1 / (sympy.sqrt(z) + b), equation(symbol("mean"), mean_kernel()))
+    >>> from scaling.symbolic.step import equation
+    >>> from scaling.symbolic.notation import mu
+    >>> laplace_agrees(1 / (sympy.sqrt(z) + b), equation(mu, mean_kernel()))
     True
     """
-    b, node, z = symbols("damping node frequency")
     kernel = statement.rhs
     value = sympy.lambdify((node, b), kernel, [mpmath_functions(), "mpmath"])
     with mpmath.workdps(DIGITS):

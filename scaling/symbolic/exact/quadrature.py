@@ -7,7 +7,7 @@ import mpmath
 import sympy
 
 from scaling.symbolic.exact.weights import sums_agree, written_out
-from scaling.symbolic.notation import symbols
+from scaling.symbolic.notation import a, b, node
 from scaling.symbolic.proofs.proof import mpmath_functions
 from scaling.symbolic.step import equation
 
@@ -68,7 +68,7 @@ def definition_average(
 
 
 def formula_average(
-    inside: sympy.Expr, a: float, b: float, decays: tuple[float, float], count: int
+    inside: sympy.Expr, signal: float, damping: float, decays: tuple[float, float], count: int
 ) -> mpmath.mpf:
     """Integrate an integrand in t' with the weights of step t put in.
 
@@ -76,7 +76,7 @@ def formula_average(
     ----------
     inside : sympy.Expr
         In t', a, b, c_k, w_k and t.
-    a, b : float
+    signal, damping : float
     decays : tuple of float
         beta1 and beta2.
     count : int
@@ -88,8 +88,8 @@ def formula_average(
 
     Examples
     --------
-    >>> from .adam_kernels import mean_kernel
-    >>> from .adam_sums import first_sum, tilt
+    >>> from scaling.symbolic.exact.kernels import mean_kernel
+    >>> from scaling.symbolic.exact.weights import first_sum, tilt
     >>> inside = mean_kernel() * tilt() * first_sum()
     >>> round(float(formula_average(inside, 1.0, 0.0, (0.9, 0.99), 1)), 8)
     0.68268949
@@ -102,15 +102,12 @@ def formula_average(
             sympy.Symbol(f"{name}{k}", positive=True): (1 - rate) * rate**k / (1 - rate**count)
             for k in range(count)
         }
-    node, signal, damping = symbols("node signal damping")
-    function = sympy.lambdify(
-        (node, signal, damping), written.subs(values), [mpmath_functions(), "mpmath"]
-    )
-    a, b = mpmath.mpf(a), mpmath.mpf(b)
+    function = sympy.lambdify((node, a, b), written.subs(values), [mpmath_functions(), "mpmath"])
+    point = mpmath.mpf(signal), mpmath.mpf(damping)
 
     def inner(y: mpmath.mpf) -> mpmath.mpf:  # t' = exp(y) spreads the decades out
         with mpmath.workdps(3 * DIGITS):  # the kernels cancel at large t'
-            return mpmath.exp(y) * function(mpmath.exp(y), a, b)
+            return mpmath.exp(y) * function(mpmath.exp(y), *point)
 
     return mpmath.quad(inner, [-90, -30, -10, 0, 10, 36])
 

@@ -2,9 +2,41 @@
 
 import sympy
 
-from scaling.symbolic.notation import symbol, symbols
+from scaling.symbolic.notation import (
+    N1,
+    B,
+    B_crit,
+    B_n,
+    B_noise,
+    B_peak,
+    E,
+    E_min,
+    G,
+    Q,
+    R,
+    S,
+    S_min,
+    T,
+    a,
+    b,
+    beta,
+    beta_n,
+    c,
+    decrease,
+    kappa,
+    lamda,
+    lr_inf,
+    lr_max,
+    lr_peak,
+    lr_star,
+    max_decrease,
+    mu,
+    nu,
+    rho,
+    s,
+)
 from scaling.symbolic.parts.a_descent import best_decrease, best_learning_rate, sgd_learning_rate
-from scaling.symbolic.parts.a_surge import mean_field_error, peak, sign_learning_rate
+from scaling.symbolic.parts.a_sign import mean_field_error, peak, sign_learning_rate
 from scaling.symbolic.parts.b_law import (
     beta_definition,
     independent_moments,
@@ -40,188 +72,11 @@ def joint_second_moment() -> sympy.Expr:
     >>> joint_second_moment()
     (a**2 + c)/(a**2 + b**2 + 1)
     """
-    a, b, c = symbols("signal damping noise_damping")
     return (a**2 + c) / (a**2 + 1 + b**2)
 
 
-def beta_of_batch() -> sympy.Expr:
-    """Return beta with B_n = lambda kappa^2 put in, from beta^-2 = 1 + B_n/B.
-
-    Examples
-    --------
-    >>> beta_of_batch()
-    1/sqrt(1 + B_n/B)
-    """
-    kappa, lamda, B_n = symbols("kappa lamda noise_batch_size")
-    return beta_definition().rhs.subs(lamda, B_n / kappa**2)
-
-
-def law_in_batch() -> sympy.Expr:
-    """Put beta(B) and Q = rho c T into E1's law.
-
-    Examples
-    --------
-    >>> law_in_batch().has(symbol("ratio"))
-    True
-    """
-    beta, Q, rho, c, T = symbols("beta curvature ratio noise_damping trace")
-    return sympy.simplify(law(c).subs({beta: beta_of_batch(), Q: rho * c * T}))
-
-
-def plain_law() -> sympy.Expr:
-    """Return T-E2, lr_inf sqrt(B (B + B_n))/(B + B_crit).
-
-    Examples
-    --------
-    >>> plain_law().has(symbol("critical_batch_size"))
-    True
-    """
-    B, B_n, B_crit, lr_inf = symbols(
-        "batch_size noise_batch_size critical_batch_size limit_learning_rate"
-    )
-    return lr_inf * sympy.sqrt(B * (B + B_n)) / (B + B_crit)
-
-
-def law_parameters() -> tuple[sympy.Eq, ...]:
-    """Return lr_inf and B_crit in terms of G, Q = rho c T and B_n.
-
-    Examples
-    --------
-    >>> law_parameters()[1]
-    Eq(B_crit, B_n/rho)
-    """
-    lr_inf, B_crit, B_n, rho, c, T, G = symbols(
-        "limit_learning_rate critical_batch_size noise_batch_size ratio noise_damping "
-        "trace alignment"
-    )
-    return equation(lr_inf, G / (rho * c * T)), equation(B_crit, B_n / rho)
-
-
-def solved_peak() -> sympy.Expr:
-    """Solve d lr*/d B = 0 for T-E2.
-
-    Examples
-    --------
-    >>> solved_peak().has(symbol("noise_batch_size"))
-    True
-    """
-    return peak(plain_law() ** 2, symbol("batch_size"))
-
-
-def by_ratio(expression: sympy.Expr) -> sympy.Expr:
-    """Put B_crit = B_n/rho in.
-
-    Examples
-    --------
-    >>> by_ratio(symbol("critical_batch_size"))
-    B_n/rho
-    """
-    B_crit = law_parameters()[1]
-    return expression.subs(B_crit.lhs, B_crit.rhs)
-
-
-def joint_decrease() -> sympy.Expr:
-    """Return T-E4 before beta(B) is put in.
-
-    Examples
-    --------
-    >>> joint_decrease().has(symbol("noise_damping"))
-    True
-    """
-    beta, Q, c, T, G = symbols("beta curvature noise_damping trace alignment")
-    return beta**2 * G**2 / (2 * (beta**2 * Q + c * (1 - beta**2) * T))
-
-
-def decrease_in_batch() -> sympy.Expr:
-    """Put the law's moments and beta(B) into the decrease of the loss (T-E4).
-
-    Examples
-    --------
-    >>> decrease_in_batch().has(symbol("batch_size"))
-    True
-    """
-    beta, Q, c, T, rho = symbols("beta curvature noise_damping trace ratio")
-    return joint_decrease().subs({Q: rho * c * T}).subs(beta, beta_of_batch())
-
-
-def hyperbola() -> dict[sympy.Symbol, sympy.Expr]:
-    """Eliminate B from S = S_min dL_max/dL* and E = B S, with E4's dL*.
-
-    Examples
-    --------
-    >>> sorted(str(name) for name in hyperbola())
-    ['E', 'E_min']
-    """
-    B, S, S_min = symbols("batch_size steps min_steps")
-    decrease = decrease_in_batch()
-    steps_needed = sympy.simplify(S_min * sympy.limit(decrease, B, sympy.oo) / decrease)
-    (size,) = sympy.solve(sympy.Eq(S, steps_needed), B)
-    least = sympy.limit(sympy.expand(B * steps_needed), B, 0)
-    return {symbol("examples"): size * S, symbol("min_examples"): least}
-
-
-def exponent() -> sympy.Expr:
-    """Return T-E5, d log lr*/d log B.
-
-    Examples
-    --------
-    >>> exponent().subs(symbol("batch_size"), 0)
-    1/2
-    """
-    B, B_n, B_crit = symbols("batch_size noise_batch_size critical_batch_size")
-    return sympy.Rational(1, 2) + B / (2 * (B + B_n)) - B / (B + B_crit)
-
-
-def exponent_product() -> sympy.Expr:
-    """Return T-E5 as one fraction, whose numerator changes its sign at B_peak.
-
-    Examples
-    --------
-    >>> exponent_product().subs(symbol("batch_size"), 0)
-    1/2
-    """
-    B, B_n, B_crit = symbols("batch_size noise_batch_size critical_batch_size")
-    return (B * (2 * B_crit - B_n) + B_n * B_crit) / (2 * (B + B_n) * (B + B_crit))
-
-
-def exponent_around_peak() -> tuple[dict[sympy.Expr, sympy.Expr], ...]:
-    """Return the exponent for B_n > 2 B_crit below, at and above B_peak.
-
-    Examples
-    --------
-    >>> len(exponent_around_peak())
-    3
-    """
-    B, B_n, B_crit, B_peak = symbols(
-        "batch_size noise_batch_size critical_batch_size peak_batch_size"
-    )
-    noise = 2 * B_crit + sympy.Symbol("y", positive=True)
-    top = sympy.simplify(solved_peak().subs(B_n, noise))
-    curve = {sympy.Function("p")(B): exponent().subs(B_n, noise), B_peak: top}
-    return tuple(curve | place for place in around(B, top))
-
-
-def steps() -> tuple[Step, ...]:
-    """Return the steps T-E1 to T-E5.
-
-    Returns
-    -------
-    tuple of Step
-
-    Examples
-    --------
-    >>> [step.id for step in steps()][:3]
-    ['E1', 'E1.mean', 'E1.beta']
-    """
-    c, beta, nu = symbols("noise_damping beta softened")
-    mu, s, star, B, rho = symbols("mean second_moment optimal_learning_rate batch_size ratio")
-    B_n, B_crit, B_peak = symbols("noise_batch_size critical_batch_size peak_batch_size")
-    lr_inf, lr_peak, beta_n = symbols("limit_learning_rate peak_learning_rate beta_peak")
-    decrease, largest, T, Q, G = symbols("decrease max_decrease trace curvature alignment")
-    S, S_min, E, E_min = symbols("steps min_steps examples min_examples")
-    scale = sympy.Symbol("K", positive=True)
+def _e1() -> tuple[Step, ...]:
     i, j, _ = index()
-    slope = sympy.Function("p")(B)
     one = one_coordinate(sympy.Integer(1))
     return (
         Step(
@@ -274,30 +129,78 @@ def steps() -> tuple[Step, ...]:
         Step(
             "E1.law",
             "the law of batch size, epsilon and momentum",
-            equation(star, law(c)),
+            equation(lr_star, law(c)),
             lambda: at_sizes(lambda count: soft_step(best_learning_rate(), c, count)),
             "substitution of the moments into A1",
             compare=coordinates,
             where=law_sums(),
             uses=("A1.minimum", "E1.mean", "E1.matrix"),
-            quantity=star,
+            quantity=lr_star,
         ),
+    )
+
+
+def beta_of_batch() -> sympy.Expr:
+    """Return beta with B_n = lambda kappa^2 put in, from beta^-2 = 1 + B_n/B.
+
+    Examples
+    --------
+    >>> beta_of_batch()
+    1/sqrt(1 + B_n/B)
+    """
+    return beta_definition().rhs.subs(lamda, B_n / kappa**2)
+
+
+def law_in_batch() -> sympy.Expr:
+    """Put beta(B) and Q = rho c T into E1's law."""
+    return sympy.simplify(law(c).subs({beta: beta_of_batch(), Q: rho * c * T}))
+
+
+def plain_law() -> sympy.Expr:
+    """Return T-E2, lr_inf sqrt(B (B + B_n))/(B + B_crit)."""
+    return lr_inf * sympy.sqrt(B * (B + B_n)) / (B + B_crit)
+
+
+def law_parameters() -> tuple[sympy.Eq, ...]:
+    """Return lr_inf and B_crit in terms of G, Q = rho c T and B_n.
+
+    Examples
+    --------
+    >>> law_parameters()[1]
+    Eq(B_crit, B_n/rho)
+    """
+    return equation(lr_inf, G / (rho * c * T)), equation(B_crit, B_n / rho)
+
+
+def _is_gradient_descent(derived: dict[sympy.Expr, sympy.Expr], statement: sympy.Eq) -> bool:
+    known = sgd_learning_rate().rhs.subs({lr_max: lr_inf, B_noise: B_crit})
+    return both_sides(derived, statement) and proved_equal(statement.rhs, known)
+
+
+def _is_sign_descent(derived: sympy.Expr, statement: sympy.Eq) -> bool:
+    known = sign_learning_rate().subs({R: 0, beta: beta_of_batch()}).subs(N1, lr_inf * T)
+    return right_hand_side(derived, statement) and proved_equal(statement.rhs, known)
+
+
+def _e2() -> tuple[Step, ...]:
+    scale = sympy.Symbol("K", positive=True)
+    return (
         Step(
             "E2",
             "the law in its plainest form",
-            equation(star, plain_law()),
+            equation(lr_star, plain_law()),
             law_in_batch,
             "substitution of beta(B) into E1",
             where=law_parameters(),
             uses=("E1.law",),
             assumptions=("B_n = lambda kappa^2, rho = Q/(c T), B_crit = B_n/rho",),
-            quantity=star,
+            quantity=lr_star,
         ),
         Step(
             "E2.limit",
             "lr_inf is the limit of large batches",
-            equation(sympy.Limit(star, B, sympy.oo), G / Q),
-            lambda: {star: law_in_batch().subs(rho, Q / (c * T))},
+            equation(sympy.Limit(lr_star, B, sympy.oo), G / Q),
+            lambda: {lr_star: law_in_batch().subs(rho, Q / (c * T))},
             "limit for B -> infinity",
             compare=both_sides,
             uses=("E1.law",),
@@ -305,18 +208,18 @@ def steps() -> tuple[Step, ...]:
         Step(
             "E2.beta",
             "the same by beta",
-            equation(star, lr_inf * rho * beta / (1 + (rho - 1) * beta**2)),
+            equation(lr_star, lr_inf * rho * beta / (1 + (rho - 1) * beta**2)),
             lambda: law(c).subs(Q, rho * c * T),
             "simplify(lhs - rhs)",
             where=law_parameters()[:1],
             uses=("E1.law",),
-            quantity=star,
+            quantity=lr_star,
         ),
         Step(
             "E2.sgd",
             "corner B_n -> 0: SGD's law",
-            equation(sympy.Limit(star, B_n, 0), lr_inf * B / (B + B_crit)),
-            lambda: {star: plain_law()},
+            equation(sympy.Limit(lr_star, B_n, 0), lr_inf * B / (B + B_crit)),
+            lambda: {lr_star: plain_law()},
             "limit; compared with A3",
             compare=_is_gradient_descent,
             uses=("E2", "A3"),
@@ -324,22 +227,49 @@ def steps() -> tuple[Step, ...]:
         Step(
             "E2.sign",
             "corner B_n = B_crit: SignSGD's law with a diagonal H",
-            equation(star, lr_inf * sympy.sqrt(B / (B + B_n))),
+            equation(lr_star, lr_inf * sympy.sqrt(B / (B + B_n))),
             lambda: plain_law().subs(B_crit, B_n),
             "substitution; compared with A7 at R = 0",
             compare=_is_sign_descent,
             uses=("E2", "A7"),
-            quantity=star,
+            quantity=lr_star,
         ),
         Step(
             "E2.surge",
             "corner B_n -> infinity at fixed K = lr_inf sqrt(B_n): the pure surge",
-            equation(sympy.Limit(star, B_n, sympy.oo), scale * sympy.sqrt(B) / (B + B_crit)),
-            lambda: {star: plain_law().subs(lr_inf, scale / sympy.sqrt(B_n))},
+            equation(sympy.Limit(lr_star, B_n, sympy.oo), scale * sympy.sqrt(B) / (B + B_crit)),
+            lambda: {lr_star: plain_law().subs(lr_inf, scale / sympy.sqrt(B_n))},
             "limit",
             compare=both_sides,
             uses=("E2",),
         ),
+    )
+
+
+def solved_peak() -> sympy.Expr:
+    """Solve d lr*/d B = 0 for T-E2."""
+    return peak(plain_law() ** 2, B)
+
+
+def by_ratio(expression: sympy.Expr) -> sympy.Expr:
+    """Put B_crit = B_n/rho in.
+
+    Examples
+    --------
+    >>> by_ratio(B_crit)
+    B_n/rho
+    """
+    B_crit = law_parameters()[1]
+    return expression.subs(B_crit.lhs, B_crit.rhs)
+
+
+def _above_two(derived: sympy.Expr, statement: sympy.Eq) -> bool:
+    excess = sympy.Symbol("y", positive=True)
+    return proved_equal(derived.subs(rho, 2 + excess), statement.rhs.subs(rho, 2 + excess))
+
+
+def _e3() -> tuple[Step, ...]:
+    return (
         Step(
             "E3",
             "the surge: B_peak, which exists iff rho > 2 (E5.rises, E5.falls)",
@@ -387,6 +317,30 @@ def steps() -> tuple[Step, ...]:
             assumptions=("rho > 2",),
             quantity=lr_peak,
         ),
+    )
+
+
+def joint_decrease() -> sympy.Expr:
+    """Return T-E4 before beta(B) is put in."""
+    return beta**2 * G**2 / (2 * (beta**2 * Q + c * (1 - beta**2) * T))
+
+
+def decrease_in_batch() -> sympy.Expr:
+    """Put the law's moments and beta(B) into the decrease of the loss (T-E4)."""
+    return joint_decrease().subs({Q: rho * c * T}).subs(beta, beta_of_batch())
+
+
+def hyperbola() -> dict[sympy.Symbol, sympy.Expr]:
+    """Eliminate B from S = S_min max_decrease/dL* and E = B S, with E4's dL*."""
+    decrease = decrease_in_batch()
+    steps_needed = sympy.simplify(S_min * sympy.limit(decrease, B, sympy.oo) / decrease)
+    (size,) = sympy.solve(sympy.Eq(S, steps_needed), B)
+    least = sympy.limit(sympy.expand(B * steps_needed), B, 0)
+    return {E: size * S, E_min: least}
+
+
+def _e4() -> tuple[Step, ...]:
+    return (
         Step(
             "E4.moments",
             "the largest decrease of the loss under the joint law",
@@ -401,10 +355,10 @@ def steps() -> tuple[Step, ...]:
         Step(
             "E4",
             "it saturates at the law's own B_crit, for every rho",
-            equation(decrease, largest / (1 + B_crit / B)),
+            equation(decrease, max_decrease / (1 + B_crit / B)),
             decrease_in_batch,
             "substitution of beta(B)",
-            where=(equation(largest, G**2 / (2 * rho * c * T)), law_parameters()[1]),
+            where=(equation(max_decrease, G**2 / (2 * rho * c * T)), law_parameters()[1]),
             uses=("E2", "E4.moments"),
             quantity=decrease,
         ),
@@ -417,6 +371,42 @@ def steps() -> tuple[Step, ...]:
             compare=both_sides,
             uses=("E4", "A4.hyperbola"),
         ),
+    )
+
+
+def exponent() -> sympy.Expr:
+    """Return T-E5, d log lr*/d log B.
+
+    Examples
+    --------
+    >>> exponent().subs(B, 0)
+    1/2
+    """
+    return sympy.Rational(1, 2) + B / (2 * (B + B_n)) - B / (B + B_crit)
+
+
+def exponent_product() -> sympy.Expr:
+    """Return T-E5 as one fraction, whose numerator changes its sign at B_peak.
+
+    Examples
+    --------
+    >>> exponent_product().subs(B, 0)
+    1/2
+    """
+    return (B * (2 * B_crit - B_n) + B_n * B_crit) / (2 * (B + B_n) * (B + B_crit))
+
+
+def exponent_around_peak() -> tuple[dict[sympy.Expr, sympy.Expr], ...]:
+    """Return the exponent for B_n > 2 B_crit below, at and above B_peak."""
+    noise = 2 * B_crit + sympy.Symbol("y", positive=True)
+    top = sympy.simplify(solved_peak().subs(B_n, noise))
+    curve = {sympy.Function("p")(B): exponent().subs(B_n, noise), B_peak: top}
+    return tuple(curve | place for place in around(B, top))
+
+
+def _e5() -> tuple[Step, ...]:
+    slope = sympy.Function("p")(B)
+    return (
         Step(
             "E5",
             "the local exponent d log lr*/d log B",
@@ -494,20 +484,12 @@ def steps() -> tuple[Step, ...]:
     )
 
 
-def _above_two(derived: sympy.Expr, statement: sympy.Eq) -> bool:
-    rho, excess = symbol("ratio"), sympy.Symbol("y", positive=True)
-    return proved_equal(derived.subs(rho, 2 + excess), statement.rhs.subs(rho, 2 + excess))
-
-
-def _is_gradient_descent(derived: dict[sympy.Expr, sympy.Expr], statement: sympy.Eq) -> bool:
-    most, noise, lr_inf, B_crit = symbols(
-        "max_learning_rate sgd_noise_scale limit_learning_rate critical_batch_size"
+def steps() -> tuple[Step, ...]:
+    """Return the steps of T-E1 to T-E5."""
+    return (
+        *_e1(),
+        *_e2(),
+        *_e3(),
+        *_e4(),
+        *_e5(),
     )
-    known = sgd_learning_rate().rhs.subs({most: lr_inf, noise: B_crit})
-    return both_sides(derived, statement) and proved_equal(statement.rhs, known)
-
-
-def _is_sign_descent(derived: sympy.Expr, statement: sympy.Eq) -> bool:
-    R, beta, lr_inf, T, N1 = symbols("coupling beta limit_learning_rate trace gradient_l1")
-    known = sign_learning_rate().subs({R: 0, beta: beta_of_batch()}).subs(N1, lr_inf * T)
-    return right_hand_side(derived, statement) and proved_equal(statement.rhs, known)
