@@ -22,10 +22,10 @@ beta, beta_n, kappa, lamda, c, rho, R0 = sympy.symbols(
 T, Q, G, R, N1, decrease, max_decrease = sympy.symbols("T Q G R N1 dL_star dL_max", positive=True)
 S, S_min, E, E_min = sympy.symbols("S S_min E E_min", positive=True)
 b, s, k, tau, r, q, U, node, z = sympy.symbols("b s k tau r q U t' z", positive=True)
-B_ref, lr_ref, eps_ref, lr_1, c_K, chi, sharpness = sympy.symbols(
+B_ref, lr_ref, eps_ref, lr_1, c_run, chi, sharpness = sympy.symbols(
     "B_ref lr_ref eps_ref lr_1 c_K chi varsigma", positive=True
 )
-h, D, v_0, v_S, v_lim = sympy.symbols("h D v_0 v_S v_lim", positive=True)
+h, D, v_0, v_end, v_lim, a_rms = sympy.symbols("h D v_0 v_S v_lim a_rms", positive=True)
 K = sympy.Symbol("K", integer=True, positive=True)
 
 
@@ -101,9 +101,7 @@ NOTATION = (
     Notation(U, "update_rms", "U", "root mean square of the update"),
     Notation(node, "node", "t'", "Laplace variable of the second-moment estimate"),
     Notation(K, "horizon", "K", "number of optimizer steps looked at"),
-    Notation(
-        c_K, "run_damping", "c_K", "what is left of the noise's variance over K steps, per step"
-    ),
+    Notation(c_run, "run_damping", "c_K", "what is left of the variance over K steps, per step"),
     Notation(
         sharpness, "sharpness", r"\varsigma", "sharpness of the law's corners (s in the theory)"
     ),
@@ -111,12 +109,13 @@ NOTATION = (
     Notation(D, "total_examples", "D", "examples of a whole run"),
     Notation(lr_1, "unit_learning_rate", r"\eta_1", "learning rate over sqrt(B)"),
     Notation(v_0, "start", "v_0", "mean square distance from the minimum at the start"),
-    Notation(v_S, "end", "v_S", "the same after S steps"),
+    Notation(v_end, "end", "v_S", "the same after S steps"),
     Notation(v_lim, "limit_end", r"v_\mathrm{lim}", "the same for B -> 0 at fixed D and lr_1"),
     Notation(lr_ref, "reference_learning_rate", r"\eta_\mathrm{ref}", "tuned learning rate"),
     Notation(B_ref, "reference_batch_size", r"B_\mathrm{ref}", "batch size of the tuned run"),
     Notation(eps_ref, "reference_eps", r"\epsilon_\mathrm{ref}", "epsilon of the tuned run"),
     Notation(chi, "eps_factor", r"\chi", "lr*(eps)/lr*(0), what epsilon does to the rate"),
+    Notation(a_rms, "signal_rms", r"a_\mathrm{rms}", "root mean square of the signals a"),
     Notation(z, "frequency", "z", "variable of the Laplace transform"),
 )
 

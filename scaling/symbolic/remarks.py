@@ -1,8 +1,7 @@
 """What the theory says without a derivation: conjectures, limits, and the rules of inference."""
 
-import sympy
-
-from scaling.symbolic.notation import B, B_noise, lr_max, lr_star
+from scaling.symbolic.notation import lr_star
+from scaling.symbolic.parts.a_sign import conjectured_law
 from scaling.symbolic.step import Remark, equation
 
 
@@ -14,7 +13,6 @@ def remarks() -> tuple[Remark, ...]:
     >>> [remark.id for remark in remarks()][:3]
     ['A9', 'G', 'H']
     """
-    alpha = sympy.Symbol("alpha", positive=True)
     return (
         Remark(
             "A9",
@@ -22,7 +20,7 @@ def remarks() -> tuple[Remark, ...]:
             "Conjectured by McCandlish et al. (2018) with 1/2 < alpha < 1, not derived. What can "
             "be checked is checked below: alpha = 1 is A3, alpha = 1/2 is A7 with a diagonal H, "
             "and in between the exponent falls from alpha to 0: it has no surge.",
-            equation(lr_star, lr_max / (1 + B_noise / B) ** alpha),
+            equation(lr_star, conjectured_law()),
         ),
         Remark(
             "G",

@@ -4,7 +4,12 @@ from functools import partial
 
 import sympy
 
-from scaling.symbolic.exact.kernels import laplace_agrees, mean_kernel, square_kernel
+from scaling.symbolic.exact.kernels import (
+    inside_kernels,
+    laplace_agrees,
+    mean_kernel,
+    square_kernel,
+)
 from scaling.symbolic.exact.quadrature import average_agrees
 from scaling.symbolic.exact.weights import (
     STEPS,
@@ -182,7 +187,7 @@ def _f4() -> tuple[Step, ...]:
         Step(
             "F4.inside",
             "the kernel of 1/sqrt(v + b^2), epsilon inside the root; its square's is exp(-b^2 t')",
-            equation(first_kernel, sympy.exp(-(b**2) * node) / sympy.sqrt(sympy.pi * node)),
+            equation(first_kernel, inside_kernels()[0]),
             lambda: 1 / sympy.sqrt(z + b**2),
             "Laplace transform",
             compare=lambda derived, statement: proved_equal(

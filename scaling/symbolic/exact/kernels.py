@@ -11,26 +11,20 @@ DIGITS = 20
 
 
 def mean_kernel() -> sympy.Expr:
-    """Return K1, with Laplace transform 1/(sqrt z + b) (T-F4).
-
-    Examples
-    --------
-    >>> mean_kernel().has(erfcx)
-    True
-    """
+    """Return K1, with Laplace transform 1/(sqrt z + b) (T-F4)."""
     return 1 / sympy.sqrt(sympy.pi * node) - b * erfcx(b * sympy.sqrt(node))
 
 
 def square_kernel() -> sympy.Expr:
-    """Return K2, with Laplace transform 1/(sqrt z + b)^2 (T-F4).
-
-    Examples
-    --------
-    >>> square_kernel().has(erfcx)
-    True
-    """
+    """Return K2, with Laplace transform 1/(sqrt z + b)^2 (T-F4)."""
     root = sympy.sqrt(node / sympy.pi)
     return (1 + 2 * b**2 * node) * erfcx(b * sympy.sqrt(node)) - 2 * b * root
+
+
+def inside_kernels() -> tuple[sympy.Expr, sympy.Expr]:
+    """Return the kernels of 1/sqrt(v + b^2) and of its square, epsilon inside the root (T-F4)."""
+    decay = sympy.exp(-(b**2) * node)
+    return decay / sympy.sqrt(sympy.pi * node), decay
 
 
 def laplace_agrees(target: sympy.Expr, statement: sympy.Eq) -> bool:

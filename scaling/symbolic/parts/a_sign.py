@@ -1,4 +1,4 @@
-"""Part A, second half: SignSGD, its mean field, and the surge at epsilon = 0 (T-A5 to T-A8)."""
+"""Part A, second half: SignSGD, its mean field, and the surge at epsilon = 0 (T-A5 to T-A9)."""
 
 import sympy
 
@@ -7,6 +7,7 @@ from scaling.symbolic.notation import (
     N1,
     B,
     B_crit,
+    B_noise,
     B_peak,
     R,
     T,
@@ -29,10 +30,11 @@ from scaling.symbolic.parts.a_descent import (
     COORDINATES,
     best_decrease,
     best_learning_rate,
+    sgd_learning_rate,
     with_moments,
 )
 from scaling.symbolic.proofs.accuracy import ApproximationError, measured_maximum
-from scaling.symbolic.proofs.proof import both_sides, coordinates
+from scaling.symbolic.proofs.proof import both_sides, coordinates, proved_equal, right_hand_side
 from scaling.symbolic.proofs.sums import at_sizes, entry, hessian_trace, index, indexed
 from scaling.symbolic.step import Step, equation
 
@@ -473,6 +475,59 @@ def _a8() -> tuple[Step, ...]:
     )
 
 
+def conjectured_law() -> sympy.Expr:
+    """Return T-A9, lr_max/(1 + B_noise/B)^alpha, which is a conjecture."""
+    return lr_max / (1 + B_noise / B) ** sympy.Symbol("alpha", positive=True)
+
+
+def _a9() -> tuple[Step, ...]:
+    alpha, slope = sympy.Symbol("alpha", positive=True), sympy.Function("p")(B)
+    return (
+        Step(
+            "A9.gradient",
+            "the conjecture at alpha = 1 is SGD's law",
+            sgd_learning_rate(),
+            lambda: conjectured_law().subs(alpha, 1),
+            "substitution; A3",
+            uses=("A3",),
+            quantity=lr_star,
+        ),
+        Step(
+            "A9.sign",
+            "at alpha = 1/2 it is SignSGD's with a diagonal H, B_noise = pi kappa^2/2",
+            equation(lr_star, lr_max * sign_beta().rhs),
+            lambda: conjectured_law().subs(
+                {alpha: sympy.Rational(1, 2), B_noise: sympy.pi * kappa**2 / 2}
+            ),
+            "substitution; compared with A7 at R = 0",
+            compare=_is_diagonal_sign,
+            uses=("A7", "A7.beta"),
+            quantity=lr_star,
+        ),
+        Step(
+            "A9.exponent",
+            "its local exponent falls from alpha to 0: it has no surge",
+            equation(slope, alpha * B_noise / (B + B_noise)),
+            lambda: B * sympy.diff(sympy.log(conjectured_law()), B),
+            "differentiation",
+            quantity=slope,
+        ),
+        Step(
+            "A9.limit",
+            "large batches: lr_max",
+            equation(sympy.Limit(lr_star, B, sympy.oo), lr_max),
+            lambda: {lr_star: conjectured_law()},
+            "limit for B -> infinity",
+            compare=both_sides,
+        ),
+    )
+
+
+def _is_diagonal_sign(derived: sympy.Expr, statement: sympy.Eq) -> bool:
+    known = sign_learning_rate().subs({R: 0, beta: sign_beta().rhs}).subs(N1, lr_max * T)
+    return right_hand_side(derived, statement) and proved_equal(known, statement.rhs)
+
+
 def steps() -> tuple[Step, ...]:
-    """Return the steps of T-A5 to T-A8."""
-    return (*_a5(), *_a6(), *_a7(), *_a8())
+    """Return the steps of T-A5 to T-A9."""
+    return (*_a5(), *_a6(), *_a7(), *_a8(), *_a9())

@@ -1,4 +1,4 @@
-"""Part C: the mean field without Gaussians (T-C1 to T-C4)."""
+"""Part C: the mean field without Gaussians (T-C1 to T-C5)."""
 
 from collections.abc import Callable
 
@@ -11,22 +11,30 @@ from scaling.symbolic.notation import (
     B_crit,
     a,
     b,
+    beta,
     decrease,
     eps,
     g,
     kappa,
+    lr_max,
+    lr_star,
     max_decrease,
     mu,
     r,
     s,
     sigma,
 )
-from scaling.symbolic.parts.a_descent import COORDINATES, best_decrease, with_moments
-from scaling.symbolic.parts.a_sign import peak
+from scaling.symbolic.parts.a_descent import (
+    COORDINATES,
+    best_decrease,
+    best_learning_rate,
+    with_moments,
+)
+from scaling.symbolic.parts.a_sign import peak, sign_step
 from scaling.symbolic.parts.b_epsilon import measured, working_mean, working_second_moment
 from scaling.symbolic.proofs.accuracy import ApproximationError
 from scaling.symbolic.proofs.proof import coordinates, coordinates_of_both_sides, proved_equal
-from scaling.symbolic.proofs.sums import at_sizes, entry, explicit, index, indexed
+from scaling.symbolic.proofs.sums import at_sizes, entry, explicit, index, indexed, replaced
 from scaling.symbolic.step import Step, equation
 
 
@@ -321,11 +329,29 @@ def _c4() -> tuple[Step, ...]:
     )
 
 
-def steps() -> tuple[Step, ...]:
-    """Return the steps of T-C1 to T-C4."""
+def _c5() -> tuple[Step, ...]:
+    def magnitude(i: int) -> sympy.Expr:
+        return sympy.sign(entry("g", i)) * entry("g", i)
+
+    def curved(count: int) -> sympy.Expr:
+        rate = sign_step(best_learning_rate(), count=count)
+        return replaced(rate, "H", count, lambda i, j: magnitude(i) / lr_max if i == j else 0)
+
     return (
-        *_c1(),
-        *_c2(),
-        *_c3(),
-        *_c4(),
+        Step(
+            "C5",
+            "curvature in proportion to the gradient, H = diag(|g|)/lr_max: no surge",
+            equation(lr_star, lr_max * beta),
+            lambda: at_sizes(curved),
+            "substitution of H into A7",
+            compare=coordinates,
+            uses=("A7",),
+            assumptions=("no g_i is 0", "Muon's msign has the same form"),
+            quantity=lr_star,
+        ),
     )
+
+
+def steps() -> tuple[Step, ...]:
+    """Return the steps of T-C1 to T-C5."""
+    return (*_c1(), *_c2(), *_c3(), *_c4(), *_c5())

@@ -1,5 +1,7 @@
 """Part D: momentum (T-D1 to T-D4)."""
 
+from dataclasses import replace
+
 import sympy
 
 from scaling.symbolic.exact.quadrature import float_moments
@@ -44,7 +46,7 @@ from scaling.symbolic.proofs.proof import (
 from scaling.symbolic.proofs.sums import at_sizes
 from scaling.symbolic.step import Step, equation
 
-MOMENTUM = "Adam at t = infinity with beta1 = 0.9 and beta2 = 0.99 (F4, epsilon inside)"
+ONE_STEP = "one step: over a run c tends to 1, see part I"
 
 
 def damping_of_momentum() -> sympy.Eq:
@@ -112,35 +114,34 @@ def averaged_second_moment() -> sympy.Expr:
 
 
 def against_adam(
-    approximation: sympy.Expr, power: int, name: str, *, damped: bool
+    approximation: sympy.Expr, power: int, name: str, eps: str = "absent"
 ) -> ApproximationError:
     """Measure a mean-field moment with momentum against true Adam (T-F4).
 
     Parameters
     ----------
     approximation : sympy.Expr
-        In a, c and, if ``damped``, b.
+        In a, c and, unless epsilon is absent, b.
     power : {1, 2}
     name : str
-    damped : bool
-        With epsilon.
+    eps : {"absent", "inside", "outside"}, optional
+        Where it stands.
 
     Examples
     --------
     >>> from scaling.symbolic.notation import a
-    >>> error = against_adam(a / sympy.sqrt(a**2 + 1), 1, "D2", damped=False)
+    >>> error = against_adam(a / sympy.sqrt(a**2 + 1), 1, "D2")
     >>> 0 < error.value < 0.01
     True
     """
     decays = (sympy.Rational(9, 10), sympy.Rational(99, 100))
-    moment = float_moments(*(float(decay) for decay in decays))
+    place = "inside" if eps == "absent" else eps
+    moment = float_moments(*(float(decay) for decay in decays), eps=place)
     formula = approximation.subs(c, damping_of_momentum().rhs.subs(beta1, decays[0]))
-    return measured_maximum(
-        formula,
-        (lambda x, y: moment(x, y, power)) if damped else (lambda x: moment(x, 0.0, power)),
-        (a, b) if damped else (a,),
-        f"{name} against {MOMENTUM}",
-    )
+    of = f"{name} against Adam at t = infinity with beta1 = 0.9 and beta2 = 0.99 (F4, eps {eps})"
+    if eps == "absent":
+        return measured_maximum(formula, lambda x: moment(x, 0.0, power), (a,), of)
+    return measured_maximum(formula, lambda x, y: moment(x, y, power), (a, b), of)
 
 
 def damped_second_moment() -> sympy.Expr:
@@ -166,7 +167,7 @@ def _d2() -> tuple[Step, ...]:
             "averages put inside: E[m] = a, E[v] = a^2 + 1",
             uses=("C1", "D1.damping"),
             assumptions=("exact for beta2 -> 1",),
-            error=lambda: against_adam(mean, 1, "D2", damped=False),
+            error=lambda: against_adam(mean, 1, "D2"),
             quantity=mu,
         ),
         Step(
@@ -177,7 +178,7 @@ def _d2() -> tuple[Step, ...]:
             "averages put inside: E[m^2] = a^2 + c, E[v] = a^2 + 1",
             uses=("C1.second", "D1.damping"),
             assumptions=("exact for beta2 -> 1",),
-            error=lambda: against_adam(second, 2, "D2.second", damped=False),
+            error=lambda: against_adam(second, 2, "D2.second"),
             quantity=s,
         ),
         Step(
@@ -365,10 +366,8 @@ def _d4() -> tuple[Step, ...]:
 
 
 def steps() -> tuple[Step, ...]:
-    """Return the steps of T-D1 to T-D4."""
-    return (
-        *_d1(),
-        *_d2(),
-        *_d3(),
-        *_d4(),
+    """Return the steps of T-D1 to T-D4, each with the remark that it is about one step."""
+    return tuple(
+        replace(step, assumptions=(*step.assumptions, ONE_STEP))
+        for step in (*_d1(), *_d2(), *_d3(), *_d4())
     )

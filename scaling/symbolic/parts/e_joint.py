@@ -1,14 +1,16 @@
-"""Part E: one law of epsilon and momentum together (T-E1 to T-E5)."""
+"""Part E: one law of epsilon and momentum together (T-E1 to T-E7)."""
 
 import sympy
 
 from scaling.symbolic.notation import (
     N1,
+    R0,
     B,
     B_crit,
     B_n,
     B_noise,
     B_peak,
+    B_simple,
     E,
     E_min,
     G,
@@ -23,6 +25,9 @@ from scaling.symbolic.notation import (
     beta_n,
     c,
     decrease,
+    eps,
+    g,
+    gamma,
     kappa,
     lamda,
     lr_inf,
@@ -34,11 +39,24 @@ from scaling.symbolic.notation import (
     nu,
     rho,
     s,
+    sigma,
 )
-from scaling.symbolic.parts.a_descent import best_decrease, best_learning_rate, sgd_learning_rate
-from scaling.symbolic.parts.a_sign import mean_field_error, peak, sign_learning_rate
+from scaling.symbolic.parts.a_descent import (
+    best_decrease,
+    best_learning_rate,
+    sgd_learning_rate,
+    with_moments,
+)
+from scaling.symbolic.parts.a_sign import (
+    mean_field_error,
+    peak,
+    sign_learning_rate,
+    sign_sums,
+    signal,
+)
 from scaling.symbolic.parts.b_law import (
     beta_definition,
+    damping,
     independent_moments,
     law,
     law_sums,
@@ -60,7 +78,7 @@ from scaling.symbolic.proofs.proof import (
     proved_equal,
     right_hand_side,
 )
-from scaling.symbolic.proofs.sums import at_sizes, index, indexed
+from scaling.symbolic.proofs.sums import at_sizes, entry, index, indexed
 from scaling.symbolic.step import Step, equation
 
 
@@ -87,7 +105,7 @@ def _e1() -> tuple[Step, ...]:
             "averages put inside: E[m^2] = a^2 + c, E[v] = a^2 + 1",
             uses=("C1.second", "D1.damping"),
             assumptions=("epsilon inside the root", "exact for beta2 -> 1"),
-            error=lambda: against_adam(joint_second_moment(), 2, "E1", damped=True),
+            error=lambda: against_adam(joint_second_moment(), 2, "E1", eps="inside"),
             quantity=s,
         ),
         Step(
@@ -100,7 +118,7 @@ def _e1() -> tuple[Step, ...]:
             uses=("C1",),
             assumptions=("lambda = 1",),
             error=lambda: against_adam(
-                averaged_inside(1, noise_moment(1), noise_moment(2)), 1, "E1.mean", damped=True
+                averaged_inside(1, noise_moment(1), noise_moment(2)), 1, "E1.mean", eps="inside"
             ),
             quantity=mu,
         ),
@@ -183,7 +201,7 @@ def _is_sign_descent(derived: sympy.Expr, statement: sympy.Eq) -> bool:
 
 
 def _e2() -> tuple[Step, ...]:
-    scale = sympy.Symbol("K", positive=True)
+    scale = sympy.Symbol("C", positive=True)
     return (
         Step(
             "E2",
@@ -236,7 +254,7 @@ def _e2() -> tuple[Step, ...]:
         ),
         Step(
             "E2.surge",
-            "corner B_n -> infinity at fixed K = lr_inf sqrt(B_n): the pure surge",
+            "corner B_n -> infinity at fixed C = lr_inf sqrt(B_n): the pure surge",
             equation(sympy.Limit(lr_star, B_n, sympy.oo), scale * sympy.sqrt(B) / (B + B_crit)),
             lambda: {lr_star: plain_law().subs(lr_inf, scale / sympy.sqrt(B_n))},
             "limit",
@@ -484,12 +502,159 @@ def _e5() -> tuple[Step, ...]:
     )
 
 
-def steps() -> tuple[Step, ...]:
-    """Return the steps of T-E1 to T-E5."""
-    return (
-        *_e1(),
-        *_e2(),
-        *_e3(),
-        *_e4(),
-        *_e5(),
+def uniform_step(count: int) -> sympy.Expr:
+    """Put a uniform population into A1: mean sign(g_i) mu, second moment s, for all alike."""
+
+    def mean(i: int) -> sympy.Expr:
+        return sympy.sign(entry("g", i)) * mu
+
+    return with_moments(
+        best_learning_rate(), mean, lambda i, j: s if i == j else mean(i) * mean(j), count
     )
+
+
+def transfer_factor() -> sympy.Expr:
+    """Return T-E6's f, to which the best learning rate is proportional."""
+    return mu / (s + (R0 - 1) * mu**2)
+
+
+def scaled_rate() -> dict[sympy.Expr, sympy.Expr]:
+    """Return E6's learning rate with gradients in other units, and the loss in others."""
+    units, height = sympy.symbols("m n", positive=True)
+    scaled = {g: units * gamma, sigma: units * sigma, eps: units * eps, N1: units * N1}
+    moments = {mu: of_gradient(outside(1, a)), s: of_gradient(outside(2, a**2 + c))}
+    rate = (N1 / T * transfer_factor()).subs(moments)
+    rate = rate.subs(scaled | {T: height * T}, simultaneous=True)
+    return {sympy.Function("lr_star")(units, height): rate}
+
+
+def _e6() -> tuple[Step, ...]:
+    units, height = sympy.symbols("m n", positive=True)
+    rate = sympy.Function("lr_star")
+    uniform = ("uniform population: |g_i| = gamma, sigma_i = gamma sqrt(B_simple)",)
+    return (
+        Step(
+            "E6",
+            "uniform population: the learning rate is proportional to f = mu/(s + (R_0 - 1) mu^2)",
+            equation(lr_star, N1 / T * transfer_factor()),
+            lambda: at_sizes(uniform_step),
+            "substitution of equal moments into A1",
+            compare=coordinates,
+            where=(equation(R0, 1 + R / T), *sign_sums()),
+            uses=("A1.minimum", "A2"),
+            assumptions=(*uniform, "no g_i is 0", "mu, s of any moment model at a and b"),
+            quantity=lr_star,
+        ),
+        Step(
+            "E6.signal",
+            "the signal needs the noise scale alone",
+            equation(a, sympy.sqrt(B / B_simple)),
+            lambda: signal().rhs.subs({g: gamma, sigma: gamma * sympy.sqrt(B_simple)}),
+            "substitution into a = g sqrt(B)/sigma",
+            assumptions=uniform,
+            quantity=a,
+        ),
+        Step(
+            "E6.damping",
+            "the damping needs besides it epsilon relative to the gradient",
+            equation(b, a * eps / gamma),
+            lambda: {
+                a: sympy.sqrt(B / B_simple),
+                b: damping().rhs.subs(sigma, gamma * sympy.sqrt(B_simple)),
+            },
+            "substitution into b = eps sqrt(B)/sigma",
+            compare=both_sides,
+            uses=("E6.signal",),
+            assumptions=uniform,
+        ),
+        Step(
+            "E6.scale",
+            "units of the gradient (m) and of the loss (n) enter as a factor alone, which a "
+            "transfer lr_ref f(B)/f(B_ref) cancels",
+            equation(rate(units, height), units / height * rate(1, 1)),
+            scaled_rate,
+            "substitution of m g, m sigma, m eps and n H, with E7's moments",
+            compare=both_sides,
+            uses=("E6",),
+            assumptions=uniform,
+        ),
+    )
+
+
+def outside(power: int, average: sympy.Expr) -> sympy.Expr:
+    """Put averages of the numerator and of x^2 into (m/(sqrt(v) + b))^power."""
+    return average / (sympy.sqrt(noise_moment(2)) + b) ** power
+
+
+def _e7() -> tuple[Step, ...]:
+    denominator = sympy.Symbol("d", positive=True)
+    mean, second = outside(1, a), outside(2, a**2 + c)
+    in_units = (equation(denominator, sympy.sqrt(g**2 + sigma**2 / B) + eps),)
+    given = ("epsilon outside the root, as in PyTorch", "exact for beta2 -> 1")
+    return (
+        Step(
+            "E7",
+            "the default model: mean field with epsilon outside the root, mean of the update",
+            equation(mu, a / (sympy.sqrt(a**2 + 1) + b)),
+            lambda: outside(1, noise_moment(1)),
+            "averages put inside: E[m] = a, E[v] = a^2 + 1",
+            uses=("C1", "D1.damping"),
+            assumptions=given,
+            error=lambda: against_adam(mean, 1, "E7", eps="outside"),
+            quantity=mu,
+        ),
+        Step(
+            "E7.second",
+            "the default model: second moment",
+            equation(s, (a**2 + c) / (sympy.sqrt(a**2 + 1) + b) ** 2),
+            lambda: outside(2, averaged_second_moment()),
+            "averages put inside: E[m^2] = a^2 + c, E[v] = a^2 + 1",
+            uses=("C1.second", "D1.damping"),
+            assumptions=given,
+            error=lambda: against_adam(second, 2, "E7.second", eps="outside"),
+            quantity=s,
+        ),
+        Step(
+            "E7.gradient",
+            "the mean by gradient, noise and batch size",
+            equation(mu, g / denominator),
+            lambda: of_gradient(mean),
+            "substitution of a and b",
+            where=in_units,
+            uses=("E7",),
+            quantity=mu,
+        ),
+        Step(
+            "E7.noise",
+            "the second moment by gradient, noise and batch size",
+            equation(s, (g**2 + c * sigma**2 / B) / denominator**2),
+            lambda: of_gradient(second),
+            "substitution of a and b",
+            where=in_units,
+            uses=("E7.second",),
+            quantity=s,
+        ),
+        Step(
+            "E7.sign",
+            "without epsilon it is D2: both places of epsilon agree",
+            equation(sympy.Limit(s, b, 0), (a**2 + c) / (a**2 + 1)),
+            lambda: {s: second},
+            "limit for b -> 0",
+            compare=both_sides,
+            uses=("D2.second", "E7.second"),
+        ),
+        Step(
+            "E7.large",
+            "large epsilon: SGD with momentum, whose update is the averaged gradient over epsilon",
+            equation(sympy.Limit(b**2 * s, b, sympy.oo), a**2 + c),
+            lambda: {s: second},
+            "limit for b -> infinity",
+            compare=both_sides,
+            uses=("D1", "E7.second"),
+        ),
+    )
+
+
+def steps() -> tuple[Step, ...]:
+    """Return the steps of T-E1 to T-E7."""
+    return (*_e1(), *_e2(), *_e3(), *_e4(), *_e5(), *_e6(), *_e7())

@@ -18,7 +18,7 @@ from scaling.symbolic.notation import (
     beta,
     beta1,
     c,
-    c_K,
+    c_run,
     eps,
     h,
     lr,
@@ -30,8 +30,8 @@ from scaling.symbolic.notation import (
     sharpness,
     sigma,
     v_0,
+    v_end,
     v_lim,
-    v_S,
 )
 from scaling.symbolic.parts.a_descent import best_learning_rate
 from scaling.symbolic.parts.a_sign import peak
@@ -80,7 +80,7 @@ def run_damping() -> sympy.Expr:
 def _i1() -> tuple[Step, ...]:
     covariance, decay = sympy.Symbol("C_j"), 1 / (1 + sympy.Symbol("y", positive=True))
     given = ("phi_t = sum_k (1 - beta1) beta1^k u_(t-k)", "the u are independent, of variance s")
-    run = {c_K: run_damping().subs(beta1, decay), beta1: decay}
+    run = {c_run: run_damping().subs(beta1, decay), beta1: decay}
     return (
         Step(
             "I1.autocovariance",
@@ -96,12 +96,12 @@ def _i1() -> tuple[Step, ...]:
         Step(
             "I1",
             "the displacement over K steps has variance K s c_K",
-            equation(c_K, run_damping()),
+            equation(c_run, run_damping()),
             lambda: variance_of_displacement() / (K * s),
             "summation of the autocovariances over all pairs of steps",
             uses=("I1.autocovariance",),
             assumptions=given,
-            quantity=c_K,
+            quantity=c_run,
         ),
         Step(
             "I1.one",
@@ -115,7 +115,7 @@ def _i1() -> tuple[Step, ...]:
         Step(
             "I1.run",
             "over a run momentum does not damp the noise",
-            equation(sympy.Limit(c_K, K, sympy.oo), sympy.Integer(1)),
+            equation(sympy.Limit(c_run, K, sympy.oo), sympy.Integer(1)),
             lambda: run,
             "limit for K -> infinity",
             compare=both_sides,
@@ -124,7 +124,7 @@ def _i1() -> tuple[Step, ...]:
         Step(
             "I1.reach",
             "how many steps that takes (9.5 at beta1 = 0.9)",
-            equation(sympy.Limit(K * (1 - c_K), K, sympy.oo), 2 * beta1 / (1 - beta1**2)),
+            equation(sympy.Limit(K * (1 - c_run), K, sympy.oo), 2 * beta1 / (1 - beta1**2)),
             lambda: run,
             "limit for K -> infinity",
             compare=both_sides,
@@ -133,8 +133,8 @@ def _i1() -> tuple[Step, ...]:
         Step(
             "I1.none",
             "without momentum nothing is damped, at any horizon",
-            equation(sympy.Limit(c_K, beta1, 0), sympy.Integer(1)),
-            lambda: {c_K: run_damping()},
+            equation(sympy.Limit(c_run, beta1, 0), sympy.Integer(1)),
+            lambda: {c_run: run_damping()},
             "limit for beta1 -> 0",
             compare=both_sides,
             uses=("I1",),
@@ -150,8 +150,8 @@ def _i2() -> tuple[Step, ...]:
         Step(
             "I2",
             "over K steps the law of E1 holds with c_K for c",
-            equation(lr_star, law(c_K)),
-            lambda: at_sizes(lambda count: soft_step(best_learning_rate(), c_K, count)),
+            equation(lr_star, law(c_run)),
+            lambda: at_sizes(lambda count: soft_step(best_learning_rate(), c_run, count)),
             "substitution into A1 of independent updates that move as far in K steps",
             compare=coordinates,
             where=law_sums(),
@@ -171,8 +171,8 @@ def _i2() -> tuple[Step, ...]:
         Step(
             "I2.threshold",
             "a surge takes an R_0 above this",
-            equation(R0, 2 * c_K),
-            lambda: sympy.solve(sympy.Eq(peak(law(c_K).subs(Q, R0 * T), beta) ** 2, 1), R0)[0],
+            equation(R0, 2 * c_run),
+            lambda: sympy.solve(sympy.Eq(peak(law(c_run).subs(Q, R0 * T), beta) ** 2, 1), R0)[0],
             "solving beta_n = 1, as in E3.condition",
             uses=("E3.condition", "I2"),
             assumptions=plain,
@@ -259,19 +259,19 @@ def _i3() -> tuple[Step, ...]:
         Step(
             "I3.recursion",
             "a preconditioned quadratic: the mean square after S steps",
-            equation(v_S, final_mean_square(contraction)),
+            equation(v_end, final_mean_square(contraction)),
             lambda: at_sizes(unrolled_recursion, STEPS),
             "unrolling the recursion for one to three steps",
             compare=_after_steps,
             where=(equation(contraction, 1 - lr * h * sympy.sqrt(B) / sigma),),
             assumptions=given,
-            quantity=v_S,
+            quantity=v_end,
         ),
         Step(
             "I3",
             "fixed examples: the final loss depends on lr/sqrt(B) alone, the square root rule",
-            equation(sympy.Limit(v_S, B, 0), limit_mean_square()),
-            lambda: {v_S: at_fixed_examples()},
+            equation(sympy.Limit(v_end, B, 0), limit_mean_square()),
+            lambda: {v_end: at_fixed_examples()},
             "limit for B -> 0 with lr = lr_1 sqrt(B), S = D/B",
             compare=both_sides,
             uses=("I1.run", "I3.recursion"),
@@ -280,8 +280,8 @@ def _i3() -> tuple[Step, ...]:
         Step(
             "I3.correction",
             "what B adds to first order: a share of about 1/S",
-            equation(sympy.Limit((v_S - v_lim) / B, B, 0), change),
-            lambda: {v_S: at_fixed_examples(), v_lim: limit_mean_square()},
+            equation(sympy.Limit((v_end - v_lim) / B, B, 0), change),
+            lambda: {v_end: at_fixed_examples(), v_lim: limit_mean_square()},
             "limit of the difference over B",
             compare=both_sides,
             uses=("I3",),
