@@ -133,11 +133,12 @@ def _i1() -> tuple[Step, ...]:
         Step(
             "I1.none",
             "without momentum nothing is damped, at any horizon",
-            equation(sympy.Limit(c_run, beta1, 0), sympy.Integer(1)),
-            lambda: {c_run: run_damping()},
-            "limit for beta1 -> 0",
-            compare=both_sides,
+            equation(c_run, sympy.Integer(1)),
+            lambda: run_damping().subs(beta1, 0),
+            "substitution of beta1 = 0",
             uses=("I1",),
+            assumptions=("beta1 = 0",),
+            quantity=c_run,
         ),
     )
 

@@ -171,10 +171,10 @@ def _j1() -> tuple[Step, ...]:
         ),
         Step(
             "J1.scale",
-            "only epsilon over t counts",
-            equation(function(times), function(1)),
+            "only epsilon over t counts: m eps and m t change nothing",
+            equation(sympy.Derivative(function(times), times), sympy.Integer(0)),
             lambda: at_sizes(lambda count: {function(times): _scaled(count, times)}),
-            "substitution of m t and m eps",
+            "differentiation in m",
             compare=coordinates_of_both_sides,
             uses=("J1",),
         ),
