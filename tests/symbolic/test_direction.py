@@ -31,7 +31,11 @@ def test_no_work_at_import(path):
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.Assign):
             calls = [n.func for n in ast.walk(node.value) if isinstance(n, ast.Call)]
-            assert {ast.unparse(call) for call in calls} <= {"Notation", "sympy.symbols", "sympy.Symbol"}
+            assert {ast.unparse(call) for call in calls} <= {
+                "Notation",
+                "sympy.symbols",
+                "sympy.Symbol",
+            }
         elif isinstance(node, ast.If):
             assert ast.unparse(node.test) == "TYPE_CHECKING"
         else:

@@ -47,7 +47,7 @@ def test_markdown_has_every_statement_with_its_formulas():
     words = render(DERIVATION, "markdown", VERDICTS)
     assert words.count("```") == 2
     for entry in DERIVATION.entries:
-        assert f"# {entry.id} " in words
+        assert f"# {entry.id}: " in words
     formulas = sum(len(step.relations) for step in DERIVATION.steps)
     assert words.count("\n$$\n") == 2 * (formulas + 1)  # that of A9 is a remark's
     assert r"\operatorname" not in words  # which code hosts refuse

@@ -27,10 +27,9 @@ def test_the_symbolic_law_with_numbers_is_the_law():
     numbers |= {hessian[0, 0]: 2.0, hessian[1, 1]: 1.0, hessian[0, 1]: 0.7}
     rate = learning_rate(hessian, gradient, variance).subs(numbers)
     function = sympy.lambdify((B, eps), rate)
-    for size, damping in ((1, 1e-8), (64, 0.3), (4096, 10.0)):
-        assert function(batch_size, damping) == pytest.approx(
-            direct(batch_size, damping), rel=1e-12
-        )
+    for batch_size, epsilon in ((1, 1e-8), (64, 0.3), (4096, 10.0)):
+        expected = direct(batch_size, epsilon)
+        assert function(batch_size, epsilon) == pytest.approx(expected, rel=1e-12)
 
 
 def test_the_peak_and_its_slope_in_epsilon_against_a_search():

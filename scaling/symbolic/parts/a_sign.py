@@ -368,7 +368,7 @@ def _a7() -> tuple[Step, ...]:
             "the same law by its largest value and where it is reached",
             equation(lr_star, lr_max / ((beta_n / beta + beta / beta_n) / 2)),
             sign_learning_rate,
-            "simplify(lhs - rhs) with lr_max = lr*(beta_n)",
+            "the difference simplifies to 0, with lr_max = lr*(beta_n)",
             where=(
                 equation(lr_max, sign_learning_rate().subs(beta, beta_n)),
                 equation(beta_n, sympy.sqrt(T / R)),
@@ -468,7 +468,7 @@ def _a8() -> tuple[Step, ...]:
             "the two batch sizes of SignSGD are tied by the noise",
             equation(1 / B_crit - 1 / B_peak, 4 / (sympy.pi * kappa**2)),
             lambda: {B_crit: sign_critical_batch_size(), B_peak: sign_peak_batch_size()},
-            "simplify(lhs - rhs)",
+            "the difference simplifies to 0",
             compare=both_sides,
             uses=("A7.surge", "A8.critical"),
         ),

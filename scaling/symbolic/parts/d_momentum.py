@@ -186,7 +186,7 @@ def _d2() -> tuple[Step, ...]:
             "the same by beta = a/sqrt(a^2 + 1)",
             equation(s, damped_second_moment()),
             lambda: averaged_inside(2, averaged_second_moment(), noise_moment(2)).subs(b, 0),
-            "simplify(lhs - rhs)",
+            "the difference simplifies to 0",
             where=(equation(beta, mean),),
             uses=("D2", "D2.second"),
             quantity=s,

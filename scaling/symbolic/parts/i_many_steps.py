@@ -414,7 +414,7 @@ def _i4() -> tuple[Step, ...]:
             "the same by the ratios of the batch sizes",
             equation(lr_star, _factored(B_n, B_crit)),
             sharp_law,
-            "simplify(lhs - rhs)",
+            "the difference simplifies to 0",
             compare=_equal_powers,
             uses=("I4",),
             quantity=lr_star,

@@ -134,7 +134,7 @@ def _j1() -> tuple[Step, ...]:
                 1 + eps * total(lambda t: weight(t) ** 2) / total(lambda t: t * weight(t) ** 2),
             ),
             lambda: at_sizes(lambda count: explicit(factor_of_eps(), count)),
-            "simplify(lhs - rhs)",
+            "the difference simplifies to 0",
             compare=coordinates,
             uses=("J1",),
             quantity=chi,
@@ -159,7 +159,7 @@ def _j1() -> tuple[Step, ...]:
         ),
         Step(
             "J1.large",
-            "large epsilon: SGD, whose best learning rate does not depend on epsilon",
+            "large epsilon: the update is the gradient over epsilon, lr*/eps that of SGD",
             equation(
                 sympy.Limit(chi / eps, eps, sympy.oo),
                 total(lambda t: t**2) / total(lambda t: t**3),
@@ -285,7 +285,7 @@ def _dip() -> tuple[Step, ...]:
                 (p * x**2 * y - 1) ** 2 + x * y * (2 * (x - p) ** 2 + x * (6 * p - 1 - p**2)),
             ),
             lambda: two_group_form(p, x, y),
-            "simplify(lhs - rhs), F = (2 sum w^3 sum t w - sum w^2 sum t w^2)/(N_2^2 t_2 w_2^4)",
+            "F = (2 sum w^3 sum t w - sum w^2 sum t w^2)/(N_2^2 t_2 w_2^4), squares completed",
             uses=("J1.slope", "J1.chord"),
             assumptions=groups,
             quantity=form,

@@ -1,5 +1,6 @@
 """The derivation in Markdown, with a graph of which step uses which."""
 
+import textwrap
 from collections.abc import Iterator, Mapping
 
 from scaling.symbolic.assembly import Derivation, Verdict
@@ -49,9 +50,10 @@ def markdown(derivation: Derivation, verdicts: Mapping[str, Verdict]) -> str:
         if entry.id[0] != part:
             part = entry.id[0]
             title, words = PARTS[part]
-            blocks += [f"## {part}. {title}\n", f"{_plain(words)}\n" if words else ""]
+            blocks.append(f"## {part}. {title}\n")
+            blocks += [f"{_paragraph(words)}\n"] if words else []
         level = "####" if "." in entry.id else "###"
-        blocks.append(f"{level} {entry.id} {_plain(entry.title)}\n")
+        blocks.append(f"{level} {entry.id}: {_plain(entry.title)}\n")
         blocks += _remark(entry) if isinstance(entry, Remark) else _step(entry, verdicts)
     blocks.append(f"## Which step uses which\n\n```mermaid\n{mermaid(derivation)}\n```\n")
     # Code hosts refuse \operatorname in formulas.
@@ -63,17 +65,17 @@ def _step(step: Step, verdicts: Mapping[str, Verdict]) -> Iterator[str]:
     if step.where:
         yield "where\n"
     yield from (_displayed(relation_latex(abbreviation)) for abbreviation in step.where)
-    found = facts(step, verdicts.get(step.id))
-    yield "\n".join(
-        f"- {label.strip()} {_plain(words)}".replace("-  ", "- ") for label, words in found
-    )
-    yield ""
+    found = [(label.strip(), words) for label, words in facts(step, verdicts.get(step.id))]
+    lines = [
+        f"- {label} {_plain(words)}" if label else f"- {_plain(words)}" for label, words in found
+    ]
+    yield "\n".join([*lines, ""])
 
 
 def _remark(remark: Remark) -> Iterator[str]:
     if remark.formula is not None:
         yield _displayed(relation_latex(remark.formula))
-    yield f"Remark. {_plain(remark.words)}\n"
+    yield f"{_paragraph('Remark. ' + remark.words)}\n"
 
 
 def _displayed(formula: str) -> str:
@@ -103,7 +105,11 @@ def mermaid(derivation: Derivation) -> str:
     )
 
 
+def _paragraph(words: str) -> str:
+    return textwrap.fill(_plain(words), 96, break_on_hyphens=False)
+
+
 def _plain(words: str) -> str:
-    for character in "\\`*_<>|~":
+    for character in "\\`*<|":
         words = words.replace(character, "\\" + character)
     return words
