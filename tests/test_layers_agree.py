@@ -7,16 +7,8 @@ import mpmath as mp
 import numpy as np
 import pytest
 
-from scaling import (
-    BatchSizeLaw,
-    GradientStatistics,
-    InputError,
-    Recipe,
-    TransferLaw,
-    power_rule,
-    quadratic_optimum,
-    update_moments,
-)
+from scaling import BatchSizeLaw, GradientStatistics, InputError, Recipe, TransferLaw, quadratic_optimum, update_moments
+from scaling.numeric.laws import power_rule
 from scaling.numeric.moments import MOMENT_MODELS, ratio_from_update_rms, update_rms
 from scaling.numeric.moments.erfc_integrals import scaled_erfc_integrals
 from scaling.numeric.moments.gaussian_population import gaussian_softsign

@@ -132,6 +132,7 @@ def _group(group: "TradeoffGroup", batch_sizes: list[float]) -> dict[str, Any]:
 
 def _at_batch_size(law: "StepsLaw", batch_size: float) -> dict[str, Any]:
     from ..report.answer import finite
+    from ..report.sentences import say_all
 
     interval = law.steps_interval(batch_size)
     return {
@@ -140,7 +141,7 @@ def _at_batch_size(law: "StepsLaw", batch_size: float) -> dict[str, Any]:
         "steps_interval": interval,
         "examples": finite(law.examples(batch_size)),
         "examples_interval": interval and tuple(bound * batch_size for bound in interval),
-        "warnings": law.warnings(batch_size),
+        "warnings": say_all(law.warnings(batch_size)),
     }
 
 
@@ -149,6 +150,7 @@ def _prediction(found: "Tradeoff", text: str) -> dict[str, Any]:
     from scaling.numeric.inputs.text import parse_settings
 
     from ..report.answer import finite
+    from ..report.sentences import say_all
 
     ((name, size),) = parse_settings([text], "at").items()
     covariate = found.columns.get("covariate")
@@ -162,7 +164,7 @@ def _prediction(found: "Tradeoff", text: str) -> dict[str, Any]:
         "size": size,
         **{name: finite(trend.value(size)) for name, trend in found.trends.items()},
         "intervals": {name: trend.interval(size) for name, trend in found.trends.items()},
-        "warnings": found.warnings(size),
+        "warnings": say_all(found.warnings(size)),
     }
 
 
