@@ -7,11 +7,19 @@ import mpmath as mp
 import numpy as np
 import pytest
 
-from scaling import BatchSizeLaw, GradientStatistics, InputError, Recipe, TransferLaw, quadratic_optimum, update_moments
+from scaling import (
+    BatchSizeLaw,
+    GradientStatistics,
+    InputError,
+    Recipe,
+    TransferLaw,
+    quadratic_optimum,
+    update_moments,
+)
 from scaling.numeric.laws import power_rule
 from scaling.numeric.moments import MOMENT_MODELS, ratio_from_update_rms, update_rms
 from scaling.numeric.moments.erfc_integrals import scaled_erfc_integrals
-from scaling.numeric.moments.gaussian_population import gaussian_softsign
+from scaling.numeric.moments.exact_adam import ExactUpdate
 from scaling.numeric.tradeoff import StepsLaw
 from scaling.symbolic import derivation
 
@@ -207,6 +215,13 @@ def possible_rms(p: Numbers) -> Numbers:
 def noisier_than_gradient(p: Numbers) -> Numbers:
     """tau larger than gamma."""
     return p | {"total_rms": float(np.hypot(p["grad_rms"], p["x1"]))}
+
+
+def gaussian_softsign(signal: float, damping: float) -> tuple[float, float]:
+    """Alignment and curvature of softsign over gradients drawn from N(0, gamma^2)."""
+    softsign = ExactUpdate(0.0, 0.0, 1.0, "inside")
+    alignment, _, curvature = softsign.gaussian_average(np.array([signal]), np.array([damping]))
+    return alignment[0], curvature[0]
 
 
 def gaussian_learning_rate(p: Numbers) -> float:
