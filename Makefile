@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 TESTED := README.md pyproject.toml $(shell find scaling cli tests notebooks figures -type f -not -path '*/__pycache__/*' 2>/dev/null)
 OPTIMA := scaling/data/marek_adam_1d.csv
 
-.PHONY: demo test check lint types doctest derivation figures notebooks golden benchmark clean
+.PHONY: demo test check lint types doctest derivation theory figures notebooks golden benchmark clean
 
 demo: $(VENV)/installed
 	@echo "An 11M-parameter language model was tuned at seven batch sizes (Marek et al. 2025,"
@@ -33,7 +33,7 @@ types: $(VENV)/installed-test
 	$(BIN)/mypy scaling cli
 
 doctest: $(VENV)/installed-test
-	$(BIN)/python -m pytest --doctest-modules scaling cli
+	$(BIN)/python -m pytest --doctest-modules --doctest-ignore-import-errors scaling cli
 
 # Ratios of running times against what a user would do instead; not part of any test.
 benchmark: $(VENV)/installed-test
@@ -51,6 +51,10 @@ derivation: $(VENV)/installed
 	@$(BIN)/lr derive --check --format latex > build/derivation.tex
 	@pdflatex -interaction=batchmode -halt-on-error -output-directory=build build/derivation.tex >/dev/null
 	@echo build/derivation.pdf
+
+# The derivation as it is committed; a test compares.
+theory: $(VENV)/installed
+	@$(BIN)/lr derive --format markdown > scaling/symbolic/THEORY.md
 
 # What `lr plot` draws, all of it; a test redraws and compares.
 figures: $(VENV)/installed

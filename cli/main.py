@@ -10,6 +10,7 @@ from scaling.errors import DataError, InputError, MissingExtraError
 from .commands.compare import compare
 from .commands.derive import derive
 from .commands.fit import fit
+from .commands.lab import app as lab_app
 from .commands.plot import app as plot_app
 from .commands.query import query
 from .commands.recipe import recipe
@@ -34,6 +35,7 @@ app.command()(recipe)
 app.command()(sweep)
 app.command()(derive)
 app.add_typer(plot_app, name="plot")
+app.add_typer(lab_app, name="lab")
 
 
 @app.callback()

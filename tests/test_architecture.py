@@ -23,6 +23,7 @@ ALLOWED = {
     "data": {"data", "numeric", "errors"},
     "measure": {"measure", "numeric", "errors"},
     "engines": {"engines", "numeric", "errors"},
+    "lab": {"lab", "numeric", "errors"},
 }
 
 
@@ -51,6 +52,16 @@ def test_the_command_line_contains_no_formula():
         assert not {"numpy", "scipy", "sympy"} & {name.split(".")[0] for name in imported(path)}, (
             path
         )
+
+
+def test_only_the_numeric_layer_tells_laws_apart():
+    """Commands, figures and engines ask a law's face, never for its class."""
+    for package in ("scaling/plotting", "scaling/engines", "scaling/data", "cli"):
+        for path in (ROOT / package).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.Call) and ast.unparse(node.func) == "isinstance":
+                    assert not ast.unparse(node.args[1]).rstrip(")").endswith("Law"), path
+                assert getattr(node, "name", "") != "is_swept", path
 
 
 def modules():

@@ -171,6 +171,12 @@ def test_no_key_twice(document, tmp_path):
     assert "stands twice" in refuse(tmp_path, text[:-1] + ', "kind": "fitted"}')
 
 
+def test_unknown_keys_are_shown_harmless(document, tmp_path):
+    message = refuse(tmp_path, json.dumps(document | {"\x1b[31m": 1}))
+    assert "\\x1b[31m' is unknown" in message
+    assert message.isprintable()
+
+
 @pytest.mark.parametrize("text", ["\ud800", "\x1b[31m", "two\nlines"])
 def test_descriptions_are_one_printable_line(document, text, tmp_path):
     document["provenance"]["description"] = text

@@ -17,7 +17,7 @@ def parse_json(path: str | os.PathLike[str], text: str, *, nan: bool = False) ->
     """Read a JSON text in which no key stands twice, and NaN or infinity only if ``nan``."""
 
     def refuse(constant: str) -> NoReturn:
-        raise DataError(f"{path}: holds {constant}, which is not a number; save it again")
+        raise DataError(f"{path}: holds {constant}, which is no finite number; save it again")
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         result = dict(pairs)

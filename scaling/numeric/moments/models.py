@@ -21,6 +21,7 @@ import numpy.typing as npt
 from scaling.errors import InputError
 from scaling.numeric.inputs.arrays import FloatArray, Real, as_array, decay_rate, step_number
 from scaling.numeric.moments import _formulas as formulas
+from scaling.numeric.moments.many_steps import displacement_damping
 
 #: By measurement: tests/benchmarks/default_model.py.
 DEFAULT_MODEL = "mean-field-outside"
@@ -277,7 +278,8 @@ def _closed_form(
     """Make a model of a formula; ``gaussian_factor`` is lambda of T-E1."""
 
     def make(beta1: float, _: float, __: float) -> Update:
-        return ClosedForm(formula, gaussian_factor**-0.5, (1 - beta1) / (1 + beta1))
+        c = float(displacement_damping(beta1, 1))
+        return ClosedForm(formula, gaussian_factor**-0.5, c)
 
     return make
 

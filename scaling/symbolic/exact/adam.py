@@ -4,7 +4,12 @@ from functools import partial
 
 import sympy
 
-from scaling.symbolic.exact.kernels import laplace_agrees, mean_kernel, square_kernel
+from scaling.symbolic.exact.kernels import (
+    inside_kernels,
+    laplace_agrees,
+    mean_kernel,
+    square_kernel,
+)
 from scaling.symbolic.exact.quadrature import average_agrees
 from scaling.symbolic.exact.weights import (
     STEPS,
@@ -19,7 +24,7 @@ from scaling.symbolic.exact.weights import (
     weight,
     weights_agree,
 )
-from scaling.symbolic.notation import symbols
+from scaling.symbolic.notation import a, b, beta1, beta2, mu, node, s, z
 from scaling.symbolic.proofs.proof import both_sides, proved_equal
 from scaling.symbolic.proofs.sums import at_sizes
 from scaling.symbolic.step import Step, equation
@@ -27,20 +32,12 @@ from scaling.symbolic.step import Step, equation
 IID = ("x_k ~ N(a, 1), independent: the last t batch gradients in units of sigma/sqrt(B)",)
 
 
-def steps() -> tuple[Step, ...]:
-    """Return the steps of T-F4.
+def _stationary(weights: sympy.Eq, decay: sympy.Symbol) -> dict[sympy.Expr, sympy.Expr]:
+    below_one = 1 / (1 + sympy.Symbol("y", positive=True))
+    return {weights.lhs: weights.rhs.subs(decay, below_one), decay: below_one}
 
-    Returns
-    -------
-    tuple of Step
 
-    Examples
-    --------
-    >>> steps()[-1].id
-    'F4.inside'
-    """
-    a, b, node, z = symbols("signal damping node frequency")
-    mu, s, beta1, beta2 = symbols("mean second_moment beta1 beta2")
+def _f4() -> tuple[Step, ...]:
     k, t = age()
     first_kernel, second_kernel, A, s1, s2 = sympy.symbols("K1 K2 A s1 s2")
     shared = tuple(
@@ -190,7 +187,7 @@ def steps() -> tuple[Step, ...]:
         Step(
             "F4.inside",
             "the kernel of 1/sqrt(v + b^2), epsilon inside the root; its square's is exp(-b^2 t')",
-            equation(first_kernel, sympy.exp(-(b**2) * node) / sympy.sqrt(sympy.pi * node)),
+            equation(first_kernel, inside_kernels()[0]),
             lambda: 1 / sympy.sqrt(z + b**2),
             "Laplace transform",
             compare=lambda derived, statement: proved_equal(
@@ -201,6 +198,6 @@ def steps() -> tuple[Step, ...]:
     )
 
 
-def _stationary(weights: sympy.Eq, decay: sympy.Symbol) -> dict[sympy.Expr, sympy.Expr]:
-    below_one = 1 / (1 + sympy.Symbol("y", positive=True))
-    return {weights.lhs: weights.rhs.subs(decay, below_one), decay: below_one}
+def steps() -> tuple[Step, ...]:
+    """Return the steps of T-F4."""
+    return (*_f4(),)

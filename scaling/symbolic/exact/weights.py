@@ -3,7 +3,7 @@
 import sympy
 
 from scaling.symbolic.exact.softsign import laplace_variable, tilted_moment
-from scaling.symbolic.notation import symbol, symbols
+from scaling.symbolic.notation import a, node
 from scaling.symbolic.proofs.proof import proved_equal
 
 STEPS = (1, 2, 3)
@@ -53,7 +53,7 @@ def widening(k: sympy.Expr | int) -> sympy.Expr:
     >>> widening(0)
     2*t'*w[0] + 1
     """
-    return 1 + 2 * symbol("node") * weight("w", k)
+    return 1 + 2 * node * weight("w", k)
 
 
 def written_out(expression: sympy.Expr, count: int) -> sympy.Expr:
@@ -88,7 +88,8 @@ def unrolled(decay: sympy.Symbol, count: int) -> list[sympy.Expr]:
 
     Examples
     --------
-    >>> unrolled(symbol("beta1"), 1)
+    >>> from scaling.symbolic.notation import beta1
+    >>> unrolled(beta1, 1)
     [1]
     """
     batch = sympy.symbols(f"x0:{count}")
@@ -105,8 +106,9 @@ def weights_agree(derived: dict[int, list[sympy.Expr]], statement: sympy.Eq) -> 
 
     Examples
     --------
-    >>> from .step import equation
-    >>> weights_agree({1: unrolled(symbol("beta1"), 1)}, equation(symbol("mean"), symbol("beta1")))
+    >>> from scaling.symbolic.step import equation
+    >>> from scaling.symbolic.notation import beta1, mu
+    >>> weights_agree({1: unrolled(beta1, 1)}, equation(mu, beta1))
     False
     """
     k, t = age()
@@ -122,10 +124,10 @@ def tilted(order: int, k: int) -> sympy.Expr:
 
     Examples
     --------
-    >>> tilted(1, 0).has(symbol("node"))
+    >>> tilted(1, 0).has(node)
     True
     """
-    rate = symbol("node") * sympy.Symbol(f"w{k}", positive=True)
+    rate = node * sympy.Symbol(f"w{k}", positive=True)
     return tilted_moment(order).subs(laplace_variable(), rate)
 
 
@@ -177,7 +179,6 @@ def tilt() -> sympy.Expr:
     True
     """
     k, _ = age()
-    a, node = symbols("signal node")
     spread = over_ages(sympy.log(widening(k)))
     return sympy.exp(-spread / 2 - a**2 * over_ages(node * weight("w", k) / widening(k)))
 
@@ -187,11 +188,11 @@ def first_sum() -> sympy.Expr:
 
     Examples
     --------
-    >>> first_sum().has(symbol("signal"))
+    >>> first_sum().has(a)
     True
     """
     k, _ = age()
-    return symbol("signal") * over_ages(weight("c", k) / widening(k))
+    return a * over_ages(weight("c", k) / widening(k))
 
 
 def second_sum() -> sympy.Expr:
@@ -199,7 +200,7 @@ def second_sum() -> sympy.Expr:
 
     Examples
     --------
-    >>> second_sum().has(symbol("signal"))
+    >>> second_sum().has(a)
     True
     """
     k, _ = age()
@@ -211,8 +212,9 @@ def sums_agree(derived: dict[int, sympy.Expr], statement: sympy.Eq) -> bool:
 
     Examples
     --------
-    >>> from .step import equation
-    >>> sums_agree({2: tilted_sum(1, 2, relative=True)}, equation(symbol("mean"), first_sum()))
+    >>> from scaling.symbolic.step import equation
+    >>> from scaling.symbolic.notation import mu
+    >>> sums_agree({2: tilted_sum(1, 2, relative=True)}, equation(mu, first_sum()))
     True
     """
     return all(

@@ -1,16 +1,39 @@
 """Part D: momentum (T-D1 to T-D4)."""
 
+from dataclasses import replace
+
 import sympy
 
 from scaling.symbolic.exact.quadrature import float_moments
-from scaling.symbolic.notation import symbol, symbols
+from scaling.symbolic.notation import (
+    N1,
+    B,
+    B_noise,
+    B_peak,
+    B_simple,
+    Q,
+    R,
+    T,
+    U,
+    a,
+    b,
+    beta,
+    beta1,
+    beta_n,
+    c,
+    lr_max,
+    lr_star,
+    mu,
+    q,
+    s,
+)
 from scaling.symbolic.parts.a_descent import (
     best_learning_rate,
     gradient_step,
     sgd_max_learning_rate,
     sgd_noise_scale,
 )
-from scaling.symbolic.parts.a_surge import peak, sign_step, sign_sums
+from scaling.symbolic.parts.a_sign import peak, sign_step, sign_sums
 from scaling.symbolic.parts.c_mean_field import averaged_inside, noise_moment
 from scaling.symbolic.proofs.accuracy import ApproximationError, measured_maximum
 from scaling.symbolic.proofs.proof import (
@@ -23,7 +46,7 @@ from scaling.symbolic.proofs.proof import (
 from scaling.symbolic.proofs.sums import at_sizes
 from scaling.symbolic.step import Step, equation
 
-MOMENTUM = "Adam at t = infinity with beta1 = 0.9 and beta2 = 0.99 (F4, epsilon inside)"
+ONE_STEP = "one step: over a run c tends to 1, see part I"
 
 
 def damping_of_momentum() -> sympy.Eq:
@@ -34,7 +57,6 @@ def damping_of_momentum() -> sympy.Eq:
     >>> damping_of_momentum()
     Eq(c, (1 - beta1)/(beta1 + 1))
     """
-    c, beta1 = symbols("noise_damping beta1")
     return equation(c, (1 - beta1) / (1 + beta1))
 
 
@@ -46,7 +68,6 @@ def variance_factor() -> sympy.Expr:
     >>> sympy.simplify(variance_factor() - damping_of_momentum().rhs)
     0
     """
-    beta1 = symbol("beta1")
     ratio = sympy.Symbol("y", positive=True)
     age = sympy.Symbol("k", integer=True, nonnegative=True)
     geometric = sympy.summation(ratio**age, (age, 0, sympy.oo))
@@ -54,6 +75,31 @@ def variance_factor() -> sympy.Expr:
     if condition != (ratio < 1):
         return sympy.nan
     return sympy.factor((1 - beta1) ** 2 * converged.subs(ratio, beta1**2))
+
+
+def _d1() -> tuple[Step, ...]:
+    return (
+        Step(
+            "D1.damping",
+            "momentum shrinks the variance of the update by c",
+            damping_of_momentum(),
+            variance_factor,
+            "summation of the squared weights",
+            quantity=c,
+            assumptions=("batch gradients are independent and stationary", "t = infinity"),
+        ),
+        Step(
+            "D1",
+            "SGD with momentum: B_noise becomes c B_noise",
+            equation(lr_star, lr_max / (1 + c * B_noise / B)),
+            lambda: at_sizes(lambda count: gradient_step(best_learning_rate(), c, count)),
+            "substitution of E[phi] = g, cov = c Sigma/B into A1",
+            compare=coordinates,
+            where=(sgd_max_learning_rate(), sgd_noise_scale()),
+            uses=("A1.minimum", "A3", "D1.damping"),
+            quantity=lr_star,
+        ),
+    )
 
 
 def averaged_second_moment() -> sympy.Expr:
@@ -64,45 +110,38 @@ def averaged_second_moment() -> sympy.Expr:
     >>> averaged_second_moment()
     a**2 + c
     """
-    return noise_moment(2, sympy.sqrt(symbol("noise_damping")))
+    return noise_moment(2, sympy.sqrt(c))
 
 
 def against_adam(
-    approximation: sympy.Expr, power: int, name: str, *, damped: bool
+    approximation: sympy.Expr, power: int, name: str, eps: str = "absent"
 ) -> ApproximationError:
     """Measure a mean-field moment with momentum against true Adam (T-F4).
 
     Parameters
     ----------
     approximation : sympy.Expr
-        In a, c and, if ``damped``, b.
+        In a, c and, unless epsilon is absent, b.
     power : {1, 2}
     name : str
-    damped : bool
-        With epsilon.
-
-    Returns
-    -------
-    ApproximationError
+    eps : {"absent", "inside", "outside"}, optional
+        Where it stands.
 
     Examples
     --------
-    >>> a = symbol("signal")
-    >>> error = against_adam(a / sympy.sqrt(a**2 + 1), 1, "D2", damped=False)
+    >>> from scaling.symbolic.notation import a
+    >>> error = against_adam(a / sympy.sqrt(a**2 + 1), 1, "D2")
     >>> 0 < error.value < 0.01
     True
     """
     decays = (sympy.Rational(9, 10), sympy.Rational(99, 100))
-    moment = float_moments(*(float(decay) for decay in decays))
-    c = damping_of_momentum().rhs.subs(symbol("beta1"), decays[0])
-    formula = approximation.subs(symbol("noise_damping"), c)
-    a, b = symbols("signal damping")
-    return measured_maximum(
-        formula,
-        (lambda x, y: moment(x, y, power)) if damped else (lambda x: moment(x, 0.0, power)),
-        (a, b) if damped else (a,),
-        f"{name} against {MOMENTUM}",
-    )
+    place = "inside" if eps == "absent" else eps
+    moment = float_moments(*(float(decay) for decay in decays), eps=place)
+    formula = approximation.subs(c, damping_of_momentum().rhs.subs(beta1, decays[0]))
+    of = f"{name} against Adam at t = infinity with beta1 = 0.9 and beta2 = 0.99 (F4, eps {eps})"
+    if eps == "absent":
+        return measured_maximum(formula, lambda x: moment(x, 0.0, power), (a,), of)
+    return measured_maximum(formula, lambda x, y: moment(x, y, power), (a, b), of)
 
 
 def damped_second_moment() -> sympy.Expr:
@@ -113,31 +152,56 @@ def damped_second_moment() -> sympy.Expr:
     >>> damped_second_moment()
     beta**2 + c*(1 - beta**2)
     """
-    beta, c = symbols("beta noise_damping")
     return beta**2 + c * (1 - beta**2)
 
 
-def momentum_law() -> sympy.Expr:
-    """Return T-D3, lr* = |g|_1/(c T/beta + beta (Q - c T)).
+def _d2() -> tuple[Step, ...]:
+    mean = a / sympy.sqrt(a**2 + 1)
+    second = (a**2 + c) / (a**2 + 1)
+    return (
+        Step(
+            "D2",
+            "Adam at epsilon = 0, mean field: the mean of the update",
+            equation(mu, mean),
+            lambda: averaged_inside(1, noise_moment(1), noise_moment(2)).subs(b, 0),
+            "averages put inside: E[m] = a, E[v] = a^2 + 1",
+            uses=("C1", "D1.damping"),
+            assumptions=("exact for beta2 -> 1",),
+            error=lambda: against_adam(mean, 1, "D2"),
+            quantity=mu,
+        ),
+        Step(
+            "D2.second",
+            "Adam at epsilon = 0, mean field: the second moment",
+            equation(s, second),
+            lambda: averaged_inside(2, averaged_second_moment(), noise_moment(2)).subs(b, 0),
+            "averages put inside: E[m^2] = a^2 + c, E[v] = a^2 + 1",
+            uses=("C1.second", "D1.damping"),
+            assumptions=("exact for beta2 -> 1",),
+            error=lambda: against_adam(second, 2, "D2.second"),
+            quantity=s,
+        ),
+        Step(
+            "D2.beta",
+            "the same by beta = a/sqrt(a^2 + 1)",
+            equation(s, damped_second_moment()),
+            lambda: averaged_inside(2, averaged_second_moment(), noise_moment(2)).subs(b, 0),
+            "the difference simplifies to 0",
+            where=(equation(beta, mean),),
+            uses=("D2", "D2.second"),
+            quantity=s,
+        ),
+    )
 
-    Examples
-    --------
-    >>> momentum_law().has(symbol("noise_damping"))
-    True
-    """
-    beta, c, T, Q, N1 = symbols("beta noise_damping trace curvature gradient_l1")
+
+def momentum_law() -> sympy.Expr:
+    """Return T-D3, lr* = |g|_1/(c T/beta + beta (Q - c T))."""
     return N1 / (c * T / beta + beta * (Q - c * T))
 
 
 def diagonal_law() -> sympy.Expr:
-    """Return T-D3 with a diagonal H (Q = T) as a function of beta and beta1.
-
-    Examples
-    --------
-    >>> diagonal_law().has(symbol("beta1"))
-    True
-    """
-    T, Q, damping = *symbols("trace curvature"), damping_of_momentum()
+    """Return T-D3 with a diagonal H (Q = T) as a function of beta and beta1."""
+    damping = damping_of_momentum()
     return sympy.simplify(momentum_law().subs([(Q, T), (damping.lhs, damping.rhs)]))
 
 
@@ -154,23 +218,14 @@ def diagonal_peak() -> dict[str, sympy.Expr]:
     >>> diagonal_peak()["beta1"]
     1/3
     """
-    beta, beta1 = symbols("beta beta1")
-    B, noise = symbols("batch_size noise_scale")
     square = sympy.simplify(peak(diagonal_law(), beta) ** 2)
-    (size,) = sympy.solve(sympy.Eq(1 / (1 + noise / B), square), B)
+    (size,) = sympy.solve(sympy.Eq(1 / (1 + B_simple / B), square), B)
     (threshold,) = sympy.solve(sympy.Eq(square, 1), beta1)
     return {"beta^2": square, "B": sympy.simplify(size), "beta1": threshold}
 
 
 def diagonal_shape() -> tuple[dict[sympy.Expr, sympy.Expr], ...]:
-    """Return lr*(beta) of a diagonal H below, at and above its peak.
-
-    Examples
-    --------
-    >>> len(diagonal_shape())
-    3
-    """
-    beta, beta1, beta_n = symbols("beta beta1 beta_peak")
+    """Return lr*(beta) of a diagonal H below, at and above its peak."""
     decay = 1 / (1 + sympy.Symbol("y", positive=True))
     top = sympy.sqrt(sympy.simplify(diagonal_peak()["beta^2"].subs(beta1, decay)))
     law = {sympy.Function("lr_star")(beta): diagonal_law().subs(beta1, decay), beta_n: top}
@@ -185,7 +240,6 @@ def peak_by_decay() -> tuple[dict[sympy.Expr, sympy.Expr], ...]:
     >>> peak_by_decay()[0]
     {beta1: 1/3, beta_n: 1}
     """
-    beta1, beta_n = symbols("beta1 beta_peak")
     y = sympy.Symbol("y", positive=True)
     square = diagonal_peak()["beta^2"]
     third = sympy.Rational(1, 3)
@@ -195,98 +249,13 @@ def peak_by_decay() -> tuple[dict[sympy.Expr, sympy.Expr], ...]:
     )
 
 
-def root_mean_square() -> sympy.Expr:
-    """Derive the update's RMS: averages of C1's kind over all coordinates, r = |g|^2 B/tr(Sigma).
-
-    Examples
-    --------
-    >>> root_mean_square()
-    sqrt(c + q)/sqrt(q + 1)
-    """
-    a, q, b = symbols("signal signal_to_noise damping")
-    square = averaged_inside(2, averaged_second_moment(), noise_moment(2)).subs(b, 0)
-    return sympy.sqrt(square.subs(a, sympy.sqrt(q)))
-
-
-def steps() -> tuple[Step, ...]:
-    """Return the steps T-D1 to T-D4.
-
-    Returns
-    -------
-    tuple of Step
-
-    Examples
-    --------
-    >>> [step.id for step in steps()][:3]
-    ['D1.damping', 'D1', 'D2']
-    """
-    a, b, c, beta, beta1 = symbols("signal damping noise_damping beta beta1")
-    mu, s, star, B = symbols("mean second_moment optimal_learning_rate batch_size")
-    most, noise = symbols("max_learning_rate sgd_noise_scale")
-    T, Q, R = symbols("trace curvature coupling")
-    beta_n, B_peak, B_simple = symbols("beta_peak peak_batch_size noise_scale")
-    q, U = symbols("signal_to_noise update_rms")
-    mean = a / sympy.sqrt(a**2 + 1)
-    pure_noise = 1 / sympy.sqrt(19)
+def _d3() -> tuple[Step, ...]:
     rate = sympy.Function("lr_star")
-    second = (a**2 + c) / (a**2 + 1)
     return (
-        Step(
-            "D1.damping",
-            "momentum shrinks the variance of the update by c",
-            damping_of_momentum(),
-            variance_factor,
-            "summation of the squared weights",
-            quantity=c,
-            assumptions=("batch gradients are independent and stationary", "t = infinity"),
-        ),
-        Step(
-            "D1",
-            "SGD with momentum: B_noise becomes c B_noise",
-            equation(star, most / (1 + c * noise / B)),
-            lambda: at_sizes(lambda count: gradient_step(best_learning_rate(), c, count)),
-            "substitution of E[phi] = g, cov = c Sigma/B into A1",
-            compare=coordinates,
-            where=(sgd_max_learning_rate(), sgd_noise_scale()),
-            uses=("A1.minimum", "A3", "D1.damping"),
-            quantity=star,
-        ),
-        Step(
-            "D2",
-            "Adam at epsilon = 0, mean field: the mean of the update",
-            equation(mu, mean),
-            lambda: averaged_inside(1, noise_moment(1), noise_moment(2)).subs(b, 0),
-            "averages put inside: E[m] = a, E[v] = a^2 + 1",
-            uses=("C1", "D1.damping"),
-            assumptions=("exact for beta2 -> 1",),
-            error=lambda: against_adam(mean, 1, "D2", damped=False),
-            quantity=mu,
-        ),
-        Step(
-            "D2.second",
-            "Adam at epsilon = 0, mean field: the second moment",
-            equation(s, second),
-            lambda: averaged_inside(2, averaged_second_moment(), noise_moment(2)).subs(b, 0),
-            "averages put inside: E[m^2] = a^2 + c, E[v] = a^2 + 1",
-            uses=("C1.second", "D1.damping"),
-            assumptions=("exact for beta2 -> 1",),
-            error=lambda: against_adam(second, 2, "D2.second", damped=False),
-            quantity=s,
-        ),
-        Step(
-            "D2.beta",
-            "the same by beta = a/sqrt(a^2 + 1)",
-            equation(s, damped_second_moment()),
-            lambda: averaged_inside(2, averaged_second_moment(), noise_moment(2)).subs(b, 0),
-            "simplify(lhs - rhs)",
-            where=(equation(beta, mean),),
-            uses=("D2", "D2.second"),
-            quantity=s,
-        ),
         Step(
             "D3",
             "Adam at epsilon = 0: the optimal learning rate with momentum",
-            equation(star, momentum_law()),
+            equation(lr_star, momentum_law()),
             lambda: at_sizes(
                 lambda count: sign_step(best_learning_rate(), damped_second_moment(), count)
             ),
@@ -295,7 +264,7 @@ def steps() -> tuple[Step, ...]:
             where=(equation(Q, T + R), *sign_sums()),
             uses=("A1.minimum", "A2", "D2", "D2.beta"),
             assumptions=("no g_i is 0", "Q = sign(g)^T H sign(g)"),
-            quantity=star,
+            quantity=lr_star,
         ),
         Step(
             "D3.peak",
@@ -344,6 +313,24 @@ def steps() -> tuple[Step, ...]:
             assumptions=("beta1 > 1/3",),
             quantity=B_peak,
         ),
+    )
+
+
+def root_mean_square() -> sympy.Expr:
+    """Derive the update's RMS: averages of C1's kind over all coordinates, r = |g|^2 B/tr(Sigma).
+
+    Examples
+    --------
+    >>> root_mean_square()
+    sqrt(c + q)/sqrt(q + 1)
+    """
+    square = averaged_inside(2, averaged_second_moment(), noise_moment(2)).subs(b, 0)
+    return sympy.sqrt(square.subs(a, sympy.sqrt(q)))
+
+
+def _d4() -> tuple[Step, ...]:
+    pure_noise = 1 / sympy.sqrt(19)
+    return (
         Step(
             "D4",
             "root mean square of the update",
@@ -375,4 +362,12 @@ def steps() -> tuple[Step, ...]:
             uses=("D4",),
             quantity=q,
         ),
+    )
+
+
+def steps() -> tuple[Step, ...]:
+    """Return the steps of T-D1 to T-D4, each with the remark that it is about one step."""
+    return tuple(
+        replace(step, assumptions=(*step.assumptions, ONE_STEP))
+        for step in (*_d1(), *_d2(), *_d3(), *_d4())
     )

@@ -112,9 +112,9 @@ def test_saved_with_its_sketch(population, tmp_path):
 
 
 def test_assumptions_say_what_was_counted(population):
-    said = " ".join(TransferLaw.from_population(RECIPE, population).assumptions())
-    assert "2000 coordinates" in said
-    assert "measured" in said
+    source, counted, *_ = TransferLaw.from_population(RECIPE, population).assumptions()
+    assert (source["source"], counted.key) == ("measured", "sketched population")
+    assert counted["count"] == 2000
 
 
 def test_what_a_law_cannot_be_made_of(population):

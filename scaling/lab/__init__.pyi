@@ -1,0 +1,14 @@
+from .adam import Adam as Adam
+from .adam import AdamSettings as AdamSettings
+from .configuration import Configuration as Configuration
+from .configuration import read_configuration as read_configuration
+from .configuration import shipped_configurations as shipped_configurations
+from .measuring import NoiseScale as NoiseScale
+from .measuring import measure_noise as measure_noise
+from .one_step import OneStepOptimum as OneStepOptimum
+from .one_step import one_step_optimum as one_step_optimum
+from .running import run_configuration as run_configuration
+from .schedule import Schedule as Schedule
+from .training import Budget as Budget
+from .training import Trained as Trained
+from .training import train as train
