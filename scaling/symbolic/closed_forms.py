@@ -260,27 +260,13 @@ def surge_ends(
     ]
 
 
-def steps() -> tuple[Step, ...]:
-    """Return the steps on the law with numbers put in.
-
-    Returns
-    -------
-    tuple of Step
-
-    Examples
-    --------
-    >>> [step.id for step in steps()]
-    ['B9.two', 'E3.uniform', 'E3.slope', 'E3.end']
-    """
+def _b9() -> tuple[Step, ...]:
     hessian, (g1, g2), (V1, V2) = example()
     first, second = sympy.symbols("nu1 nu2", real=True)
     noise = sympy.Symbol("Lambda", positive=True)
     aligned = g1 * first + g2 * second
     curved = hessian[0, 0] * first**2 + 2 * hessian[0, 1] * first * second
     curved += hessian[1, 1] * second**2
-    moved = sympy.Derivative(sympy.Function("B_peak")(eps), eps)
-    size = lamda * sigma**2 * c / (R0 * gamma**2 - 2 * c * (gamma**2 + eps**2))
-    uniform = ("uniform population: |g_i| = gamma, sigma_i = sigma", "R_0 = sign(g).H sign(g)/tr H")
     return (
         Step(
             "B9.two",
@@ -301,6 +287,14 @@ def steps() -> tuple[Step, ...]:
             uses=("B9",),
             assumptions=("V_i = sigma_i^2", "kappa^2 is the mean of V_i/(g_i^2 + eps^2)"),
         ),
+    )
+
+
+def _e3() -> tuple[Step, ...]:
+    moved = sympy.Derivative(sympy.Function("B_peak")(eps), eps)
+    size = lamda * sigma**2 * c / (R0 * gamma**2 - 2 * c * (gamma**2 + eps**2))
+    uniform = ("uniform population: |g_i| = gamma, sigma_i = sigma", "R_0 = sign(g).H sign(g)/tr H")
+    return (
         Step(
             "E3.uniform",
             "uniform population: the batch size of the peak as a function of epsilon",
@@ -354,3 +348,8 @@ def _by_noise_level(derived: sympy.Expr, statement: sympy.Eq) -> bool:
     _, (g1, g2), (V1, V2) = example()
     variance = (4 * level / sympy.pi - V1 / (g1**2 + eps**2)) * (g2**2 + eps**2)
     return right_hand_side(sympy.simplify(derived.subs(V2, variance)), statement.subs(V2, variance))
+
+
+def steps() -> tuple[Step, ...]:
+    """Return the steps on the law with numbers put in."""
+    return (*_b9(), *_e3())

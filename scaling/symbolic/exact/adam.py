@@ -37,18 +37,12 @@ def _stationary(weights: sympy.Eq, decay: sympy.Symbol) -> dict[sympy.Expr, symp
     return {weights.lhs: weights.rhs.subs(decay, below_one), decay: below_one}
 
 
-def _f4() -> tuple[Step, ...]:
+def _f4_weights() -> tuple[Step, ...]:
     k, t = age()
-    first_kernel, second_kernel, A, s1, s2 = sympy.symbols("K1 K2 A s1 s2")
     shared = tuple(
         equation(weight(name, k), (1 - decay) * decay**k / (1 - decay**t))
         for name, decay in (("c", beta1), ("w", beta2))
     )
-    rate = node * sympy.Symbol("w0", positive=True)
-    width = 1 + 2 * rate
-    bell = sympy.exp(-(a**2) * rate / width) / sympy.sqrt(width)
-    outside = ("epsilon outside the root: phi = m/(sqrt(v) + b)",)
-    no_inverse = "SymPy does not invert the transform; it transforms the kernel back"
     return (
         *(
             Step(
@@ -80,6 +74,14 @@ def _f4() -> tuple[Step, ...]:
                 ("F4.w", "second", shared[1], beta2),
             )
         ),
+    )
+
+
+def _f4_kernels() -> tuple[Step, ...]:
+    first_kernel, second_kernel = sympy.symbols("K1 K2")
+    outside = ("epsilon outside the root: phi = m/(sqrt(v) + b)",)
+    no_inverse = "SymPy does not invert the transform; it transforms the kernel back"
+    return (
         Step(
             "F4.K1",
             "1/(sqrt(v) + b) as a Laplace integral",
@@ -104,6 +106,15 @@ def _f4() -> tuple[Step, ...]:
             assumptions=outside,
             quantity=second_kernel,
         ),
+    )
+
+
+def _f4_sums() -> tuple[Step, ...]:
+    A, s1, s2 = sympy.symbols("A s1 s2")
+    rate = node * sympy.Symbol("w0", positive=True)
+    width = 1 + 2 * rate
+    bell = sympy.exp(-(a**2) * rate / width) / sympy.sqrt(width)
+    return (
         Step(
             "F4.first",
             "one batch gradient, tilted: E[x exp(-t' w x^2)]",
@@ -152,6 +163,13 @@ def _f4() -> tuple[Step, ...]:
             uses=("F4.second", "F4.s1"),
             quantity=s2,
         ),
+    )
+
+
+def _f4_averages() -> tuple[Step, ...]:
+    first_kernel, second_kernel, A, s1, s2 = sympy.symbols("K1 K2 A s1 s2")
+    outside = ("epsilon outside the root: phi = m/(sqrt(v) + b)",)
+    return (
         Step(
             "F4",
             "exact mean of Adam's update at step t",
@@ -200,4 +218,4 @@ def _f4() -> tuple[Step, ...]:
 
 def steps() -> tuple[Step, ...]:
     """Return the steps of T-F4."""
-    return (*_f4(),)
+    return (*_f4_weights(), *_f4_kernels(), *_f4_sums(), *_f4_averages())

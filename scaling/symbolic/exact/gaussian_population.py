@@ -61,13 +61,7 @@ def hyperbolic_substitution() -> sympy.Expr:
 
 
 def bessel_integrand(formula: sympy.Expr) -> sympy.Expr:
-    """Put K_n(z) = int_0^inf exp(-z cosh theta) cosh(n theta) dtheta into a formula.
-
-    Examples
-    --------
-    >>> bessel_integrand(sympy.besselk(0, sympy.Symbol("z")))
-    exp(-z*cosh(theta))
-    """
+    """Put K_n(z) = int_0^inf exp(-z cosh theta) cosh(n theta) dtheta into a formula."""
     theta = sympy.Symbol("theta", positive=True)
     return formula.rewrite(sympy.besselk).replace(
         sympy.besselk, lambda n, z: sympy.exp(-z * sympy.cosh(theta)) * sympy.cosh(n * theta)
@@ -75,14 +69,7 @@ def bessel_integrand(formula: sympy.Expr) -> sympy.Expr:
 
 
 def bessel_agrees(derived: sympy.Expr, statement: sympy.Eq) -> bool:
-    """Compare integrands over theta; both sides must be linear in the Bessel functions.
-
-    Examples
-    --------
-    >>> from scaling.symbolic.notation import mu
-    >>> bessel_agrees(hyperbolic_substitution(), equation(mu, bessel_moment()))
-    True
-    """
+    """Compare integrands over theta; both sides must be linear in the Bessel functions."""
     formula = statement.rhs.rewrite(sympy.besselk)
     bare = formula.replace(sympy.besselk, lambda *_: sympy.Integer(0))
     if bare != 0:
@@ -165,6 +152,13 @@ def _f3() -> tuple[Step, ...]:
             uses=("F2",),
             quantity=h2,
         ),
+    )
+
+
+def _f3_law() -> tuple[Step, ...]:
+    y = sympy.Symbol("y", real=True)
+    population = ("g ~ N(0, gamma^2)", "x = g + noise, noise ~ N(0, sigma^2/B)", "H diagonal")
+    return (
         Step(
             "F3",
             "Gaussian population: the law, per unit of the mean of H_ii",
@@ -243,17 +237,10 @@ def population_agrees(power: int) -> Callable[[dict[int, sympy.Expr], sympy.Eq],
 
 
 def _f5() -> tuple[Step, ...]:
-    k, _ = age()
-    P, A, M1, M2, K1, K2 = sympy.symbols("P A_0 M_1 M_2 K1 K2", positive=True)
-    aligned, s0, s2 = sympy.symbols("G_a J_0 J_2", positive=True)
+    P = sympy.Symbol("P", positive=True)
+    s0, s2 = sympy.symbols("J_0 J_2", positive=True)
     flat, narrow = 1 / sympy.sqrt(1 + 2 * a_rms**2 * P), sympy.Rational(-3, 2)
     squared = a_rms**2 * (1 + 2 * a_rms**2 * P) ** narrow
-    shared = (
-        equation(P, over_ages(node * weight("w", k) / widening(k))),
-        equation(A, sympy.exp(-over_ages(sympy.log(widening(k))) / 2)),
-        equation(M1, over_ages(weight("c", k) / widening(k))),
-    )
-    width = equation(M2, over_ages(weight("c", k) ** 2 / widening(k)))
     given = ("a ~ N(0, a_rms^2) over the coordinates, a_rms = gamma sqrt(B)/sigma",)
     return (
         *(
@@ -271,6 +258,23 @@ def _f5() -> tuple[Step, ...]:
                 ("square", "population: average of a^2 exp(-a^2 P)", s2, squared, 2),
             )
         ),
+    )
+
+
+def _f5_averages() -> tuple[Step, ...]:
+    k, _ = age()
+    P, A, M1, M2, K1, K2 = sympy.symbols("P A_0 M_1 M_2 K1 K2", positive=True)
+    aligned = sympy.Symbol("G_a", positive=True)
+    flat, narrow = 1 / sympy.sqrt(1 + 2 * a_rms**2 * P), sympy.Rational(-3, 2)
+    squared = a_rms**2 * (1 + 2 * a_rms**2 * P) ** narrow
+    shared = (
+        equation(P, over_ages(node * weight("w", k) / widening(k))),
+        equation(A, sympy.exp(-over_ages(sympy.log(widening(k))) / 2)),
+        equation(M1, over_ages(weight("c", k) / widening(k))),
+    )
+    width = equation(M2, over_ages(weight("c", k) ** 2 / widening(k)))
+    given = ("a ~ N(0, a_rms^2) over the coordinates, a_rms = gamma sqrt(B)/sigma",)
+    return (
         Step(
             "F5",
             "Gaussian population, true Adam: the average of a phi",
@@ -308,4 +312,4 @@ def _f5() -> tuple[Step, ...]:
 
 def steps() -> tuple[Step, ...]:
     """Return the steps of T-F3 and T-F5."""
-    return (*_f3(), *_f5())
+    return (*_f3(), *_f3_law(), *_f5(), *_f5_averages())

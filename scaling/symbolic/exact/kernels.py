@@ -39,17 +39,6 @@ def laplace_agrees(target: sympy.Expr, statement: sympy.Eq) -> bool:
         Function of z.
     statement : sympy.Eq
         Its right-hand side is the kernel, a function of t'.
-
-    Returns
-    -------
-    bool
-
-    Examples
-    --------
-    >>> from scaling.symbolic.step import equation
-    >>> from scaling.symbolic.notation import mu
-    >>> laplace_agrees(1 / (sympy.sqrt(z) + b), equation(mu, mean_kernel()))
-    True
     """
     kernel = statement.rhs
     value = sympy.lambdify((node, b), kernel, [mpmath_functions(), "mpmath"])

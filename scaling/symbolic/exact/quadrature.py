@@ -31,15 +31,6 @@ def definition_average(
         beta1 and beta2.
     count : {1, 2}
         Step number.
-
-    Returns
-    -------
-    mpmath.mpf
-
-    Examples
-    --------
-    >>> round(float(definition_average(2, 1.0, 0.0, (0.9, 0.99), 1)), 12)
-    1.0
     """
     a, b = mpmath.mpf(a), mpmath.mpf(b)
     if count == 1:
@@ -82,18 +73,6 @@ def formula_average(
         beta1 and beta2.
     count : int
         Step number.
-
-    Returns
-    -------
-    mpmath.mpf
-
-    Examples
-    --------
-    >>> from scaling.symbolic.exact.kernels import mean_kernel
-    >>> from scaling.symbolic.exact.weights import first_sum, tilt
-    >>> inside = mean_kernel() * tilt() * first_sum()
-    >>> round(float(formula_average(inside, 1.0, 0.0, (0.9, 0.99), 1)), 8)
-    0.68268949
     """
     written = written_out(inside, count)
     values: dict[sympy.Symbol, sympy.Expr] = {}
@@ -114,13 +93,7 @@ def formula_average(
 
 
 def average_agrees(power: int) -> Callable[[sympy.Expr, sympy.Eq], bool]:
-    """Return the check of T-F4: the integrand for one to three steps, quadrature for one and two.
-
-    Examples
-    --------
-    >>> callable(average_agrees(1))
-    True
-    """
+    """Return the check of T-F4: the integrand for 1 to 3 steps, quadrature for 1 and 2."""
 
     def compare(derived: dict[int, sympy.Expr], statement: sympy.Eq) -> bool:
         right = statement.rhs
@@ -157,12 +130,6 @@ def float_moments(
     -------
     callable
         Takes a, b and the power (1 or 2); returns E[phi^power].
-
-    Examples
-    --------
-    >>> moment = float_moments(0.0, 0.0)
-    >>> round(moment(1.0, 0.0, 1), 6)
-    0.682689
     """
     import numpy as np
 

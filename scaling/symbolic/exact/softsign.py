@@ -25,13 +25,7 @@ DIGITS = 25
 
 
 def laplace_variable() -> sympy.Symbol:
-    """Return the variable of the integral representation of a negative power.
-
-    Examples
-    --------
-    >>> laplace_variable()
-    l
-    """
+    """Return the variable of the integral representation of a negative power."""
     return sympy.Symbol("l", positive=True)
 
 
@@ -39,11 +33,6 @@ def negative_power(power: sympy.Expr) -> sympy.Expr:
     """Return the weight w(l) with v^(-power) = int_0^inf w(l) exp(-l v) dl.
 
     SymPy integrates ``l**(power - 1) exp(-l v)`` to fix the normalization.
-
-    Examples
-    --------
-    >>> negative_power(sympy.Rational(1, 2))
-    1/(sqrt(pi)*sqrt(l))
     """
     rate = laplace_variable()
     v = sympy.Symbol("v", positive=True)
@@ -53,13 +42,7 @@ def negative_power(power: sympy.Expr) -> sympy.Expr:
 
 
 def tilted_moment(order: int) -> sympy.Expr:
-    """Integrate E[x^order exp(-l x^2)] for x ~ N(a, 1).
-
-    Examples
-    --------
-    >>> tilted_moment(0)
-    exp(-a**2*l/(2*l + 1))/sqrt(2*l + 1)
-    """
+    """Integrate E[x^order exp(-l x^2)] for x ~ N(a, 1)."""
     rate = laplace_variable()
     x = sympy.Symbol("x", real=True)
     # Completing the square by hand spares SymPy the general case.
@@ -76,13 +59,7 @@ def tilted_moment(order: int) -> sympy.Expr:
 
 
 def on_unit_interval(function: sympy.Expr) -> sympy.Expr:
-    """Change variables from l in (0, inf) to u in (0, 1), u^2 = 2 l/(1 + 2 l).
-
-    Examples
-    --------
-    >>> on_unit_interval(1 / (1 + 2 * laplace_variable()) ** 2)
-    Integral(u, (u, 0, 1))
-    """
+    """Change variables from l in (0, inf) to u in (0, 1), u^2 = 2 l/(1 + 2 l)."""
     u, m = sympy.symbols("u m", positive=True)
     # By way of m = 1/u^2 - 1 > 0, so that SymPy knows every root's sign; l = 1/(2 m).
     rate = 1 / (2 * m)
@@ -107,13 +84,7 @@ def exact_mean() -> sympy.Expr:
 
 
 def quadrature(power: int) -> Callable[[float, float], mpmath.mpf]:
-    """Return E[softsign^power] by quadrature of the definition with mpmath.
-
-    Examples
-    --------
-    >>> round(float(quadrature(1)(1, 1)), 6)
-    0.513467
-    """
+    """Return E[softsign^power] by quadrature of the definition with mpmath."""
     update = sympy.lambdify((x, b), softsign(x, b) ** power, "mpmath")
 
     def expectation(a: float, damping: float) -> mpmath.mpf:
@@ -125,13 +96,7 @@ def quadrature(power: int) -> Callable[[float, float], mpmath.mpf]:
 
 
 def agrees_with_quadrature(formula: sympy.Expr, power: int) -> bool:
-    """Hold a formula of (a, b) against quadrature of the definition, at 25 digits.
-
-    Examples
-    --------
-    >>> agrees_with_quadrature(exact_second_moment(), 2)
-    True
-    """
+    """Hold a formula of (a, b) against quadrature of the definition, at 25 digits."""
     parts = integrand(formula)
     definition = quadrature(power)
     variables = (a, b)
@@ -159,14 +124,7 @@ def agrees_with_quadrature(formula: sympy.Expr, power: int) -> bool:
 def by_continuity(
     expression: sympy.Expr, variable: sympy.Symbol, point: sympy.Expr, _: object = "+"
 ) -> sympy.Expr:
-    """Take the limit of an integral that is continuous there.
-
-    Examples
-    --------
-    >>> b = b
-    >>> by_continuity(sympy.Integral(b, (x, 0, 1)) + 1, b, sympy.Integer(0))
-    1
-    """
+    """Take the limit of an integral that is continuous there."""
     return sympy.simplify(expression.subs(variable, point).doit())
 
 
@@ -225,13 +183,7 @@ def lorentz_average() -> sympy.Expr:
 
 
 def real_part_agrees(derived: sympy.Expr, statement: sympy.Eq) -> bool:
-    """Compare 1 - Re(derived) with a statement of the form constant + factor Re(inner).
-
-    Examples
-    --------
-    >>> real_part_agrees(lorentz_average(), equation(mu, exact_second_moment()))
-    True
-    """
+    """Compare 1 - Re(derived) with a statement of the form constant + factor Re(inner)."""
     parts = list(statement.rhs.atoms(sympy.re))
     if len(parts) != 1:
         return False

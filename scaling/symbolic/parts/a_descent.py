@@ -43,11 +43,6 @@ def taylor_coefficients(count: int = 2) -> list[sympy.Expr]:
     list of sympy.Expr
         Coefficients of lr^0 to lr^3; products of the phi_i have become their
         expectations: mu (one factor), M (two), m with three indices (three).
-
-    Examples
-    --------
-    >>> taylor_coefficients()[1]
-    -g1*mu1 - g2*mu2
     """
     phi = sympy.symbols(f"phi1:{count + 1}", real=True)
     moves = [-lr * direction for direction in phi]
@@ -77,13 +72,7 @@ def second_order_loss() -> sympy.Expr:
 
 
 def best_learning_rate() -> sympy.Expr:
-    """Solve d E[L] / d lr = 0 for the learning rate (T-A1).
-
-    Examples
-    --------
-    >>> best_learning_rate()
-    Sum(g[i]*mu[i], (i, 1, n))/Sum(H[i, j]*M[i, j], (j, 1, n), (i, 1, n))
-    """
+    """Solve d E[L] / d lr = 0 for the learning rate (T-A1)."""
     (solution,) = sympy.solve(sympy.diff(second_order_loss(), lr), lr)
     return solution
 
@@ -138,13 +127,7 @@ def _a1() -> tuple[Step, ...]:
 
 
 def independent_moments(count: int) -> dict[sympy.Expr, sympy.Expr]:
-    """Return E[phi_i phi_j] of independent coordinates: s_i for i = j, mu_i mu_j otherwise.
-
-    Examples
-    --------
-    >>> independent_moments(1)
-    {M11: s1}
-    """
+    """Return E[phi_i phi_j] of independent coordinates: s_i for i = j, mu_i mu_j otherwise."""
     numbers = range(1, count + 1)
     return {
         entry("M", i, j): entry("s", i) if i == j else entry("mu", i) * entry("mu", j)
@@ -196,11 +179,6 @@ def with_moments(formula: sympy.Expr, mean: object, moment: object, count: int) 
         Take one index, or two, from 1; return E[phi_i], E[phi_i phi_j].
     count : int
         Number of coordinates.
-
-    Examples
-    --------
-    >>> with_moments(dot("mu", "g"), lambda i: i, lambda i, j: 0, 2)
-    g1 + 2*g2
     """
     written = explicit(formula, count)
     return replaced(replaced(written, "mu", count, mean), "M", count, moment)
@@ -209,13 +187,7 @@ def with_moments(formula: sympy.Expr, mean: object, moment: object, count: int) 
 def gradient_step(
     formula: sympy.Expr, damping: sympy.Expr | int = 1, count: int = COORDINATES
 ) -> sympy.Expr:
-    """Put SGD's moments into a formula: mean g, covariance Sigma/B, shrunk by ``damping``.
-
-    Examples
-    --------
-    >>> gradient_step(dot("mu", "g"))
-    g1**2 + g2**2 + g3**2
-    """
+    """Put SGD's moments into a formula: mean g, covariance Sigma/B, shrunk by ``damping``."""
     return with_moments(
         formula,
         lambda i: entry("g", i),
@@ -230,13 +202,7 @@ def sgd_noise_scale() -> sympy.Eq:
 
 
 def sgd_learning_rate() -> sympy.Eq:
-    """Return T-A3, lr* = lr_max / (1 + B_noise/B).
-
-    Examples
-    --------
-    >>> sgd_learning_rate().rhs
-    lr_max/(1 + B_noise/B)
-    """
+    """Return T-A3, lr* = lr_max / (1 + B_noise/B)."""
     return equation(lr_star, lr_max / (1 + B_noise / B))
 
 
@@ -263,24 +229,12 @@ def _a3() -> tuple[Step, ...]:
 
 
 def sgd_decrease() -> sympy.Eq:
-    """Return T-A4, dL* = dL_max / (1 + B_noise/B).
-
-    Examples
-    --------
-    >>> sgd_decrease().rhs
-    dL_max/(1 + B_noise/B)
-    """
+    """Return T-A4, dL* = dL_max / (1 + B_noise/B)."""
     return equation(decrease, max_decrease / (1 + B_noise / B))
 
 
 def steps_to_target() -> sympy.Expr:
-    """Derive S(B): the number of steps is inverse to the decrease of one step.
-
-    Examples
-    --------
-    >>> steps_to_target()
-    S_min*(1 + B_noise/B)
-    """
+    """Derive S(B): the number of steps is inverse to the decrease of one step."""
     return S_min * max_decrease / sgd_decrease().rhs
 
 

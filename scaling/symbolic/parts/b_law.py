@@ -58,13 +58,7 @@ LIMIT_SIZES = (1, 2)
 
 
 def damping() -> sympy.Eq:
-    """Return the definition of b = eps sqrt(B)/sigma.
-
-    Examples
-    --------
-    >>> damping()
-    Eq(b, sqrt(B)*eps/sigma)
-    """
+    """Return the definition of b = eps sqrt(B)/sigma."""
     return equation(b, eps * sympy.sqrt(B) / sigma)
 
 
@@ -75,24 +69,13 @@ def beta_definition(scale: sympy.Expr | None = None) -> sympy.Eq:
     ----------
     scale : sympy.Expr, optional
         The value of lambda; the symbol, if none is given.
-
-    Examples
-    --------
-    >>> beta_definition().rhs
-    1/sqrt(1 + kappa**2*lamda/B)
     """
     factor = lamda if scale is None else scale
     return equation(beta, (1 + factor * kappa**2 / B) ** sympy.Rational(-1, 2))
 
 
 def one_coordinate(scale: sympy.Expr | None = None) -> tuple[sympy.Eq, ...]:
-    """Return the definitions of nu, beta and kappa^2 for one coordinate.
-
-    Examples
-    --------
-    >>> [str(definition.lhs) for definition in one_coordinate()]
-    ['nu', 'beta', 'kappa']
-    """
+    """Return the definitions of nu, beta and kappa^2 for one coordinate."""
     return (
         equation(nu, softsign(g, eps)),
         beta_definition(scale),
@@ -101,35 +84,17 @@ def one_coordinate(scale: sympy.Expr | None = None) -> tuple[sympy.Eq, ...]:
 
 
 def of_gradient(moment: sympy.Expr) -> sympy.Expr:
-    """Put a = g sqrt(B)/sigma and b = eps sqrt(B)/sigma into a moment.
-
-    Examples
-    --------
-    >>> of_gradient(b)
-    sqrt(B)*eps/sigma
-    """
+    """Put a = g sqrt(B)/sigma and b = eps sqrt(B)/sigma into a moment."""
     return moment.subs([(signal().lhs, signal().rhs), (damping().lhs, damping().rhs)])
 
 
 def soft_mean(nu: sympy.Expr) -> sympy.Expr:
-    """Return T-B8's mean of a coordinate with softened gradient nu.
-
-    Examples
-    --------
-    >>> soft_mean(nu)
-    beta*nu
-    """
+    """Return T-B8's mean of a coordinate with softened gradient nu."""
     return nu * beta
 
 
 def soft_second_moment(nu: sympy.Expr, shrink: sympy.Expr | int = 1) -> sympy.Expr:
-    """Return T-B8's second moment of a coordinate, T-E1's with c in front of the variance.
-
-    Examples
-    --------
-    >>> soft_second_moment(nu)
-    beta**2*nu**2 - beta**2 + 1
-    """
+    """Return T-B8's second moment of a coordinate, T-E1's with c in front of the variance."""
     return nu**2 * beta**2 + shrink * (1 - beta**2)
 
 
@@ -147,13 +112,7 @@ def independent_moments(shrink: sympy.Expr | int = 1) -> dict[int, sympy.Expr]:
 
 
 def same_matrix(derived: dict[int, sympy.Expr], statement: sympy.Eq) -> bool:
-    """Compare a formula for E[phi_i phi_j] with the moments on and off the diagonal.
-
-    Examples
-    --------
-    >>> same_matrix(independent_moments(), equation(mu, matrix()))
-    True
-    """
+    """Compare a formula for E[phi_i phi_j] with the moments on and off the diagonal."""
     i, j, _ = index()
     names = {indexed("nu")[k]: entry("nu", k) for k in (1, 2)}
     return all(
@@ -232,24 +191,12 @@ def soft_step(
 
 
 def law_sums() -> tuple[sympy.Eq, ...]:
-    """Return the definitions of G, Q and T as sums.
-
-    Examples
-    --------
-    >>> law_sums()[0]
-    Eq(G, Sum(g[i]*nu[i], (i, 1, n)))
-    """
+    """Return the definitions of G, Q and T as sums."""
     return equation(G, dot("nu", "g")), equation(Q, quadratic("nu")), equation(T, hessian_trace())
 
 
 def law(shrink: sympy.Expr | int = 1) -> sympy.Expr:
-    """Return T-B9, lr* = beta G/(beta^2 Q + (1 - beta^2) T); T-E1 with c in front of T's term.
-
-    Examples
-    --------
-    >>> law()
-    G*beta/(Q*beta**2 + T*(1 - beta**2))
-    """
+    """Return T-B9, lr* = beta G/(beta^2 Q + (1 - beta^2) T); T-E1 with c in front of T's term."""
     return beta * G / (beta**2 * Q + shrink * (1 - beta**2) * T)
 
 
@@ -291,14 +238,7 @@ def law_around_peak() -> tuple[dict[sympy.Expr, sympy.Expr], ...]:
 def limit_of_terms(
     expression: sympy.Expr, variable: sympy.Symbol, point: sympy.Expr, _: object = "+"
 ) -> sympy.Expr:
-    """Take the limit of a sum term by term; every term must have a finite one.
-
-    Examples
-    --------
-    >>> x = sympy.Symbol("x", positive=True)
-    >>> limit_of_terms(1 / x + 1, x, sympy.oo)
-    1
-    """
+    """Take the limit of a sum term by term; every term must have a finite one."""
     terms = sympy.Add.make_args(expression.expand())
     limits = [sympy.limit(term, variable, point) for term in terms]
     return sum(limits) if all(limit.is_finite for limit in limits) else sympy.nan
@@ -309,13 +249,7 @@ def _softened(written: sympy.Expr, count: int) -> sympy.Expr:
 
 
 def _b10() -> tuple[Step, ...]:
-    i, j, n = index()
-    curved, rate = sympy.Function("Q"), sympy.Function("lr_star")
-    vector, H = indexed("g"), indexed("H")
-    cross = (
-        vector[i] * vector[j] / sympy.sqrt((vector[i] ** 2 + eps**2) * (vector[j] ** 2 + eps**2))
-    )
-    fall = -2 * eps * sympy.Sum(cross * H[i, j] / (vector[i] ** 2 + eps**2), (j, 1, n), (i, 1, n))
+    rate = sympy.Function("lr_star")
     return (
         Step(
             "B10",
@@ -346,6 +280,18 @@ def _b10() -> tuple[Step, ...]:
             uses=("B10",),
             assumptions=("Q > T", "beta < 1"),
         ),
+    )
+
+
+def _b10_epsilon() -> tuple[Step, ...]:
+    i, j, n = index()
+    curved = sympy.Function("Q")
+    vector, H = indexed("g"), indexed("H")
+    cross = (
+        vector[i] * vector[j] / sympy.sqrt((vector[i] ** 2 + eps**2) * (vector[j] ** 2 + eps**2))
+    )
+    fall = -2 * eps * sympy.Sum(cross * H[i, j] / (vector[i] ** 2 + eps**2), (j, 1, n), (i, 1, n))
+    return (
         Step(
             "B10.slope",
             "Q falls in epsilon wherever all sign(g_i g_j) H_ij >= 0, as in a uniform population",
@@ -369,13 +315,7 @@ def _b10() -> tuple[Step, ...]:
 
 
 def mean_variance() -> sympy.Expr:
-    """Return the mean of V_i = sigma_i^2.
-
-    Examples
-    --------
-    >>> mean_variance()
-    Sum(V[i], (i, 1, n))/n
-    """
+    """Return the mean of V_i = sigma_i^2."""
     i, _, n = index()
     return sympy.Sum(indexed("V")[i], (i, 1, n)) / n
 
@@ -442,6 +382,12 @@ def _b11() -> tuple[Step, ...]:
             uses=("B8",),
             assumptions=limits,
         ),
+    )
+
+
+def _b11_law() -> tuple[Step, ...]:
+    limits = ("kappa^2 is the mean of sigma_i^2/(g_i^2 + eps^2)", "V_i = sigma_i^2")
+    return (
         Step(
             "B11",
             "large epsilon: SGD's law with covariance (pi sigma^2/2) I",
@@ -475,5 +421,7 @@ def steps() -> tuple[Step, ...]:
         *_b8(),
         *_b9(),
         *_b10(),
+        *_b10_epsilon(),
         *_b11(),
+        *_b11_law(),
     )

@@ -42,12 +42,6 @@ def clip_distance(curve: sympy.Expr, power: int, words: str) -> ApproximationErr
     power : int
     words : str
         What is compared.
-
-    Examples
-    --------
-    >>> x = k
-    >>> round(clip_distance(softsign(x, sympy.Integer(1)), 1, "").value, 4)
-    0.2929
     """
     inside, outside = k**power - curve, 1 - curve
     # The distance is largest where the pieces meet, or where the slope of one of them is 0.
@@ -61,24 +55,13 @@ def clip_error(power: int = 1) -> ApproximationError:
     """Return the largest distance of clip(x, -1, 1)^power from softsign(x, 1)^power.
 
     It bounds the error of every expectation of the clipped line.
-
-    Examples
-    --------
-    >>> round(clip_error().value, 4)
-    0.2929
     """
     curve = softsign(k, sympy.Integer(1)) ** power
     return clip_distance(curve, power, "clip(x/eps, -1, 1) against softsign(x, eps)")
 
 
 def solved_stand_in() -> sympy.Expr:
-    """Find the member of x/sqrt(x^2 + C) with slope k at 0 (T-B2).
-
-    Examples
-    --------
-    >>> solved_stand_in()
-    x/sqrt(x**2 + k**(-2))
-    """
+    """Find the member of x/sqrt(x^2 + C) with slope k at 0 (T-B2)."""
     constant = sympy.Symbol("C", positive=True)
     family = x / sympy.sqrt(x**2 + constant)
     (solution,) = sympy.solve(slope_at_zero(family, x) - k, constant)
@@ -86,26 +69,14 @@ def solved_stand_in() -> sympy.Expr:
 
 
 def solved_clip() -> sympy.Expr:
-    """Find the line with slope k at 0, and cut it off at -1 and 1 (T-B2).
-
-    Examples
-    --------
-    >>> solved_clip()
-    Max(-1, Min(1, k*x))
-    """
+    """Find the line with slope k at 0, and cut it off at -1 and 1 (T-B2)."""
     slope = sympy.Symbol("m", positive=True)
     (solution,) = sympy.solve(slope_at_zero(slope * x, x) - k, slope)
     return sympy.Max(-1, sympy.Min(1, solution * x))
 
 
 def clipped(line: sympy.Expr) -> sympy.Expr:
-    """Return a line cut off at -1 and 1, by cases.
-
-    Examples
-    --------
-    >>> clipped(x).subs(x, 3)
-    1
-    """
+    """Return a line cut off at -1 and 1, by cases."""
     return sympy.Piecewise((-1, line <= -1), (1, line >= 1), (line, True))
 
 
@@ -113,11 +84,6 @@ def pieces(function: sympy.Expr) -> dict[sympy.Set, sympy.Expr]:
     """Return the intervals of u, ends included, and what a continuous function is there.
 
     u is k x, or x where there is no k.
-
-    Examples
-    --------
-    >>> pieces(solved_clip())[sympy.Interval(-1, 1)]
-    u
     """
     u = sympy.Symbol("u", real=True)
     scaled = function.subs(x, u / k if function.has(k) else u)
@@ -126,14 +92,7 @@ def pieces(function: sympy.Expr) -> dict[sympy.Set, sympy.Expr]:
 
 
 def same_clip(derived: sympy.Expr, statement: sympy.Eq) -> bool:
-    """Compare two clipped lines, interval by interval.
-
-    Examples
-    --------
-    >>> from scaling.symbolic.notation import mu
-    >>> same_clip(solved_clip(), equation(mu, solved_clip()))
-    True
-    """
+    """Compare two clipped lines, interval by interval."""
     return pieces(derived) == pieces(statement.rhs)
 
 

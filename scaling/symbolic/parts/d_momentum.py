@@ -50,31 +50,18 @@ ONE_STEP = "one step: over a run c tends to 1, see part I"
 
 
 def damping_of_momentum() -> sympy.Eq:
-    """Return c = (1 - beta1)/(1 + beta1).
-
-    Examples
-    --------
-    >>> damping_of_momentum()
-    Eq(c, (1 - beta1)/(beta1 + 1))
-    """
+    """Return c = (1 - beta1)/(1 + beta1)."""
     return equation(c, (1 - beta1) / (1 + beta1))
 
 
-def variance_factor() -> sympy.Expr:
-    """Sum the squared weights of a moving average of independent terms.
-
-    Examples
-    --------
-    >>> sympy.simplify(variance_factor() - damping_of_momentum().rhs)
-    0
-    """
+def shared_weights(lag: sympy.Expr | int = 0) -> sympy.Expr:
+    """Sum the products of a moving average's weights with those so many steps later."""
     ratio = sympy.Symbol("y", positive=True)
     age = sympy.Symbol("k", integer=True, nonnegative=True)
-    geometric = sympy.summation(ratio**age, (age, 0, sympy.oo))
-    converged, condition = geometric.args[0]
+    converged, condition = sympy.summation(ratio**age, (age, 0, sympy.oo)).args[0]
     if condition != (ratio < 1):
         return sympy.nan
-    return sympy.factor((1 - beta1) ** 2 * converged.subs(ratio, beta1**2))
+    return sympy.factor((1 - beta1) ** 2 * converged.subs(ratio, beta1**2)) * beta1**lag
 
 
 def _d1() -> tuple[Step, ...]:
@@ -83,7 +70,7 @@ def _d1() -> tuple[Step, ...]:
             "D1.damping",
             "momentum shrinks the variance of the update by c",
             damping_of_momentum(),
-            variance_factor,
+            shared_weights,
             "summation of the squared weights",
             quantity=c,
             assumptions=("batch gradients are independent and stationary", "t = infinity"),
@@ -103,13 +90,7 @@ def _d1() -> tuple[Step, ...]:
 
 
 def averaged_second_moment() -> sympy.Expr:
-    """Return E[m^2] for m with mean a and the variance that momentum leaves, c.
-
-    Examples
-    --------
-    >>> averaged_second_moment()
-    a**2 + c
-    """
+    """Return E[m^2] for m with mean a and the variance that momentum leaves, c."""
     return noise_moment(2, sympy.sqrt(c))
 
 
@@ -126,13 +107,6 @@ def against_adam(
     name : str
     eps : {"absent", "inside", "outside"}, optional
         Where it stands.
-
-    Examples
-    --------
-    >>> from scaling.symbolic.notation import a
-    >>> error = against_adam(a / sympy.sqrt(a**2 + 1), 1, "D2")
-    >>> 0 < error.value < 0.01
-    True
     """
     decays = (sympy.Rational(9, 10), sympy.Rational(99, 100))
     place = "inside" if eps == "absent" else eps
@@ -145,13 +119,7 @@ def against_adam(
 
 
 def damped_second_moment() -> sympy.Expr:
-    """Return T-D2's second moment by beta, beta^2 + c (1 - beta^2).
-
-    Examples
-    --------
-    >>> damped_second_moment()
-    beta**2 + c*(1 - beta**2)
-    """
+    """Return T-D2's second moment by beta, beta^2 + c (1 - beta^2)."""
     return beta**2 + c * (1 - beta**2)
 
 
@@ -212,11 +180,6 @@ def diagonal_peak() -> dict[str, sympy.Expr]:
     -------
     dict from str to sympy.Expr
         ``"beta^2"``, ``"B"`` and ``"beta1"``, from which on the peak exists.
-
-    Examples
-    --------
-    >>> diagonal_peak()["beta1"]
-    1/3
     """
     square = sympy.simplify(peak(diagonal_law(), beta) ** 2)
     (size,) = sympy.solve(sympy.Eq(1 / (1 + B_simple / B), square), B)
@@ -233,13 +196,7 @@ def diagonal_shape() -> tuple[dict[sympy.Expr, sympy.Expr], ...]:
 
 
 def peak_by_decay() -> tuple[dict[sympy.Expr, sympy.Expr], ...]:
-    """Return beta_n of a diagonal H for beta1 = 1/3, below and above it.
-
-    Examples
-    --------
-    >>> peak_by_decay()[0]
-    {beta1: 1/3, beta_n: 1}
-    """
+    """Return beta_n of a diagonal H for beta1 = 1/3, below and above it."""
     y = sympy.Symbol("y", positive=True)
     square = diagonal_peak()["beta^2"]
     third = sympy.Rational(1, 3)
@@ -250,7 +207,6 @@ def peak_by_decay() -> tuple[dict[sympy.Expr, sympy.Expr], ...]:
 
 
 def _d3() -> tuple[Step, ...]:
-    rate = sympy.Function("lr_star")
     return (
         Step(
             "D3",
@@ -285,6 +241,12 @@ def _d3() -> tuple[Step, ...]:
             uses=("D3.peak",),
             quantity=beta1,
         ),
+    )
+
+
+def _d3_surge() -> tuple[Step, ...]:
+    rate = sympy.Function("lr_star")
+    return (
         Step(
             "D3.shape",
             "diagonal H: the learning rate rises with beta up to beta_n, and falls beyond it",
@@ -317,13 +279,7 @@ def _d3() -> tuple[Step, ...]:
 
 
 def root_mean_square() -> sympy.Expr:
-    """Derive the update's RMS: averages of C1's kind over all coordinates, r = |g|^2 B/tr(Sigma).
-
-    Examples
-    --------
-    >>> root_mean_square()
-    sqrt(c + q)/sqrt(q + 1)
-    """
+    """Derive the update's RMS by averages of C1's kind over all coordinates."""
     square = averaged_inside(2, averaged_second_moment(), noise_moment(2)).subs(b, 0)
     return sympy.sqrt(square.subs(a, sympy.sqrt(q)))
 
@@ -369,5 +325,5 @@ def steps() -> tuple[Step, ...]:
     """Return the steps of T-D1 to T-D4, each with the remark that it is about one step."""
     return tuple(
         replace(step, assumptions=(*step.assumptions, ONE_STEP))
-        for step in (*_d1(), *_d2(), *_d3(), *_d4())
+        for step in (*_d1(), *_d2(), *_d3(), *_d3_surge(), *_d4())
     )

@@ -83,18 +83,11 @@ from scaling.symbolic.step import Step, equation
 
 
 def joint_second_moment() -> sympy.Expr:
-    """Return T-E1's second moment, (a^2 + c)/(a^2 + 1 + b^2).
-
-    Examples
-    --------
-    >>> joint_second_moment()
-    (a**2 + c)/(a**2 + b**2 + 1)
-    """
+    """Return T-E1's second moment, (a^2 + c)/(a^2 + 1 + b^2)."""
     return (a**2 + c) / (a**2 + 1 + b**2)
 
 
 def _e1() -> tuple[Step, ...]:
-    i, j, _ = index()
     one = one_coordinate(sympy.Integer(1))
     return (
         Step(
@@ -134,6 +127,12 @@ def _e1() -> tuple[Step, ...]:
             error=lambda: mean_field_error(sympy.Integer(1), 2),
             quantity=s,
         ),
+    )
+
+
+def _e1_law() -> tuple[Step, ...]:
+    i, j, _ = index()
+    return (
         Step(
             "E1.matrix",
             "second-moment matrix of the update with epsilon and momentum",
@@ -159,13 +158,7 @@ def _e1() -> tuple[Step, ...]:
 
 
 def beta_of_batch() -> sympy.Expr:
-    """Return beta with B_n = lambda kappa^2 put in, from beta^-2 = 1 + B_n/B.
-
-    Examples
-    --------
-    >>> beta_of_batch()
-    1/sqrt(1 + B_n/B)
-    """
+    """Return beta with B_n = lambda kappa^2 put in, from beta^-2 = 1 + B_n/B."""
     return beta_definition().rhs.subs(lamda, B_n / kappa**2)
 
 
@@ -180,13 +173,7 @@ def plain_law() -> sympy.Expr:
 
 
 def law_parameters() -> tuple[sympy.Eq, ...]:
-    """Return lr_inf and B_crit in terms of G, Q = rho c T and B_n.
-
-    Examples
-    --------
-    >>> law_parameters()[1]
-    Eq(B_crit, B_n/rho)
-    """
+    """Return lr_inf and B_crit in terms of G, Q = rho c T and B_n."""
     return equation(lr_inf, G / (rho * c * T)), equation(B_crit, B_n / rho)
 
 
@@ -201,7 +188,6 @@ def _is_sign_descent(derived: sympy.Expr, statement: sympy.Eq) -> bool:
 
 
 def _e2() -> tuple[Step, ...]:
-    scale = sympy.Symbol("C", positive=True)
     return (
         Step(
             "E2",
@@ -233,6 +219,12 @@ def _e2() -> tuple[Step, ...]:
             uses=("E1.law",),
             quantity=lr_star,
         ),
+    )
+
+
+def _e2_corners() -> tuple[Step, ...]:
+    scale = sympy.Symbol("C", positive=True)
+    return (
         Step(
             "E2.sgd",
             "corner B_n -> 0: SGD's law",
@@ -270,13 +262,7 @@ def solved_peak() -> sympy.Expr:
 
 
 def by_ratio(expression: sympy.Expr) -> sympy.Expr:
-    """Put B_crit = B_n/rho in.
-
-    Examples
-    --------
-    >>> by_ratio(B_crit)
-    B_n/rho
-    """
+    """Put B_crit = B_n/rho in."""
     B_crit = law_parameters()[1]
     return expression.subs(B_crit.lhs, B_crit.rhs)
 
@@ -393,24 +379,12 @@ def _e4() -> tuple[Step, ...]:
 
 
 def exponent() -> sympy.Expr:
-    """Return T-E5, d log lr*/d log B.
-
-    Examples
-    --------
-    >>> exponent().subs(B, 0)
-    1/2
-    """
+    """Return T-E5, d log lr*/d log B."""
     return sympy.Rational(1, 2) + B / (2 * (B + B_n)) - B / (B + B_crit)
 
 
 def exponent_product() -> sympy.Expr:
-    """Return T-E5 as one fraction, whose numerator changes its sign at B_peak.
-
-    Examples
-    --------
-    >>> exponent_product().subs(B, 0)
-    1/2
-    """
+    """Return T-E5 as one fraction, whose numerator changes its sign at B_peak."""
     return (B * (2 * B_crit - B_n) + B_n * B_crit) / (2 * (B + B_n) * (B + B_crit))
 
 
@@ -463,6 +437,12 @@ def _e5() -> tuple[Step, ...]:
             uses=("E3", "E5"),
             assumptions=("B_n > 2 B_crit",),
         ),
+    )
+
+
+def _e5_regimes() -> tuple[Step, ...]:
+    slope = sympy.Function("p")(B)
+    return (
         Step(
             "E5.small",
             "small batches: the square-root rule",
@@ -529,8 +509,6 @@ def scaled_rate() -> dict[sympy.Expr, sympy.Expr]:
 
 
 def _e6() -> tuple[Step, ...]:
-    units, height = sympy.symbols("m n", positive=True)
-    rate = sympy.Function("lr_star")
     uniform = ("uniform population: |g_i| = gamma, sigma_i = gamma sqrt(B_simple)",)
     return (
         Step(
@@ -545,6 +523,14 @@ def _e6() -> tuple[Step, ...]:
             assumptions=(*uniform, "no g_i is 0", "mu, s of any moment model at a and b"),
             quantity=lr_star,
         ),
+    )
+
+
+def _e6_units() -> tuple[Step, ...]:
+    units, height = sympy.symbols("m n", positive=True)
+    rate = sympy.Function("lr_star")
+    uniform = ("uniform population: |g_i| = gamma, sigma_i = gamma sqrt(B_simple)",)
+    return (
         Step(
             "E6.signal",
             "the signal needs the noise scale alone",
@@ -587,9 +573,7 @@ def outside(power: int, average: sympy.Expr) -> sympy.Expr:
 
 
 def _e7() -> tuple[Step, ...]:
-    denominator = sympy.Symbol("d", positive=True)
     mean, second = outside(1, a), outside(2, a**2 + c)
-    in_units = (equation(denominator, sympy.sqrt(g**2 + sigma**2 / B) + eps),)
     given = ("epsilon outside the root, as in PyTorch", "exact for beta2 -> 1")
     return (
         Step(
@@ -614,6 +598,14 @@ def _e7() -> tuple[Step, ...]:
             error=lambda: against_adam(second, 2, "E7.second", eps="outside"),
             quantity=s,
         ),
+    )
+
+
+def _e7_units() -> tuple[Step, ...]:
+    denominator = sympy.Symbol("d", positive=True)
+    mean, second = outside(1, a), outside(2, a**2 + c)
+    in_units = (equation(denominator, sympy.sqrt(g**2 + sigma**2 / B) + eps),)
+    return (
         Step(
             "E7.gradient",
             "the mean by gradient, noise and batch size",
@@ -657,4 +649,5 @@ def _e7() -> tuple[Step, ...]:
 
 def steps() -> tuple[Step, ...]:
     """Return the steps of T-E1 to T-E7."""
-    return (*_e1(), *_e2(), *_e3(), *_e4(), *_e5(), *_e6(), *_e7())
+    one_law = (*_e1(), *_e1_law(), *_e2(), *_e2_corners(), *_e3(), *_e4(), *_e5(), *_e5_regimes())
+    return (*one_law, *_e6(), *_e6_units(), *_e7(), *_e7_units())

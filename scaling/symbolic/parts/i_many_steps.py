@@ -36,7 +36,7 @@ from scaling.symbolic.notation import (
 from scaling.symbolic.parts.a_descent import best_learning_rate
 from scaling.symbolic.parts.a_sign import peak
 from scaling.symbolic.parts.b_law import law, law_sums, soft_step
-from scaling.symbolic.parts.d_momentum import damping_of_momentum
+from scaling.symbolic.parts.d_momentum import damping_of_momentum, shared_weights
 from scaling.symbolic.parts.e_joint import by_ratio, exponent, plain_law
 from scaling.symbolic.proofs.proof import (
     around,
@@ -54,21 +54,11 @@ LAG = sympy.Symbol("j", integer=True, positive=True)
 STEPS = (1, 2, 3)
 
 
-def autocovariance() -> sympy.Expr:
-    """Sum the products of the weights that two updates so many steps apart give the same u."""
-    ratio = sympy.Symbol("y", positive=True)
-    age = sympy.Symbol("k", integer=True, nonnegative=True)
-    converged, condition = sympy.summation(ratio**age, (age, 0, sympy.oo)).args[0]
-    if condition != (ratio < 1):
-        return sympy.nan
-    return s * (1 - beta1) ** 2 * beta1**LAG * converged.subs(ratio, beta1**2)
-
-
 def variance_of_displacement() -> sympy.Expr:
     """Sum the autocovariances over all pairs of K updates."""
     pairs = sympy.summation((K - LAG) * beta1**LAG, (LAG, 1, K - 1))
     generic = pairs.replace(sympy.Piecewise, lambda *cases: cases[-1][0])  # beta1 is not 1
-    alone = autocovariance().subs(LAG, 0)
+    alone = s * shared_weights()
     return sympy.simplify(K * alone + 2 * alone * generic)
 
 
@@ -78,15 +68,14 @@ def run_damping() -> sympy.Expr:
 
 
 def _i1() -> tuple[Step, ...]:
-    covariance, decay = sympy.Symbol("C_j"), 1 / (1 + sympy.Symbol("y", positive=True))
+    covariance = sympy.Symbol("C_j")
     given = ("phi_t = sum_k (1 - beta1) beta1^k u_(t-k)", "the u are independent, of variance s")
-    run = {c_run: run_damping().subs(beta1, decay), beta1: decay}
     return (
         Step(
             "I1.autocovariance",
             "updates j steps apart share their noise",
             equation(covariance, c * s * beta1**LAG),
-            autocovariance,
+            lambda: s * shared_weights(LAG),
             "summation of the products of the weights",
             where=(damping_of_momentum(),),
             uses=("D1.damping",),
@@ -103,6 +92,13 @@ def _i1() -> tuple[Step, ...]:
             assumptions=given,
             quantity=c_run,
         ),
+    )
+
+
+def _i1_limits() -> tuple[Step, ...]:
+    decay = 1 / (1 + sympy.Symbol("y", positive=True))
+    run = {c_run: run_damping().subs(beta1, decay), beta1: decay}
+    return (
         Step(
             "I1.one",
             "one step: the damping of part D",
@@ -144,9 +140,7 @@ def _i1() -> tuple[Step, ...]:
 
 
 def _i2() -> tuple[Step, ...]:
-    slope = sympy.Function("p")(B)
     decay = 1 / (1 + sympy.Symbol("y", positive=True))
-    plain = ("epsilon = 0, so that Q = R_0 T",)
     return (
         Step(
             "I2",
@@ -169,6 +163,14 @@ def _i2() -> tuple[Step, ...]:
             compare=both_sides,
             uses=("I1.run", "I2"),
         ),
+    )
+
+
+def _i2_surge() -> tuple[Step, ...]:
+    slope = sympy.Function("p")(B)
+    decay = 1 / (1 + sympy.Symbol("y", positive=True))
+    plain = ("epsilon = 0, so that Q = R_0 T",)
+    return (
         Step(
             "I2.threshold",
             "a surge takes an R_0 above this",
@@ -248,10 +250,7 @@ def per_example() -> tuple[dict[sympy.Expr, sympy.Expr], ...]:
 
 
 def _i3() -> tuple[Step, ...]:
-    contraction, times = sympy.symbols("theta m", positive=True)
-    rate = sympy.Function("f")
-    kept, pull = sympy.exp(-2 * lr_1 * h * D / sigma), lr_1 * h / sigma
-    change = lr_1**2 * (1 - kept) / 4 + D * pull * (lr_1**2 / 2 - pull * v_0) * kept
+    contraction = sympy.Symbol("theta", positive=True)
     given = (
         "noise-dominated: B << B_n, so that sqrt(v) = sigma/sqrt(B)",
         "x <- (1 - lr h sqrt(B)/sigma) x - lr xi, E[xi^2] = 1",
@@ -278,6 +277,15 @@ def _i3() -> tuple[Step, ...]:
             uses=("I1.run", "I3.recursion"),
             assumptions=(*given, "S >> 1/(1 - beta1), so that c_K = 1"),
         ),
+    )
+
+
+def _i3_scaling() -> tuple[Step, ...]:
+    times = sympy.Symbol("m", positive=True)
+    rate = sympy.Function("f")
+    kept, pull = sympy.exp(-2 * lr_1 * h * D / sigma), lr_1 * h / sigma
+    change = lr_1**2 * (1 - kept) / 4 + D * pull * (lr_1**2 / 2 - pull * v_0) * kept
+    return (
         Step(
             "I3.correction",
             "what B adds to first order: a share of about 1/S",
@@ -379,11 +387,7 @@ def sharp_exponent_around_peak() -> tuple[dict[sympy.Expr, sympy.Expr], ...]:
 
 
 def _i4() -> tuple[Step, ...]:
-    slope = sympy.Function("p")(B)
-    noise, critical = (without_powers(power(size)) for size in (B_n, B_crit))
-    below = (noise + sympy.Symbol("y", nonnegative=True)) / 2
     corner = lr_inf * sympy.sqrt(B * sympy.Max(B, B_n)) / sympy.Max(B, B_crit)
-    top = power(B_n) * power(B_crit) / (power(B_n) - 2 * power(B_crit))
     return (
         Step(
             "I4",
@@ -428,6 +432,15 @@ def _i4() -> tuple[Step, ...]:
             compare=in_every_case,
             uses=("I4.factored",),
         ),
+    )
+
+
+def _i4_surge() -> tuple[Step, ...]:
+    slope = sympy.Function("p")(B)
+    noise, critical = (without_powers(power(size)) for size in (B_n, B_crit))
+    below = (noise + sympy.Symbol("y", nonnegative=True)) / 2
+    top = power(B_n) * power(B_crit) / (power(B_n) - 2 * power(B_crit))
+    return (
         Step(
             "I4.exponent",
             "the local exponent d log lr*/d log B",
@@ -467,6 +480,12 @@ def _i4() -> tuple[Step, ...]:
             uses=("I4.exponent", "I4.peak"),
             assumptions=("B_n^s > 2 B_crit^s",),
         ),
+    )
+
+
+def _i4_regimes() -> tuple[Step, ...]:
+    slope = sympy.Function("p")(B)
+    return (
         *(
             Step(
                 f"I4.{name}",
@@ -514,4 +533,5 @@ def _power_limit(
 
 def steps() -> tuple[Step, ...]:
     """Return the steps of T-I1 to T-I4."""
-    return (*_i1(), *_i2(), *_i3(), *_i4())
+    run = (*_i1(), *_i1_limits(), *_i2(), *_i2_surge())
+    return (*run, *_i3(), *_i3_scaling(), *_i4(), *_i4_surge(), *_i4_regimes())

@@ -44,13 +44,7 @@ def inside(t: sympy.Expr) -> sympy.Expr:
 
 
 def factor_of_eps(denominator: Callable[[sympy.Expr], sympy.Expr] = outside) -> sympy.Expr:
-    """Return T-J1, lr*(eps)/lr*(0).
-
-    Examples
-    --------
-    >>> factor_of_eps()
-    Sum(t[i]**2/(eps + t[i]), (i, 1, n))/Sum(t[i]**3/(eps + t[i])**2, (i, 1, n))
-    """
+    """Return T-J1, lr*(eps)/lr*(0)."""
     return total(lambda t: t**2 / denominator(t)) / total(lambda t: t**3 / denominator(t) ** 2)
 
 
@@ -110,10 +104,6 @@ def weight(t: sympy.Expr) -> sympy.Expr:
 
 
 def _j1() -> tuple[Step, ...]:
-    _, _, n = index()
-    function, times = sympy.Function("chi"), sympy.Symbol("m", positive=True)
-    simple = n / total(lambda t: t)
-    curvature = n**2 / total(lambda t: t) ** 2 - total(lambda t: 1 / t) / total(lambda t: t)
     return (
         Step(
             "J1",
@@ -139,6 +129,15 @@ def _j1() -> tuple[Step, ...]:
             uses=("J1",),
             quantity=chi,
         ),
+    )
+
+
+def _j1_limits() -> tuple[Step, ...]:
+    _, _, n = index()
+    function, times = sympy.Function("chi"), sympy.Symbol("m", positive=True)
+    simple = n / total(lambda t: t)
+    curvature = n**2 / total(lambda t: t) ** 2 - total(lambda t: 1 / t) / total(lambda t: t)
+    return (
         Step(
             "J1.small",
             "epsilon begins to matter where it is comparable with the mean of t",
@@ -178,6 +177,11 @@ def _j1() -> tuple[Step, ...]:
             compare=coordinates_of_both_sides,
             uses=("J1",),
         ),
+    )
+
+
+def _j1_inside() -> tuple[Step, ...]:
+    return (
         Step(
             "J1.inside",
             "what epsilon does inside the root",
@@ -240,14 +244,13 @@ def dip() -> tuple[sympy.Expr, sympy.Expr]:
     )
 
 
-def _dip() -> tuple[Step, ...]:
-    p, x, y, spread = sympy.symbols("p x y t_1/t_2", positive=True)
+def _slope() -> tuple[Step, ...]:
+    p, x, y = sympy.symbols("p x y", positive=True)
     low, high, u = sympy.symbols("u_min u_max u", positive=True)
     gap, form = sympy.symbols("delta_u F")
-    function, rational = sympy.Function("chi"), sympy.Rational
+    function = sympy.Function("chi")
     average, inverse = sympy.symbols("m_1 m_2", positive=True)
     squares = total(lambda t: weight(t) ** 2)
-    add = two_groups(rational(1, 100), sympy.Integer(100), sympy.Integer(1000))
     groups = ("t_1 = p^2 t_2, N_1 = y N_2, w_1 = x w_2, w = t/(t + eps)",)
     return (
         Step(
@@ -290,6 +293,14 @@ def _dip() -> tuple[Step, ...]:
             assumptions=groups,
             quantity=form,
         ),
+    )
+
+
+def _dip() -> tuple[Step, ...]:
+    p, spread = sympy.symbols("p t_1/t_2", positive=True)
+    function, rational = sympy.Function("chi"), sympy.Rational
+    add = two_groups(rational(1, 100), sympy.Integer(100), sympy.Integer(1000))
+    return (
         Step(
             "J1.spread",
             "the factor rises at every epsilon if max t/min t is at most this (33.97); beyond it "
@@ -302,13 +313,23 @@ def _dip() -> tuple[Step, ...]:
         ),
         Step(
             "J1.dip",
-            "where it dips: eps d chi/d eps at eps = sqrt(t_1 t_2), where chi = 2",
+            "where it dips: eps d chi/d eps at eps = sqrt(t_1 t_2)",
             equation(sympy.Symbol("chi'"), (6 * p - 1 - p**2) / (1 + p) ** 2),
             lambda: dip()[1],
             "differentiation of J1 for two groups",
             uses=("J1.spread",),
             assumptions=("t_1 = p^2 t_2, the small t_2 are p^3 times as frequent",),
             quantity=sympy.Symbol("chi'"),
+        ),
+        Step(
+            "J1.height",
+            "the factor there, on its way from 1 to its large values",
+            equation(chi, sympy.Integer(2)),
+            lambda: dip()[0],
+            "substitution into J1 for two groups",
+            uses=("J1",),
+            assumptions=("t_1 = p^2 t_2, the small t_2 are p^3 times as frequent",),
+            quantity=chi,
         ),
         Step(
             "J1.example",
@@ -408,4 +429,4 @@ def _j3() -> tuple[Step, ...]:
 
 def steps() -> tuple[Step, ...]:
     """Return the steps of T-J1 to T-J3."""
-    return (*_j1(), *_dip(), *_j2(), *_j3())
+    return (*_j1(), *_j1_limits(), *_j1_inside(), *_slope(), *_dip(), *_j2(), *_j3())
