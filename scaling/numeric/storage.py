@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from scaling.numeric.population.gradients import GradientPopulation
 
 LAW_FORMAT = "adam-lr-scaling law"
-LAW_VERSION = 2
+LAW_VERSION = 3
 
 
 def save_law(law: Law, path: str | os.PathLike[str]) -> None:
@@ -95,6 +95,8 @@ def _law_from(reader: Reader) -> Law:
                 (reader, "step"),
             ):
                 inner.document.setdefault(key, None)
+        if reader.version < 3:  # which answered for one step
+            reader.document.setdefault("horizon", 1)
         law = TransferLaw(
             Recipe(
                 recipe.number("learning_rate"),
@@ -116,6 +118,7 @@ def _law_from(reader: Reader) -> Law:
             provenance,
             reader.optional_number("beta2"),
             reader.optional_number("step"),
+            reader.number_or_infinity("horizon"),
         )
         recipe.end()
         statistics.end()

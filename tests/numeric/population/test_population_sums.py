@@ -145,7 +145,7 @@ def test_agrees_with_the_full_sum_of_exact_moments(moments, population):
 def test_a_uniform_population_follows_the_transfer_law(moments):
     gamma, noise = 3e-5, 0.7
     statistics = GradientStatistics((noise / gamma) ** 2, gamma, curvature_ratio=1.7)
-    law = TransferLaw(Recipe(3e-4, 1e6, eps=1e-6), statistics, moments=moments)
+    law = TransferLaw(Recipe(3e-4, 1e6, eps=1e-6), statistics, moments=moments, horizon=1)
     population = GradientPopulation.from_arrays(np.full(1000, gamma), np.full(1000, noise))
     assert population.noise_scale == pytest.approx(statistics.noise_scale, rel=1e-12)
     assert population.grad_rms == pytest.approx(gamma, rel=1e-12)
