@@ -110,6 +110,14 @@ class _Gradients(TypedDict, total=False):
             **NUMBER,
         ),
     ]
+    horizon: Annotated[
+        float,
+        _run(
+            "Steps of which the noise adds up: 1 for the best rate of one step, as the articles "
+            "have it (default: a run of many).",
+            **NUMBER,
+        ),
+    ]
 
 
 class _Optimizer(TypedDict, total=False):
@@ -231,7 +239,7 @@ def _transfer(given: LawOptions) -> "Law":
     optimizer = _some(given, *_Optimizer.__annotations__)
     own = {name.removeprefix("ref_"): x for name, x in _some(given, *_OF_REFERENCE).items()}
     recipe = Recipe(given["ref_lr"], given["ref_batch_size"], **(optimizer | own))
-    chosen = optimizer | _some(given, "moments", "population", "step")
+    chosen = optimizer | _some(given, "moments", "population", "step", "horizon")
     known = _some(given, "noise_scale", "grad_rms", "curvature_ratio")
     if sketch:
         return _transfer_of_sketch(recipe, chosen, known)

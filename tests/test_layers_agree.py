@@ -126,7 +126,7 @@ def uniform(p: Numbers) -> TransferLaw:
     noise = (p["sigma"] / p["grad_rms"]) ** 2
     statistics = GradientStatistics(noise, p["grad_rms"], p["sign_curvature"])
     recipe = Recipe(1.0, noise, eps=p["eps"], beta1=p["beta1"])
-    return TransferLaw(recipe, statistics, moments="mean-field")
+    return TransferLaw(recipe, statistics, moments="mean-field", horizon=1)
 
 
 def surging_population(p: Numbers) -> Numbers:
@@ -198,6 +198,7 @@ def d3(p: Numbers) -> TransferLaw:
     return TransferLaw(
         Recipe(1.0, p["noise_scale"], eps=0.0, beta1=p["beta1"]),
         GradientStatistics(p["noise_scale"]),
+        horizon=1,
     )
 
 

@@ -40,8 +40,8 @@ _FORMULAS = {
 }
 
 _LEFT_OUT = (
-    "the theory looks one step ahead on a quadratic loss with independent coordinates and a "
-    "steady gradient; it has no weight decay, schedule or horizon"
+    "the theory has a quadratic loss, independent coordinates and a steady gradient, and neither "
+    "weight decay nor schedule nor budget"
 )
 
 

@@ -72,6 +72,13 @@ def _update(model: str, theory: str, beta1: float, beta2: float | None, step: fl
     return f"{said}; update: {model} ({theory})"
 
 
+def _horizon(steps: float) -> str:
+    if math.isinf(steps):
+        return "a run of many steps, in which momentum damps no noise (T-I1)"
+    ahead = "one step" if steps == 1 else f"{steps:.10g} steps"
+    return f"{ahead} ahead; over a run momentum damps no noise (T-I1)"
+
+
 def _eps_left_out(why: str) -> Callable[..., str]:
     """Say why an epsilon, or a change of epsilon, cannot enter."""
 
@@ -126,6 +133,7 @@ _SENTENCES: dict[str, str | Callable[..., str]] = {
     ),
     "sketched population": _sketch,
     "update": _update,
+    "horizon": _horizon,
     "eps enters": (
         "eps = {eps:g} {stands} the root, {ratio:.3g} times the gradient's RMS {grad_rms:g}"
     ),

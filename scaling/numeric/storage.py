@@ -12,7 +12,7 @@ from scaling.numeric.inputs.recipe import GradientStatistics, Recipe
 from scaling.numeric.laws.law import Law, Point, Provenance
 
 LAW_FORMAT = "adam-lr-scaling law"
-LAW_VERSION = 2
+LAW_VERSION = 3
 
 
 def save_law(law: Law, path: str | os.PathLike[str]) -> None:
@@ -96,6 +96,7 @@ class _Transfer(TypedDict):
     provenance: Provenance
     beta2: float | None
     step: float | None
+    horizon: float | None
 
 
 def _transfer(document: dict[str, Any], version: int) -> Law:
@@ -106,7 +107,11 @@ def _transfer(document: dict[str, Any], version: int) -> Law:
         for inner, names in ((document, ("beta2", "step")), (recipe, ("beta2", "weight_decay"))):
             if isinstance(inner, dict):
                 inner.update({name: None for name in names if name not in inner})
+    if version < 3:  # which answered for one step
+        document.setdefault("horizon", 1)
     found: dict[str, Any] = {**convert(document, _Transfer)}
+    if found["horizon"] is None:
+        found["horizon"] = float("inf")
     if not isinstance(found["population"], str):
         from scaling.numeric.population.gradients import GradientPopulation
 

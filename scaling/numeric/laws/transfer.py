@@ -4,6 +4,9 @@ The theory's absolute learning rate needs the Hessian, which nobody has. Its rat
 settings does not: it is f(target)/f(reference), where f is the alignment of the update with the
 gradient over the curvature along it (T-A1), both averaged over the coordinates of a population.
 For a uniform one, with the same |gradient| and noise in all coordinates, f = mu/(s + (R0-1) mu^2).
+
+Momentum takes noise from one update, and over a run of many gives it back (T-I1, T-I2). So a law
+has a horizon: a run, which is what a user wants, or one step, which the articles have.
 """
 
 import json
@@ -21,6 +24,7 @@ from scaling.numeric.inputs.arrays import (
     as_non_negative,
     as_positive,
     non_negative,
+    step_number,
 )
 from scaling.numeric.inputs.recipe import GradientStatistics, Recipe
 from scaling.numeric.laws.batch_size_law import BatchSizeLaw
@@ -66,6 +70,10 @@ class TransferLaw(Law):
     step : float, optional
         Number t of the step at which both runs are compared; by default infinity (stationary
         averages). It enters ``exact-adam`` only.
+    horizon : float, default infinity
+        Number K of steps of which noise adds up: infinity for a run, in which momentum damps no
+        noise; 1 for the best learning rate of one step; between, c_K of T-I1 (in the exact models
+        either 1 or infinity).
     provenance : Provenance, optional
         Where the statistics come from; "assumed" unless given.
 
@@ -78,9 +86,12 @@ class TransferLaw(Law):
     --------
     >>> law = TransferLaw(Recipe(3e-4, 256), GradientStatistics(noise_scale=4000))
     >>> print(f"{law.learning_rate(1024):.2e}")
-    2.46e-04
-    >>> law.peak.batch_size
-    235.29...
+    5.52e-04
+    >>> law.peak is None  # over a run it rises up to the noise scale, then is flat
+    True
+    >>> one_step = TransferLaw(Recipe(3e-4, 256), GradientStatistics(4000), horizon=1)
+    >>> print(f"{one_step.learning_rate(1024):.2e} {one_step.peak.batch_size:.1f}")
+    2.46e-04 235.3
     """
 
     recipe: Recipe = field()  # which hides the default of the face
@@ -96,6 +107,7 @@ class TransferLaw(Law):
     )
     beta2: float | None = None
     step: float | None = None
+    horizon: float = np.inf
     noise_batch_size: float = field(init=False)
     critical_batch_size: float = field(init=False)
 
@@ -119,7 +131,8 @@ class TransferLaw(Law):
         curvature_ratio : float, default 1
             R0 = sign(g)^T H sign(g) / tr(H), positive; 1 for a diagonal Hessian.
         **optimizer
-            ``eps``, ``beta1``, ``beta2``, ``moments``, ``step``, as in the constructor.
+            ``eps``, ``beta1``, ``beta2``, ``moments``, ``step``, ``horizon``, as in the
+            constructor.
 
         Raises
         ------
@@ -136,7 +149,7 @@ class TransferLaw(Law):
         >>> population = GradientPopulation.from_arrays([1e-3, -4e-3, 2e-3], [0.1, 0.1, 0.2])
         >>> law = TransferLaw.from_population(Recipe(3e-4, 256), population)
         >>> print(f"{law.learning_rate(1024):.2e}")
-        2.42e-04
+        4.64e-04
         """
         if population.without_noise:
             raise DataError(
@@ -170,6 +183,7 @@ class TransferLaw(Law):
             ("beta1", own_beta1),
             ("beta2", own_beta2 if known else None),
             ("step", step if known else None),
+            ("horizon", step_number(self.horizon, "horizon")),
         ):
             object.__setattr__(self, name, value)
         # T-E2 as the limits of T-E6 for B -> 0 and B -> infinity, for every moment model.
@@ -309,7 +323,7 @@ class TransferLaw(Law):
         if not isinstance(population, str):
             counted = {name: getattr(population, name) for name in _COUNTED}
             population = "sketched"
-        decay_rates = {"beta1": self.beta1, "beta2": self.beta2, "step": self.step}
+        optimizer = {"beta1": self.beta1, "beta2": self.beta2, "step": self.step}
         eps: dict[str, Any] = {"eps": self.eps}
         if self.eps_enters:
             ratio = float(self._eps_ratio)
@@ -321,7 +335,8 @@ class TransferLaw(Law):
                 source=self.provenance.source,
             ),
             fact(f"{population} population", curvature_ratio=statistics.curvature_ratio, **counted),
-            fact("update", model=model.summary, theory=model.theory, **decay_rates),
+            fact("update", model=model.summary, theory=model.theory, **optimizer),
+            fact("horizon", steps=self.horizon),
             fact("eps enters", **eps) if self.eps_enters else self._eps_is_left_out(**eps),
         )
 
@@ -366,6 +381,7 @@ class TransferLaw(Law):
             else json.loads(self.population.to_json()),
             "beta2": self.beta2,
             "step": None if self.step is None else finite_or_none(self.step),
+            "horizon": finite_or_none(self.horizon),
         }
 
     def eps_ratio(self, eps: npt.ArrayLike) -> Real:
@@ -385,7 +401,7 @@ class TransferLaw(Law):
         return self._average_at(self.beta1, self.beta2)
 
     def _average_at(self, beta1: float | None, beta2: float | None) -> Average:
-        update = self.model.bind(beta1, beta2, self.step)
+        update = self.model.bind(beta1, beta2, self.step, self.horizon)
         return average(self.population, self.model, update, self.statistics.curvature_ratio)
 
     @cached_property
@@ -506,7 +522,7 @@ def sgd_limit(law: TransferLaw) -> TransferLaw:
         In units of its value at a huge batch, where lr*/(eps/gamma) is the limit that SignSGD's
         learning rate has there. Its noise is what the moment model leaves of the noise:
         pi/2 times the variance in the article's form, the variance itself without
-        stand-ins, with momentum c times that (T-D1).
+        stand-ins, for one step with momentum c times that (T-D1).
 
     Raises
     ------
@@ -528,7 +544,7 @@ def sgd_limit(law: TransferLaw) -> TransferLaw:
         raise InputError(f"must be uniform, got {law.population!r}", "population")
     if law.model.eps == "absent":
         raise InputError(f"{law.moments!r} have no eps", "moments")
-    update = law.model.bind(law.beta1, law.beta2, law.step)
+    update = law.model.bind(law.beta1, law.beta2, law.step, law.horizon)
     noise = float(evaluate(update, 0.0, _LARGE)[1]) * _LARGE**2
     statistics = GradientStatistics(
         noise * law.statistics.noise_scale, curvature_ratio=law.statistics.curvature_ratio

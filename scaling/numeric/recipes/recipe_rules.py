@@ -49,9 +49,9 @@ RECIPE_RULES = {
         RecipeRule(
             "law",
             frozenset({"learning_rate"}),
-            "this project's theory, T-E2 and T-E6",
+            "this project's theory, T-E2, T-E6 and T-I2",
             "optimality",
-            "lr times law(new)/law(old), the best rate for one step; all else kept",
+            "lr times law(new)/law(old); all else kept",
         ),
         RecipeRule(
             "sqrt-sde",
@@ -175,7 +175,7 @@ def recipe(
     >>> law = TransferLaw(Recipe(3e-4, 256), GradientStatistics(noise_scale=4000))
     >>> found = recipe(tuned, 1024, "law+half-life+weight-decay", law=law)
     >>> round(found.beta2, 4), found.rules[0].source
-    (0.8145, "this project's theory, T-E2 and T-E6")
+    (0.8145, "this project's theory, T-E2, T-E6 and T-I2")
     """
     rules = _parse(rule)
     batch = positive(batch_size, "batch_size")

@@ -82,7 +82,7 @@ def schedule(
     -------
     LearningRateSchedule
         The law at each step's batch size, as if training had been at that batch size all along:
-        the law looks one step ahead (T-G), so a ramp's history does not enter. It holds the
+        a ramp's history does not enter (T-G). It holds the
         optimizer's other parameters as they are, and no warm-up or decay: multiply by those.
 
     Raises

@@ -19,6 +19,7 @@ def law(moments, population="uniform", *, ratio=1.0, beta1=None, eps=0.0, **more
         GradientStatistics(1000.0, 2.0, ratio),
         moments=moments,
         population=population,
+        horizon=1,
         **more,
     )
 
@@ -94,7 +95,11 @@ def test_gaussian_population_is_a_sum_over_drawn_gradients(moments):
     g = norm.ppf((1 + (np.arange(4000) + 0.5) / 4000) / 2)
     statistics = GradientStatistics(1000.0, 1.0, 3.0)
     here = TransferLaw(
-        Recipe(1e-3, 100.0, eps=0.1), statistics, moments=moments, population="gaussian"
+        Recipe(1e-3, 100.0, eps=0.1),
+        statistics,
+        moments=moments,
+        population="gaussian",
+        horizon=1,
     )
     batch = np.array([3.0, 100.0, 5000.0])
     a = np.sqrt(batch / 1000)[:, None]

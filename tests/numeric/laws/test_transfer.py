@@ -15,6 +15,7 @@ WITH_EPS = ("clip", "article", "mean-field", "mean-field-outside")
 def law(moments="mean-field-outside", *, eps=1e-8, grad_rms=None, ratio=1.0, noise=4000.0, **more):
     recipe = Recipe(3e-4, 256, eps=more.pop("ref_eps", eps), beta1=more.pop("ref_beta1", None))
     statistics = GradientStatistics(noise, grad_rms, ratio)
+    more.setdefault("horizon", 1)  # the formulas below are of one step
     return TransferLaw(recipe, statistics, eps=eps, moments=moments, **more)
 
 
@@ -134,7 +135,7 @@ def test_unit_of_the_batch_size_does_not_matter(factor, moments):
     batch = np.array([1.0, 300.0, 1e5])
     one = law(moments)
     other = TransferLaw(
-        Recipe(3e-4, 256 * factor), GradientStatistics(4000 * factor), moments=moments
+        Recipe(3e-4, 256 * factor), GradientStatistics(4000 * factor), moments=moments, horizon=1
     )
     np.testing.assert_allclose(
         other.learning_rate(batch * factor), one.learning_rate(batch), rtol=1e-9

@@ -162,7 +162,7 @@ def test_many_batch_sizes_are_answered_as_one():
 def test_a_uniform_population_follows_the_transfer_law(moments):
     gamma, noise = 3e-5, 0.7
     statistics = GradientStatistics((noise / gamma) ** 2, gamma, curvature_ratio=1.7)
-    law = TransferLaw(Recipe(3e-4, 1e6, eps=1e-6), statistics, moments=moments)
+    law = TransferLaw(Recipe(3e-4, 1e6, eps=1e-6), statistics, moments=moments, horizon=1)
     population = GradientPopulation.from_arrays(np.full(1000, gamma), np.full(1000, noise))
     assert population.noise_scale == pytest.approx(statistics.noise_scale, rel=1e-12)
     assert population.grad_rms == pytest.approx(gamma, rel=1e-12)

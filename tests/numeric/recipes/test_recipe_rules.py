@@ -18,7 +18,7 @@ from scaling.numeric.recipes import RECIPE_RULES
 from scaling.numeric.tables import read_optima
 
 TUNED = Recipe(3e-4, 256, eps=1e-8, beta1=0.9, beta2=0.95, weight_decay=0.1)
-LAW = TransferLaw(Recipe(3e-4, 256, beta1=0.9), GradientStatistics(4000))
+LAW = TransferLaw(Recipe(3e-4, 256, beta1=0.9), GradientStatistics(4000), horizon=1)
 
 
 def shape(batch, beta1, noise_scale=4000):
@@ -46,6 +46,13 @@ def test_law_takes_new_decay_rates_into_account():
     assert found.learning_rate == pytest.approx(3e-4 * shape(1024, 0.9**4) / shape(256, 0.9))
     (warning,) = [said for said in found.warnings if said.key == "change left out"]
     assert warning["name"] == "beta2"
+
+
+def test_decay_rates_change_nothing_over_a_run():
+    law = TransferLaw(Recipe(3e-4, 256, beta1=0.9), GradientStatistics(4000))
+    found = recipe(TUNED, 1024, "law+half-life", law=law)
+    assert found.learning_rate == pytest.approx(3e-4 * shape(1024, 0.0) / shape(256, 0.0))
+    assert "beta1" not in [said["name"] for said in found.warnings]
 
 
 def test_eps_of_the_recipe_enters_where_the_law_knows_it():
