@@ -53,7 +53,7 @@ class Covariate:
             raise InputError("the middle must lie between low and high", "covariates")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class SweepLaw(Law):
     """T-E2 with log-linear covariates, and eps where it was varied; made by `fit_sweep`.
 

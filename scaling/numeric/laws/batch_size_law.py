@@ -18,7 +18,7 @@ from scaling.numeric.inputs.arrays import (
 from scaling.numeric.laws.law import Law, Point, Provenance, finite_or_none, is_close
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class BatchSizeLaw(Law):
     """The law in its plainest form, lr(B) = lr_inf sqrt(B (B + B_n)) / (B + B_crit) (T-E2).
 

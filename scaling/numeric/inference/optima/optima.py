@@ -27,7 +27,7 @@ _DOWN_WEIGHTED = 0.7
 _EXACT = 1e-3
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class FittedLaw(BatchSizeLaw):
     """T-E2 fitted to a table of optima; made by `fit_optima`.
 
