@@ -52,7 +52,7 @@ def check(wanted, found, page):
 
 
 def _prepare(folder, law):
-    shutil.copy(ROOT / "tests" / "data" / "marek_adam_1d.csv", folder / "optima.csv")
+    shutil.copy(ROOT / "scaling" / "data" / "marek_adam_1d.csv", folder / "optima.csv")
     shutil.copy(PAGES / "many_machines.py", folder)
     save_law(law, folder / "law.json")
 
