@@ -1,9 +1,11 @@
-"""Files that hold tables: CSV, JSON, Parquet."""
+"""Files that hold tables: CSV, JSON, Parquet, and what gzip has made of them."""
 
 import csv
+import gzip
 import io
 import os
 import re
+import zlib
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
@@ -19,10 +21,12 @@ _CHUNK = 256
 
 _SEPARATORS = {",": "a comma", ";": "a semicolon", "\t": "a tab"}
 
+#: Bytes; a small compressed file may hold any number of them.
+_MOST_UNPACKED = 2**29
+
 #: What some files that are no tables begin with, and what to do about them.
 _FOREIGN = {
     b"PK\x03\x04": "a spreadsheet or an archive; export the table as CSV",
-    b"\x1f\x8b": "compressed; unpack it first",
     b"SQLite format 3": "a database; for an Optuna study, write study.trials_dataframe().to_csv()",
 }
 
@@ -30,6 +34,8 @@ _FOREIGN = {
 def read_columns(path: str | os.PathLike[str]) -> Columns:
     """Read a file, whose form is told by what it begins with."""
     data = read_bytes(path)
+    if data.startswith(b"\x1f\x8b"):
+        data = _unpack(path, data)
     for beginning, what in _FOREIGN.items():
         if data.startswith(beginning):
             raise DataError(f"{path}: not a table but {what}")
@@ -37,6 +43,18 @@ def read_columns(path: str | os.PathLike[str]) -> Columns:
         return _read_parquet(path, data)
     text = decode(path, data)
     return read_json(path, text) if text.lstrip()[:1] in ("[", "{") else _read_csv(path, text)
+
+
+def _unpack(path: str | os.PathLike[str], data: bytes) -> bytes:
+    """Undo gzip, within a bound."""
+    try:
+        with gzip.open(io.BytesIO(data)) as file:
+            unpacked = file.read(_MOST_UNPACKED + 1)
+    except (EOFError, OSError, zlib.error) as error:
+        raise DataError(f"{path}: not a whole gzip file: {error}") from None
+    if len(unpacked) > _MOST_UNPACKED:
+        raise DataError(f"{path}: not read: unpacked, it is larger than 512 MiB")
+    return unpacked
 
 
 class _Rows:
