@@ -72,6 +72,7 @@ def lab_optimum() -> Figure:
             at = base.batch_size[tuned], 2 ** base.log_rate[tuned]
             ax.plot(*at, "o", color=BLACK, zorder=5, **ring)
             ax.set_title(f"{problem}, fixed {budget}")
+        for ax in row:
             log_axes(ax)
             batch_size_axis(ax, base.batch_size[::3])
         row[0].set_ylabel("best learning rate")
