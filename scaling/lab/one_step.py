@@ -110,10 +110,10 @@ def one_step_optimum(
         h = _DISTANCE * best
         below, here, above = losses(best - h), losses(best), losses(best + h)
         slope, curvature = (above - below) / (2 * h), (above - 2 * here + below).mean() / h**2
-        step = float(np.clip(-slope.mean() / curvature, -best / 2, best))
-        if abs(step) < _STILL * best:
+        move = float(np.clip(-slope.mean() / curvature, -best / 2, best))
+        if abs(move) < _STILL * best:
             break
-        best += step
+        best += move
     error = slope.std(ddof=1) / np.sqrt(draws) / curvature
     return OneStepOptimum(best, float(error), before - float(here.mean()))
 

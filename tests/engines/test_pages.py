@@ -4,7 +4,6 @@ import pytest
 
 from .pages import PAGES, run_page
 
-
 #: Its snippets are of PyTorch and of optax.
 TRAINING = "schedules.md"
 PLAIN = sorted(page.name for page in PAGES.glob("*.md") if page.name not in {"ray.md", TRAINING})

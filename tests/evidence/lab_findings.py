@@ -1,4 +1,4 @@
-"""What the laboratory's tables say about the theory, in numbers: `python tests/evidence/lab_findings.py`.
+"""What the laboratory's tables say about the theory, in numbers.
 
 Octaves throughout: 1 is a factor of two in the learning rate.
 """
