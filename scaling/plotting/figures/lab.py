@@ -52,7 +52,7 @@ def lab_optimum() -> Figure:
     Examples
     --------
     >>> lab_optimum().axes[0].get_title()
-    'logistic, fixed examples'
+    'logistic, examples'
     """
     problems = lab_problems()
     figure = new_figure(0.7 + 1.75 * len(problems))
@@ -71,7 +71,7 @@ def lab_optimum() -> Figure:
             ring: Any = {"markersize": 7, "markerfacecolor": "none", "markeredgewidth": 0.8}
             at = base.batch_size[tuned], 2 ** base.log_rate[tuned]
             ax.plot(*at, "o", color=BLACK, zorder=5, **ring)
-            ax.set_title(f"{problem}, fixed {budget}")
+            ax.set_title(f"{problem}, {budget}")
         for ax in row:
             log_axes(ax)
             batch_size_axis(ax, base.batch_size[::3])
@@ -83,7 +83,7 @@ def lab_optimum() -> Figure:
     )
     caption(
         figure,
-        "Linear decay. Lines: predicted from the ringed run alone, its noise scale and its second "
+        "A fixed number of examples or of steps, linear decay. Lines: predicted from the ringed run alone, its noise scale and its second "
         f"moments half-way (T-J3, over a run: T-I2). {_SOURCE}",
     )
     return figure
@@ -121,7 +121,8 @@ def lab_beta1() -> Figure:
         log_axes(ax, "x")
         ax.set(title=f"fixed {budget}", xlabel="batch size")
     panels[0].set_ylabel("octaves from beta1 = 0 to 0.9")
-    panels[1].legend(*_once(panels), fontsize=6, handlelength=1.4, loc="lower right")
+    panels[0].set_ylim(bottom=-3)
+    panels[0].legend(*_once(panels), fontsize=6, handlelength=1.4, loc="lower left")
     caption(
         figure,
         "Difference of the best learning rates; filled: linear decay, hollow: constant. Dashes: "
@@ -154,7 +155,7 @@ def lab_rise() -> Figure:
             ax.axhline(0, color=GREY, linewidth=0.6)
             ax.set_title(f"fixed {budget}, {decay}")
             ax.set_xscale("log")
-            log_axes(ax, "x")
+    log_axes(panels[0, 0], "x")
     for ax in panels[-1]:
         ax.set_xlabel("batch size")
     for ax in panels[:, 0]:
@@ -251,8 +252,8 @@ def lab_changes() -> Figure:
         ax.axhline(0, color=GREY, linewidth=0.6)
         ax.set_title(title)
         ax.set_xscale("log")
-        log_axes(ax, "x")
         ax.tick_params(labelbottom=True)
+    log_axes(panels[0, 0], "x")
     for ax in panels.flat[len(shown) :]:
         ax.set_axis_off()
     for ax in panels.flat[len(shown) - 2 : len(shown)]:
