@@ -83,8 +83,9 @@ def lab_optimum() -> Figure:
     )
     caption(
         figure,
-        "A fixed number of examples or of steps, linear decay. Lines: predicted from the ringed run alone, its noise scale and its second "
-        f"moments half-way (T-J3, over a run: T-I2). {_SOURCE}",
+        "A fixed number of examples or of steps, linear decay. Lines: predicted from the ringed "
+        "run alone, its noise scale and its second moments half-way (T-J3, over a run: T-I2). "
+        f"{_SOURCE}",
     )
     return figure
 
