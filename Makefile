@@ -8,7 +8,7 @@ OPTIMA := scaling/data/marek_adam_1d.csv
 # PyTorch in one version, so that what CI proves does not change by itself.
 TORCH ?= torch==2.13.0
 
-.PHONY: demo test check check-torch lint types doctest derivation figures notebooks golden benchmark clean
+.PHONY: demo test check check-torch lint types doctest derivation theory figures notebooks golden benchmark clean
 
 demo: $(VENV)/installed
 	@echo "An 11M-parameter language model was tuned at seven batch sizes (Marek et al. 2025,"
@@ -60,6 +60,10 @@ derivation: $(VENV)/installed
 	@$(BIN)/lr derive --check --format latex > build/derivation.tex
 	@pdflatex -interaction=batchmode -halt-on-error -output-directory=build build/derivation.tex >/dev/null
 	@echo build/derivation.pdf
+
+# The derivation as it is committed; a test compares.
+theory: $(VENV)/installed
+	@$(BIN)/lr derive --format markdown > scaling/symbolic/THEORY.md
 
 # What `lr plot` draws, all of it; a test redraws and compares.
 figures: $(VENV)/installed

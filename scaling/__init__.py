@@ -10,7 +10,7 @@ Examples
 ...     scaling.GradientStatistics(noise_scale=4000),
 ... )
 >>> law.learning_rate([64, 256, 1024]).round(6).tolist()
-[0.000249, 0.0003, 0.000246]
+[0.000154, 0.0003, 0.000552]
 """
 
 import lazy_loader

@@ -54,6 +54,16 @@ def test_the_command_line_contains_no_formula():
         )
 
 
+def test_only_the_numeric_layer_tells_laws_apart():
+    """Commands, figures and engines ask a law's face, never for its class."""
+    for package in ("scaling/plotting", "scaling/engines", "scaling/data", "cli"):
+        for path in (ROOT / package).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.Call) and ast.unparse(node.func) == "isinstance":
+                    assert not ast.unparse(node.args[1]).rstrip(")").endswith("Law"), path
+                assert getattr(node, "name", "") != "is_swept", path
+
+
 def modules():
     """Every module of the package: its name and its file."""
     for top, folder in (("scaling", ROOT / "scaling"), ("scaling.cli", ROOT / "cli")):
@@ -223,7 +233,7 @@ MissingExtraError(library, extra)
 Recipe(learning_rate, batch_size, eps, beta1, beta2, weight_decay)
 ScalingError(args, kwargs)
 SecondMoments(counts, sums, zeros, negatives, nans, infinities)
-TransferLaw(recipe, statistics, eps, beta1, moments, population, provenance, beta2, step)
+TransferLaw(recipe, statistics, eps, beta1, moments, population, provenance, beta2, step, horizon)
 fit_optima(batch_size, learning_rate, name)
 fit_steps(batch_size, steps)
 fit_sweep(data, {SWEEP_COLUMNS}, covariates, where, replicates, progress)

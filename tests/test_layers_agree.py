@@ -16,9 +16,10 @@ from scaling import (
     quadratic_optimum,
     update_moments,
 )
+from scaling.numeric.laws import power_rule
 from scaling.numeric.moments import MOMENT_MODELS, ratio_from_update_rms, update_rms
 from scaling.numeric.moments.erfc_integrals import scaled_erfc_integrals
-from scaling.numeric.moments.gaussian_population import gaussian_softsign
+from scaling.numeric.moments.exact_adam import ExactUpdate
 from scaling.numeric.tradeoff import StepsLaw
 from scaling.symbolic import derivation
 
@@ -61,8 +62,8 @@ def moment(model: str, which: str, *, damping: bool = True) -> Callable[[Numbers
 
 
 def with_momentum(p: Numbers) -> Numbers:
-    """A beta1 in (0, 1), and c as theory has it."""
-    beta1 = p["damping"] / (1 + p["damping"])
+    """A beta1 in (0, 1), independent of all else, and c as theory has it."""
+    beta1 = p["x1"] / (1 + p["x1"])
     return p | {"beta1": beta1, "noise_damping": (1 - mp.mpf(beta1)) / (1 + mp.mpf(beta1))}
 
 
@@ -70,6 +71,11 @@ def of_beta(p: Numbers) -> Numbers:
     """A batch size and a B_n for beta, and rest of the law's sums, with c = 1 unless drawn."""
     noise, batch = p["x1"], p["x2"]
     return p | {"B_n": noise, "batch_size": batch, "beta": 1 / mp.sqrt(1 + mp.mpf(noise) / batch)}
+
+
+def of_beta_and_run(p: Numbers) -> Numbers:
+    """The same, with the damping of a run."""
+    return of_beta(p) | {"noise_damping": p["run_damping"]}
 
 
 def by_beta(numerator: str, quadratic: Callable[[Numbers], float]) -> Callable[[Numbers], float]:
@@ -120,12 +126,12 @@ def uniform(p: Numbers) -> TransferLaw:
     noise = (p["sigma"] / p["grad_rms"]) ** 2
     statistics = GradientStatistics(noise, p["grad_rms"], p["sign_curvature"])
     recipe = Recipe(1.0, noise, eps=p["eps"], beta1=p["beta1"])
-    return TransferLaw(recipe, statistics, moments="mean-field")
+    return TransferLaw(recipe, statistics, moments="mean-field", horizon=1)
 
 
 def surging_population(p: Numbers) -> Numbers:
     """R0 nu^2 more than twice c."""
-    c = with_momentum(p | {"damping": p["x1"]})
+    c = with_momentum(p)
     square = 1 + (p["eps"] / p["grad_rms"]) ** 2
     ratio = float(c["noise_damping"]) * square * (2 + p["sign_curvature"])
     return c | {"lamda": 1.0, "sign_curvature": ratio}
@@ -178,10 +184,21 @@ def noiseless(model: str) -> Callable[[Numbers], float]:
     )
 
 
+def conjectured(alpha: float, noise: Callable[[Numbers], float]) -> Callable[[Numbers], float]:
+    """T-A9 through one of its own points."""
+
+    def learning_rate(p: Numbers) -> float:
+        known = p["max_learning_rate"] / (1 + noise(p) / p["x1"]) ** alpha
+        return power_rule(p["batch_size"], (p["x1"], known), alpha=alpha, noise_batch_size=noise(p))
+
+    return learning_rate
+
+
 def d3(p: Numbers) -> TransferLaw:
     return TransferLaw(
         Recipe(1.0, p["noise_scale"], eps=0.0, beta1=p["beta1"]),
         GradientStatistics(p["noise_scale"]),
+        horizon=1,
     )
 
 
@@ -191,7 +208,7 @@ def above_a_third(p: Numbers) -> Numbers:
 
 def possible_rms(p: Numbers) -> Numbers:
     """An update RMS between sqrt(c) and 1."""
-    c = with_momentum(p | {"damping": p["x1"]})
+    c = with_momentum(p)
     square = (p["x2"] + float(c["noise_damping"])) / (p["x2"] + 1)
     return c | {"update_rms": float(np.sqrt(square))}
 
@@ -199,6 +216,13 @@ def possible_rms(p: Numbers) -> Numbers:
 def noisier_than_gradient(p: Numbers) -> Numbers:
     """tau larger than gamma."""
     return p | {"total_rms": float(np.hypot(p["grad_rms"], p["x1"]))}
+
+
+def gaussian_softsign(signal: float, damping: float) -> tuple[float, float]:
+    """Alignment and curvature of softsign over gradients drawn from N(0, gamma^2)."""
+    softsign = ExactUpdate(0.0, 0.0, 1.0, "inside")
+    alignment, _, curvature = softsign.gaussian_average(np.array([signal]), np.array([damping]))
+    return alignment[0], curvature[0]
 
 
 def gaussian_learning_rate(p: Numbers) -> float:
@@ -251,6 +275,8 @@ PAIRS = {
         lambda p: 1 / sign_law(p).critical_batch_size - 1 / sign_law(p).peak.batch_size,
         lambda p: p | {"beta_peak": 0.6},
     ),
+    "A9.gradient": Pair(conjectured(1.0, lambda p: p["sgd_noise_scale"])),
+    "A9.sign": Pair(conjectured(0.5, lambda p: np.pi * p["kappa"] ** 2 / 2)),
     "B2": Pair(noiseless("article")),
     "B2.clip": Pair(noiseless("clip")),
     "B3": Pair(moment("clip", "mean")),
@@ -279,13 +305,13 @@ PAIRS = {
         lambda p: (
             update_moments(p["signal"], 0.0, p["beta1"], moments="mean-field-outside").second_moment
         ),
-        lambda p: with_momentum(p | {"damping": p["x1"]}),
+        with_momentum,
     ),
     "D2.beta": Pair(
         lambda p: (
             update_moments(p["signal"], 0.0, p["beta1"], moments="mean-field-outside").second_moment
         ),
-        lambda p: with_momentum(p | {"damping": p["x1"]}),
+        with_momentum,
     ),
     "D3": Pair(by_beta("gradient_l1", lambda p: p["trace"] + p["coupling"]), of_beta),
     "D3.surge": Pair(lambda p: d3(p).peak.batch_size, above_a_third, cancels=True),
@@ -300,7 +326,7 @@ PAIRS = {
     "E1.mean": Pair(of_coordinate("mean-field", "mean")),
     "E1.beta": Pair(
         of_coordinate("mean-field", "second_moment"),
-        lambda p: with_momentum(p | {"damping": p["x1"]}),
+        with_momentum,
     ),
     "E1.law": Pair(by_beta("alignment", lambda p: p["curvature"]), of_beta),
     "E2": Pair(
@@ -318,7 +344,7 @@ PAIRS = {
     "E2.surge": Pair(
         lambda p: BatchSizeLaw(
             p["critical_batch_size"],
-            p["K"] / (2 * np.sqrt(p["critical_batch_size"])),
+            p["C"] / (2 * np.sqrt(p["critical_batch_size"])),
             np.inf,
             p["critical_batch_size"],
         ).learning_rate(p["batch_size"])
@@ -328,14 +354,33 @@ PAIRS = {
     "E3.value": Pair(lambda p: plain(p).peak.learning_rate, with_ratio),
     "E3.uniform": Pair(lambda p: uniform(p).peak.batch_size, surging_population, cancels=True),
     "E4": Pair(decrease, definitions=False),
+    "E7": Pair(moment("mean-field-outside", "mean")),
+    "E7.second": Pair(
+        lambda p: (
+            update_moments(
+                p["signal"], p["damping"], p["beta1"], moments="mean-field-outside"
+            ).second_moment
+        ),
+        with_momentum,
+    ),
+    "E7.gradient": Pair(of_coordinate("mean-field-outside", "mean")),
+    "E7.noise": Pair(of_coordinate("mean-field-outside", "second_moment"), with_momentum),
     "E5": Pair(lambda p: plain(p).exponent(p["batch_size"]), cancels=True),
     "E5.product": Pair(lambda p: plain(p).exponent(p["batch_size"]), cancels=True),
     "D4": Pair(
         lambda p: update_rms(p["signal_to_noise"], p["beta1"]),
-        lambda p: with_momentum(p | {"damping": p["x1"]}),
+        with_momentum,
     ),
     "D4.inverse": Pair(
         lambda p: ratio_from_update_rms(p["update_rms"], p["beta1"]), possible_rms, cancels=True
+    ),
+    "I2": Pair(by_beta("alignment", lambda p: p["curvature"]), of_beta_and_run),
+    "I2.root": Pair(law_of("limit_learning_rate", "noise_batch_size", "noise_batch_size")),
+    "I2.exponent": Pair(
+        lambda p: plain(p | {"critical_batch_size": p["noise_batch_size"]}).exponent(
+            p["batch_size"]
+        ),
+        cancels=True,
     ),
     "F1.sign": Pair(moment("exact-softsign", "mean", damping=False)),
     "F2": Pair(moment("exact-softsign", "second_moment")),
@@ -392,14 +437,46 @@ def test_closed_form_agrees_with_its_numeric_counterpart(identifier):
         assert abs(found - expected) <= tolerance, (point, found, expected)
 
 
+def test_the_default_transfer_is_that_of_e6_with_the_moments_of_e7():
+    """At every damping; without momentum, so that one step and a run are the same."""
+    steps = {name: derivation().step(name) for name in ("E6", "E7", "E7.second")}
+    factor, mean, second = (step.function("mpmath") for step in steps.values())
+    names = ("noise_scale", "grad_rms", "extra", "reference", "batch_size", "eps_ref", "eps")
+    for p in draws(names, dict, seed=67):
+        curvature_ratio = 1 + p["extra"]
+
+        def rate(batch_size, eps, p=p):
+            a = mp.sqrt(mp.mpf(batch_size) / p["noise_scale"])  # E6.signal, E6.damping
+            b = a * eps / p["grad_rms"]
+            mu, s = mean(a, b), second(signal=a, damping=b, noise_damping=1)
+            return factor(mean=mu, second_moment=s, trace=1, coupling=p["extra"], gradient_l1=1)
+
+        law = TransferLaw(
+            Recipe(1.0, p["reference"], eps=p["eps_ref"], beta1=0.0),
+            GradientStatistics(p["noise_scale"], p["grad_rms"], curvature_ratio),
+            eps=p["eps"],
+        )
+        expected = rate(p["batch_size"], p["eps"]) / rate(p["reference"], p["eps_ref"])
+        assert float(law.learning_rate(p["batch_size"])) == pytest.approx(
+            float(expected), rel=1e-11
+        ), p
+
+
 #: Closed forms without a counterpart, by reason.
 INTERMEDIATE = """A4.examples A6 A7.beta A7.peak A7.small A8.moments B4 B4.slope B5.clip B10 D3.peak
-B4.rises B10.falls D3.exists D3.shape E5.falls E2.limit E3.beta E3.slope E3.end E4.moments"""
-LIMITS_AND_ERRORS = "B1 B1.large B2.erf B11.gradient C3 C3.square"
+B4.rises B10.falls D3.exists D3.shape E5.falls E2.limit E3.beta E3.slope E3.end E4.moments
+A9.exponent C5 E6 E6.signal E6.damping E6.scale"""
+LIMITS_AND_ERRORS = "A9.limit B1 B1.large B2.erf B11.gradient C3 C3.square E7.sign E7.large"
 #: Integrands and weights inside T-F1, T-F3 and T-F4, which tests/numeric/test_exact.py holds to
 #: mpmath and to a simulated Adam as wholes.
 INTEGRANDS = """F1 F3.regression F4.c F4.w F4.c.stationary F4.w.stationary
-F4.first F4.second F4.inside"""
+F4.first F4.second F4.inside F5.tilt F5.square F5 F5.second"""
+#: Steps on the way in parts I and J, and those whose numeric counterparts are sums over a
+#: histogram or fits, which have tests of their own.
+RUNS = """I1 I1.autocovariance I1.one I1.reach I2.run I2.threshold I3 I3.recursion I3.correction
+I3.eps I4 I4.plain I4.factored I4.broken I4.exponent I4.peak I4.falls
+J1 J1.mean J1.small J1.second J1.large J1.inside J1.inside_small J1.slope J1.chord J1.two J1.dip
+J2 J3 J3.zero J3.small"""
 
 
 #: Statements on vectors; B9.two holds A1, A2 and B9 together to the full law in two coordinates.
@@ -418,5 +495,5 @@ def test_every_closed_form_with_a_numeric_counterpart_is_held_to_it():
             except InputError:
                 constant = False
             unpaired |= set() if constant else {step.id}
-    listed = f"{INTERMEDIATE} {LIMITS_AND_ERRORS} {INTEGRANDS} {VECTORS}"
+    listed = f"{INTERMEDIATE} {LIMITS_AND_ERRORS} {INTEGRANDS} {VECTORS} {RUNS}"
     assert unpaired == set(listed.split())

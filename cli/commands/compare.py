@@ -105,6 +105,8 @@ def _print_table(law: "Law", rows: list[dict[str, Any]], alpha: float) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from ..report.sentences import say_all
+
     reference, critical = law.reference, law.critical_batch_size
     level = f", {critical:.3g}" if 0 < critical < math.inf else f" ({critical:g}: never)"
     table = Table(
@@ -129,5 +131,5 @@ def _print_table(law: "Law", rows: list[dict[str, Any]], alpha: float) -> None:
     console = Console(highlight=False, width=max(Console().width, _NARROWEST))
     console.print(table)
     ends = [row["batch_size"] for row in (rows[0], rows[-1])]
-    for text in dict.fromkeys(text for batch in ends for text in law.warnings(batch)):
+    for text in say_all(tuple(fact for batch in ends for fact in law.warnings(batch))):
         console.print(f"WARNING: {text}")

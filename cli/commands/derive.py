@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from scaling.symbolic import Derivation, Verdict
 
 PROCESSES = 2
@@ -17,27 +19,25 @@ class Format(StrEnum):
     """What ``lr derive`` prints."""
 
     text = "text"
-    latex = "latex"
     markdown = "markdown"
+    latex = "latex"
     json = "json"
-    python = "python"
-    mermaid = "mermaid"
-    dot = "dot"
 
 
 def derive(
     identifiers: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[ID]...", help="Steps to show, such as B9 or A1.decrease; all by default."
+            metavar="[ID]...",
+            help="Statements to show, such as B9, T-B9 or A1.decrease; all by default.",
         ),
     ] = None,
     form: Annotated[
         Format,
         typer.Option(
             "--format",
-            help="latex: a document, or the bare equations of the steps named; "
-            "python: closed forms as functions; mermaid, dot: which step uses which.",
+            help="markdown: with a graph of which step uses which; "
+            "latex: a document, or the bare equations of the steps named.",
         ),
     ] = Format.text,
     check: Annotated[
@@ -55,25 +55,21 @@ def derive(
     computed.
     """
     from scaling.symbolic import derivation
+    from scaling.symbolic.render.forms import render
 
-    steps = derivation().select(identifiers or [])
     if as_json:
         if form not in (Format.text, Format.json):
             raise typer.BadParameter("it contradicts --format", param_hint="'--json'")
         form, check = Format.json, True
-    states_errors = form in (Format.text, Format.markdown, Format.json) or (
-        form is Format.latex and not identifiers
-    )
-    try:
-        verdicts = run(steps, check) if check or states_errors else {}
-    except KeyboardInterrupt:
-        raise typer.Exit(INTERRUPTED) from None
+    steps = derivation().select(identifiers or [])
+    bare = form is Format.latex and bool(identifiers)
+    verdicts = run(steps, check) if check or not bare else {}
     if check and form is Format.text:
         show_table(steps, verdicts)
     else:
         unicode = (sys.stdout.encoding or "").lower().startswith("utf")
-        name = "equations" if form is Format.latex and identifiers else form.value
-        typer.echo(steps.render(name, verdicts, unicode=unicode).rstrip("\n"))
+        name = "equations" if bare else form.value
+        typer.echo(render(steps, name, verdicts, unicode=unicode).rstrip("\n"))
     failed = [verdict.id for verdict in verdicts.values() if verdict.verified is False]
     if failed:
         typer.echo(f"lr: these steps do not hold: {', '.join(failed)}", err=True)
@@ -92,20 +88,41 @@ def run(steps: "Derivation", check: bool) -> "dict[str, Verdict]":
             "checking" if check else "measuring errors", total=len(steps.steps)
         )
         processes = PROCESSES if len(steps.steps) > 4 * PROCESSES else 1
-        for verdict in steps.verdicts(processes) if check else steps.errors():
-            verdicts[verdict.id] = verdict
-            progress.advance(task)
+        try:
+            for verdict in steps.verdicts(processes) if check else steps.errors():
+                verdicts[verdict.id] = verdict
+                progress.advance(task)
+        except KeyboardInterrupt:
+            raise typer.Exit(INTERRUPTED) from None
     return verdicts
 
 
 def show_table(steps: "Derivation", verdicts: "dict[str, Verdict]") -> None:
-    """Print one row per step, then the errors of the approximations."""
-    from rich import box
+    """Print one row per step, then the errors of the approximations, then what failed."""
     from rich.console import Console
-    from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    console = Console(width=None if sys.stdout.isatty() else 80)
+    console.print(verdict_table(steps, verdicts))
+    errors = new_table()
+    errors.add_column("id", no_wrap=True)
+    errors.add_column("error of the approximation", overflow="fold")
+    for verdict in verdicts.values():
+        if verdict.error is not None:
+            errors.add_row(verdict.id, Text(str(verdict.error)))
+    if errors.row_count:
+        console.print(errors)
+    failed = [verdict for verdict in verdicts.values() if not verdict.verified]
+    for verdict in failed:
+        console.print(Text(f"{verdict.id} failed. {verdict.problem}".rstrip()))
+    console.print(f"{len(verdicts) - len(failed)} of {len(verdicts)} steps verified")
+
+
+def verdict_table(steps: "Derivation", verdicts: "dict[str, Verdict]") -> "Table":
+    """Return a table with one row per step."""
+    from rich.text import Text
+
+    table = new_table()
     table.add_column("id", no_wrap=True)
     table.add_column("statement", ratio=3, overflow="fold")
     table.add_column("kind", no_wrap=True)
@@ -122,17 +139,12 @@ def show_table(steps: "Derivation", verdicts: "dict[str, Verdict]") -> None:
             f"{verdict.seconds:.1f}",
             "ok" if verdict.verified else "FAIL",
         )
-    console = Console(width=None if sys.stdout.isatty() else 80)
-    console.print(table)
-    errors = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    errors.add_column("id", no_wrap=True)
-    errors.add_column("error of the approximation", overflow="fold")
-    for step in steps.steps:
-        if verdicts[step.id].error is not None:
-            errors.add_row(step.id, Text(str(verdicts[step.id].error)))
-    if errors.row_count:
-        console.print(errors)
-    failed = [verdict for verdict in verdicts.values() if not verdict.verified]
-    for verdict in failed:
-        console.print(Text(f"{verdict.id} failed. {verdict.problem}".rstrip()))
-    console.print(f"{len(verdicts) - len(failed)} of {len(verdicts)} steps verified")
+    return table
+
+
+def new_table() -> "Table":
+    """Return an empty table in the style of this command."""
+    from rich import box
+    from rich.table import Table
+
+    return Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))

@@ -8,7 +8,7 @@ import typer
 
 from scaling.errors import InputError
 
-from ..options import BATCH_SIZE, make_law, takes_law_of_recipe
+from ..options import BATCH_SIZE, LawOptions, make_law, takes_law_of_recipe
 
 if TYPE_CHECKING:
     from scaling import Recipe
@@ -28,7 +28,7 @@ _NO_LAW = "needs a law; give --noise-scale, a table (--points) or a saved law (-
 
 @takes_law_of_recipe
 def recipe(
-    given: dict[str, Any],
+    given: LawOptions,
     tuned: Annotated[
         str | None,
         typer.Option(
@@ -70,7 +70,7 @@ def recipe(
         name: carry(known, batch_size, name, law=law)
         for name in dict.fromkeys(_rules(rule, known, law))
     }
-    eps = "inside" if _has_eps_inside(law) else "outside"
+    eps = "inside" if law and law.model and law.model.eps == "inside" else "outside"
     if as_json:
         typer.echo(json.dumps(_as_json(known, found, eps), indent=2, allow_nan=False))
         return
@@ -111,7 +111,7 @@ def _left_out(known: "Recipe", law: "Law | None") -> dict[str, str]:
     return found
 
 
-def _law(given: dict[str, Any], known: "Recipe") -> "Law | None":
+def _law(given: LawOptions, known: "Recipe") -> "Law | None":
     """Make the law: from a file, or through the recipe itself."""
     if not given:
         return None
@@ -121,7 +121,12 @@ def _law(given: dict[str, Any], known: "Recipe") -> "Law | None":
         raise InputError("cannot enter without --noise-scale; leave it out", next(iter(given)))
     from scaling.numeric.moments.models import DEFAULT_MODEL, moment_model
 
-    run = {"ref_lr": known.learning_rate, "ref_batch_size": known.batch_size, "eps": known.eps}
+    run: LawOptions = {
+        **given,
+        "ref_lr": known.learning_rate,
+        "ref_batch_size": known.batch_size,
+        "eps": known.eps,
+    }
     if known.beta1 is not None:
         run["ref_beta1"] = known.beta1
     if (
@@ -130,17 +135,11 @@ def _law(given: dict[str, Any], known: "Recipe") -> "Law | None":
     ):
         run["ref_beta2"] = known.beta2
     try:
-        return make_law(given | run)
+        return make_law(run)
     except InputError as error:
         if error.parameter not in ("ref_beta1", "ref_beta2"):
             raise
         raise InputError(f"{error.parameter[4:]} {error.message}", "from") from None
-
-
-def _has_eps_inside(law: "Law | None") -> bool:
-    from scaling import TransferLaw
-
-    return isinstance(law, TransferLaw) and law.model.eps == "inside"
 
 
 def _lines(found: "RuledRecipe", eps: str) -> dict[str, str]:
@@ -150,6 +149,8 @@ def _lines(found: "RuledRecipe", eps: str) -> dict[str, str]:
 
 
 def _as_json(known: "Recipe", found: "dict[str, RuledRecipe]", eps: str) -> dict[str, Any]:
+    from ..report.sentences import say_all
+
     return {
         "from": asdict(known),
         "eps": eps,
@@ -161,7 +162,7 @@ def _as_json(known: "Recipe", found: "dict[str, RuledRecipe]", eps: str) -> dict
                 "sources": [rule.source for rule in one.rules],
                 "keeps": [rule.keeps for rule in one.rules],
                 "assumptions": [rule.assumption for rule in one.rules],
-                "warnings": list(one.warnings),
+                "warnings": say_all(one.warnings),
                 "lines": _lines(one, eps),
             }
             for name, one in found.items()
@@ -175,6 +176,7 @@ def _print(known: "Recipe", found: "dict[str, RuledRecipe]", eps: str) -> None:
     from rich.table import Table
 
     from ..report.prose import field
+    from ..report.sentences import say_all
 
     (batch_size,) = {one.batch_size for one in found.values()}
     title = f"For batch size {batch_size:.10g}, from a run tuned at {known.batch_size:.10g}"
@@ -193,7 +195,7 @@ def _print(known: "Recipe", found: "dict[str, RuledRecipe]", eps: str) -> None:
             which = f"{rule.name} keeps " if len(one.rules) > 1 else ""
             text = f"{which}{rule.keeps}: {rule.assumption} ({rule.source})"
             typer.echo("\n".join(field("" if which else "keeps", text)))
-        for text in one.warnings:
+        for text in say_all(one.warnings):
             typer.echo("\n".join(field("WARNING", text)))
         _print_lines(_lines(one, eps))
     typer.echo()

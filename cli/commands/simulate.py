@@ -4,9 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from scaling.errors import InputError
-
-from ..options import BATCH_SIZE, NUMBER, read_pairs
+from ..options import BATCH_SIZE, NUMBER
 
 
 def simulate(
@@ -102,25 +100,16 @@ def simulate(
 
 def _values(texts: list[str]) -> dict[str, list[float]]:
     """Read NAME=NUMBER, any number of values by name."""
+    from scaling.numeric.inputs.text import parse_settings
+
     values: dict[str, list[float]] = {}
     for text in texts:
-        for name, number in read_pairs([text], "covariate").items():
+        for name, number in parse_settings([text], "covariate").items():
             values.setdefault(name, []).append(number)
     return values
 
 
 def _exponents(texts: list[str], known: dict[str, list[float]], option: str) -> dict[str, float]:
-    result = {}
-    for text in texts:
-        name, equals, value = text.partition("=")
-        if not equals or name not in known:
-            raise InputError(
-                f"must be NAME=NUMBER with one of the covariates {', '.join(known) or '(none)'}, "
-                f"got {text!r}",
-                option,
-            )
-        try:
-            result[name] = float(value)
-        except ValueError:
-            raise InputError(f"{name} must be a number, got {value!r}", option) from None
-    return result
+    from scaling.numeric.inputs.text import parse_finite, parse_settings
+
+    return parse_settings(texts, option, dict.fromkeys(known, parse_finite))

@@ -62,14 +62,16 @@ def sweep(
         raise InputError("needs a file to overwrite, --out", "force")
     if out is not None and not force and Path(out).exists():
         raise DataError(f"{out}: exists already; --force overwrites it")
+    from ..report.sentences import say_all
+
     spaces = [law.search_space(size, **_given(level)) for size in dict.fromkeys(batch_size)]
-    for text in dict.fromkeys(text for space in spaces for text in space.warnings):
+    for text in say_all(tuple(fact for space in spaces for fact in space.warnings)):
         typer.echo(f"WARNING: {text}", err=True)
     text = import_module(f"scaling.engines.{engine}").form(spaces)
     if out is None:
         typer.echo(text, nl=False)
     else:
-        from scaling.numeric.inputs.text import write_text
+        from scaling.numeric.inputs.files import write_text
 
         write_text(out, text)
 

@@ -132,6 +132,7 @@ def _group(group: "TradeoffGroup", batch_sizes: list[float]) -> dict[str, Any]:
 
 def _at_batch_size(law: "StepsLaw", batch_size: float) -> dict[str, Any]:
     from ..report.answer import finite
+    from ..report.sentences import say_all
 
     interval = law.steps_interval(batch_size)
     return {
@@ -140,20 +141,18 @@ def _at_batch_size(law: "StepsLaw", batch_size: float) -> dict[str, Any]:
         "steps_interval": interval,
         "examples": finite(law.examples(batch_size)),
         "examples_interval": interval and tuple(bound * batch_size for bound in interval),
-        "warnings": law.warnings(batch_size),
+        "warnings": say_all(law.warnings(batch_size)),
     }
 
 
 def _prediction(found: "Tradeoff", text: str) -> dict[str, Any]:
     """What the trends say of a group of another size."""
-    from scaling.numeric.inputs.text import parse_setting
+    from scaling.numeric.inputs.text import parse_settings
 
     from ..report.answer import finite
+    from ..report.sentences import say_all
 
-    try:
-        name, size = parse_setting(text)
-    except InputError as error:
-        raise InputError(error.message, "at") from None
+    ((name, size),) = parse_settings([text], "at").items()
     covariate = found.columns.get("covariate")
     if name != covariate:
         known = f"the size of groups is {covariate}" if covariate else "groups have no size"
@@ -165,7 +164,7 @@ def _prediction(found: "Tradeoff", text: str) -> dict[str, Any]:
         "size": size,
         **{name: finite(trend.value(size)) for name, trend in found.trends.items()},
         "intervals": {name: trend.interval(size) for name, trend in found.trends.items()},
-        "warnings": found.warnings(size),
+        "warnings": say_all(found.warnings(size)),
     }
 
 

@@ -5,10 +5,9 @@ import shutil
 import textwrap
 from typing import Any
 
-from scaling import TransferLaw
 from scaling.numeric.laws import Law
 
-from .answer import is_swept
+from .sentences import say
 
 _WIDEST = 88
 _MARGIN = 10
@@ -26,32 +25,36 @@ _ROUTES = {
     "assumed": "from numbers as given; a fit to a sweep (--points) is more reliable",
 }
 
-_THEORY = {"uniform": "T-E6", "gaussian": "T-E6, T-F5", "sketched": "T-A1, T-A2"}
-
 _FROM_RUNS = "fitted to the runs of a sweep, the most reliable route"
 
-_EPS_SHAPES = {
-    "outside": "lr ~ (sqrt(gamma^2 + sigma^2/B) + eps) B / (B + B_crit) (theory T-E7)",
-    "gaussian": "lr ~ tau h1(eps/tau)/h2(eps/tau) B / (B + B_crit), tau^2 = gamma^2 + sigma^2/B "
-    "(theory T-F3)",
+_TRANSFER = "lr = lr_ref f(B, eps, beta1) / f(reference)"
+
+#: The formulas of laws, by what the theory calls them.
+_FORMULAS = {
+    ("T-E2",): "lr = lr_inf sqrt(B (B + B_n)) / (B + B_crit)",
+    ("T-E6",): f"{_TRANSFER}, uniform population",
+    ("T-E6", "T-F5"): f"{_TRANSFER}, gaussian population",
+    ("T-A1", "T-A2"): f"{_TRANSFER}, sketched population",
+    ("T-E7",): "lr ~ (sqrt(gamma^2 + sigma^2/B) + eps) B / (B + B_crit)",
+    ("T-F3",): "lr ~ tau h1(eps/tau)/h2(eps/tau) B / (B + B_crit), tau^2 = gamma^2 + sigma^2/B",
 }
 
 _LEFT_OUT = (
-    "the theory looks one step ahead on a quadratic loss with independent coordinates and a "
-    "steady gradient; it has no weight decay, schedule or horizon"
+    "the theory has a quadratic loss, independent coordinates and a steady gradient, and neither "
+    "weight decay nor schedule nor budget"
 )
 
 
 def explain(law: Law, results: list[dict[str, Any]]) -> str:
     """Answer in words: each batch size, then the law, then what is taken for granted."""
     lines = [line for result in results for line in _answer(law, result)]
-    runs = is_swept(law) and law.provenance.source == "fitted"
-    lines += field("route", _FROM_RUNS if runs else _ROUTES[law.provenance.source])
+    source = law.provenance.source
+    lines += field("route", _ROUTES[source] if law.optima or source != "fitted" else _FROM_RUNS)
     lines += field("law", law.provenance.description)
-    lines += field("", _shape(law))
+    lines += field("", f"{_FORMULAS[law.theory]} (theory {', '.join(law.theory)})")
     lines += _landmarks(law)
-    for i, text in enumerate(law.assumptions()):
-        lines += field("" if i else "assumed", text)
+    for i, assumption in enumerate(law.assumptions()):
+        lines += field("" if i else "assumed", say(assumption))
     lines += field("left out", _LEFT_OUT)
     return "\n".join(lines)
 
@@ -62,7 +65,7 @@ def _answer(law: Law, result: dict[str, Any]) -> list[str]:
     if interval:
         low, high = (math.inf if bound is None else bound for bound in interval)
         head += f" (95% interval {low:.3g} to {high:.3g})"
-    known = "the tuned run" if isinstance(law, TransferLaw) else "the law"
+    known = "the tuned run" if law.recipe else "the law"
     lines = wrap(head, "", " " * (_MARGIN + 2))
     lines += field(
         "ratio",
@@ -86,18 +89,6 @@ def _answer(law: Law, result: dict[str, Any]) -> list[str]:
     for text in result["warnings"]:
         lines += field("WARNING", text)
     return [*lines, ""]
-
-
-def _shape(law: Law) -> str:
-    """Say the law's formula with its numbers."""
-    if isinstance(law, TransferLaw):
-        return (
-            f"lr = lr_ref f(B, eps, beta1) / f(reference), {law.population_name} population "
-            f"(theory {_THEORY[law.population_name]})"
-        )
-    if is_swept(law) and law.eps_form in _EPS_SHAPES:
-        return _EPS_SHAPES[law.eps_form]
-    return "lr = lr_inf sqrt(B (B + B_n)) / (B + B_crit) (theory T-E2)"
 
 
 def _landmarks(law: Law) -> list[str]:
@@ -133,8 +124,8 @@ def _landmarks(law: Law) -> list[str]:
 
 def _surge(law: Law) -> list[str]:
     """Say beyond which eps the optimum no longer falls with the batch, where eps enters."""
-    end = law.surge_end if isinstance(law, TransferLaw) else None
-    if end is None or not isinstance(law, TransferLaw):
+    end = law.surge_end
+    if end is None or law.statistics is None:
         return []
     if end == 0:
         return field("surge", "none at any eps")

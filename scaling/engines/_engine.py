@@ -25,8 +25,8 @@ def engine(module: str, distribution: str, extra: str) -> Any:
 def space_of(law: Law, batch_size: float, level: float) -> SearchSpace:
     """Ask the law where to search, and warn the caller of an adapter as the law does."""
     space = law.search_space(batch_size, level)
-    for text in space.warnings:
-        warnings.warn(text, UserWarning, stacklevel=3)
+    for fact in space.warnings:
+        warnings.warn(str(fact), UserWarning, stacklevel=3)
     return space
 
 

@@ -13,7 +13,7 @@ from msgspec import Meta, Struct
 
 from scaling.errors import DataError
 from scaling.lab.schedule import Decay
-from scaling.numeric.inputs.text import decode, read_bytes
+from scaling.numeric.inputs.files import read_text
 
 Count: TypeAlias = Annotated[int, Meta(ge=1)]
 Positive: TypeAlias = Annotated[float, Meta(gt=0)]
@@ -245,7 +245,7 @@ def read_configuration(path: str | os.PathLike[str]) -> Configuration:
     if str(path) in shipped_configurations():
         text = files("scaling.lab").joinpath("configs", f"{path}.toml").read_text("utf-8")
     else:
-        text = decode(path, read_bytes(path))
+        text = read_text(path)
     try:
         return msgspec.convert(tomllib.loads(text), Configuration)
     except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:

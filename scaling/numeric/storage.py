@@ -2,24 +2,17 @@
 
 import json
 import os
-from typing import TYPE_CHECKING, cast
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, TypedDict
 
 from scaling.errors import DataError, ScalingError
-from scaling.numeric.inference.optima.optima import FittedLaw
-from scaling.numeric.inference.sweep_law import Covariate, SweepLaw
-from scaling.numeric.inputs.json import MalformedError, Reader, open_document
+from scaling.numeric.inputs.documents import MalformedError, compare_keys, convert, open_document
+from scaling.numeric.inputs.files import read_text, write_text
 from scaling.numeric.inputs.recipe import GradientStatistics, Recipe
-from scaling.numeric.inputs.text import read_text, write_text
-from scaling.numeric.laws.batch_size_law import BatchSizeLaw
-from scaling.numeric.laws.law import Law, Point, Provenance, Source
-from scaling.numeric.laws.transfer import TransferLaw
-
-if TYPE_CHECKING:
-    from scaling.numeric.inference.forms import EpsForm
-    from scaling.numeric.population.gradients import GradientPopulation
+from scaling.numeric.laws.law import Law, Point, Provenance
 
 LAW_FORMAT = "adam-lr-scaling law"
-LAW_VERSION = 2
+LAW_VERSION = 3
 
 
 def save_law(law: Law, path: str | os.PathLike[str]) -> None:
@@ -37,17 +30,7 @@ def save_law(law: Law, path: str | os.PathLike[str]) -> None:
     DataError
         If it cannot be written.
     """
-    provenance = law.provenance
-    document = {
-        "format": LAW_FORMAT,
-        "version": LAW_VERSION,
-        **law.to_dict(),
-        "provenance": {
-            "source": provenance.source,
-            "description": provenance.description,
-            "batch_size_range": provenance.batch_size_range,
-        },
-    }
+    document = {"format": LAW_FORMAT, "version": LAW_VERSION, **_document_of(law)}
     write_text(path, json.dumps(document, indent=2, allow_nan=False) + "\n")
 
 
@@ -68,7 +51,7 @@ def load_law(path: str | os.PathLike[str]) -> Law:
     DataError
         If the file cannot be read, is malformed, or comes from a newer version.
     """
-    reader = open_document(
+    document, version = open_document(
         path,
         read_text(path),
         form=LAW_FORMAT,
@@ -76,123 +59,132 @@ def load_law(path: str | os.PathLike[str]) -> Law:
         missing="not a law; `lr query ... --save` writes one",
     )
     try:
-        return _law_from(reader)
+        law = _law_of(document, version)
+        compare_keys(document, _document_of(law))
     except (MalformedError, ScalingError) as error:
         raise DataError(f"{path}: not a valid law: {error}") from None
-
-
-def _law_from(reader: Reader) -> Law:
-    kind = reader.text("kind")
-    provenance = _provenance_from(reader.object("provenance"))
-    law: Law
-    if kind == "transfer":
-        recipe, statistics = reader.object("recipe"), reader.object("statistics")
-        if reader.version == 1:  # which knew no beta2, step and weight decay
-            for inner, key in (
-                (recipe, "beta2"),
-                (recipe, "weight_decay"),
-                (reader, "beta2"),
-                (reader, "step"),
-            ):
-                inner.document.setdefault(key, None)
-        law = TransferLaw(
-            Recipe(
-                recipe.number("learning_rate"),
-                recipe.number("batch_size"),
-                recipe.number("eps"),
-                recipe.optional_number("beta1"),
-                recipe.optional_number("beta2"),
-                recipe.optional_number("weight_decay"),
-            ),
-            GradientStatistics(
-                statistics.number("noise_scale"),
-                statistics.optional_number("grad_rms"),
-                statistics.number("curvature_ratio"),
-            ),
-            reader.optional_number("eps"),
-            reader.optional_number("beta1"),
-            reader.text("moments"),
-            _population_from(reader),
-            provenance,
-            reader.optional_number("beta2"),
-            reader.optional_number("step"),
-        )
-        recipe.end()
-        statistics.end()
-    elif kind in ("batch-size", "fitted"):
-        point = reader.object("reference")
-        parameters = (
-            point.number("batch_size"),
-            point.number("learning_rate"),
-            reader.number_or_infinity("noise_batch_size"),
-            reader.number_or_infinity("critical_batch_size"),
-            provenance,
-        )
-        point.end()
-        if kind == "batch-size":
-            law = BatchSizeLaw(*parameters)
-        else:
-            law = FittedLaw(*parameters, *_optima_from(reader.objects("optima")))
-            law.parameter_intervals()  # which refuses parameters that do not fit the optima
-    elif kind == "sweep":
-        law = _sweep_from(reader, provenance)
-    else:
-        raise MalformedError(f"kind {kind!r} is unknown")
-    reader.end()
     return law
 
 
-def _population_from(reader: Reader) -> "str | GradientPopulation":
-    """Return the name of a population, or the sketch of one."""
-    if isinstance(reader.document.get("population"), str):
-        return reader.text("population")
-    from scaling.numeric.population.gradients import GradientPopulation
-
-    return GradientPopulation.from_json(json.dumps(reader.object("population").document))
+def _document_of(law: Law) -> dict[str, Any]:
+    return law.to_dict() | {"provenance": asdict(law.provenance)}
 
 
-def _sweep_from(reader: Reader, provenance: Provenance) -> SweepLaw:
-    covariates, replicates = [], []
-    for row in reader.objects("covariates"):
-        covariates.append(
-            Covariate(row.text("name"), row.number("middle"), row.number("low"), row.number("high"))
-        )
-        row.end()
-    for row in reader.objects("replicates"):
-        replicates.append(row.numbers("parameters"))
-        row.end()
-    return SweepLaw(
-        cast("EpsForm | None", reader.optional_text("eps_form")),
-        tuple(covariates),
-        reader.optional_pair("eps_range"),
-        reader.number("reference_batch_size"),
-        _named_numbers(reader.objects("parameters")),
-        tuple(replicates),
-        reader.optional_number("error"),
-        provenance,
-        _named_numbers(reader.objects("setting")),
-    )
+def _law_of(document: dict[str, Any], version: int) -> Law:
+    match document.get("kind"):
+        case "transfer":
+            return _transfer(document, version)
+        case "batch-size":
+            from scaling.numeric.laws.batch_size_law import BatchSizeLaw
+
+            return BatchSizeLaw(*_parameters(convert(document, _Plain)))
+        case "fitted":
+            return _fitted(convert(document, _Fitted))
+        case "sweep":
+            return _sweep(document)
+        case kind:
+            raise MalformedError(f"kind {kind!r} is unknown")
 
 
-def _named_numbers(rows: list[Reader]) -> tuple[tuple[str, float], ...]:
-    result = []
-    for row in rows:
-        result.append((row.text("name"), row.number("value")))
-        row.end()
-    return tuple(result)
+class _Transfer(TypedDict):
+    recipe: Recipe
+    statistics: GradientStatistics
+    eps: float | None
+    beta1: float | None
+    moments: str
+    population: str | dict[str, Any]
+    provenance: Provenance
+    beta2: float | None
+    step: float | None
+    horizon: float | None
 
 
-def _optima_from(rows: list[Reader]) -> tuple[tuple[Point, ...], tuple[float, ...]]:
-    points, weights = [], []
-    for row in rows:
-        points.append(Point(row.number("batch_size"), row.number("learning_rate")))
-        weights.append(row.number("weight"))
-        row.end()
-    return tuple(points), tuple(weights)
+def _transfer(document: dict[str, Any], version: int) -> Law:
+    from scaling.numeric.laws.transfer import TransferLaw
+
+    if version == 1:  # which knew no beta2, step and weight decay
+        recipe = document.get("recipe")
+        for inner, names in ((document, ("beta2", "step")), (recipe, ("beta2", "weight_decay"))):
+            if isinstance(inner, dict):
+                inner.update({name: None for name in names if name not in inner})
+    if version < 3:  # which answered for one step
+        document.setdefault("horizon", 1)
+    found: dict[str, Any] = {**convert(document, _Transfer)}
+    if found["horizon"] is None:
+        found["horizon"] = float("inf")
+    if not isinstance(found["population"], str):
+        from scaling.numeric.population.gradients import GradientPopulation
+
+        found["population"] = GradientPopulation.from_json(json.dumps(found["population"]))
+    return TransferLaw(**found)
 
 
-def _provenance_from(reader: Reader) -> Provenance:
-    source, description = reader.text("source"), reader.text("description")
-    span = reader.optional_pair("batch_size_range")
-    reader.end()
-    return Provenance(cast("Source", source), description, span)
+@dataclass
+class _Point:
+    batch_size: float
+    learning_rate: float
+
+
+@dataclass
+class _Optimum(_Point):
+    weight: float
+
+
+class _Plain(TypedDict):
+    reference: _Point
+    noise_batch_size: float | None
+    critical_batch_size: float | None
+    provenance: Provenance
+
+
+class _Fitted(_Plain):
+    optima: list[_Optimum]
+
+
+def _parameters(found: _Plain) -> tuple[float, float, float, float, Provenance]:
+    """Arguments of a law in its plainest form; null stands for infinite."""
+    shifts = found["noise_batch_size"], found["critical_batch_size"]
+    noise, critical = (float("inf") if shift is None else shift for shift in shifts)
+    point = found["reference"]
+    return point.batch_size, point.learning_rate, noise, critical, found["provenance"]
+
+
+def _fitted(found: _Fitted) -> Law:
+    from scaling.numeric.inference.optima.optima import FittedLaw
+
+    optima = tuple(Point(row.batch_size, row.learning_rate) for row in found["optima"])
+    law = FittedLaw(*_parameters(found), optima, tuple(row.weight for row in found["optima"]))
+    law.parameter_intervals()  # which refuses parameters that do not fit the optima
+    return law
+
+
+@dataclass
+class _Named:
+    name: str
+    value: float
+
+
+@dataclass
+class _Replicate:
+    parameters: tuple[float, ...]
+
+
+def _sweep(document: dict[str, Any]) -> Law:
+    from scaling.numeric.inference.sweep_law import Covariate, SweepLaw
+
+    class Sweep(TypedDict):
+        eps_form: Literal["outside", "inside", "gaussian"] | None
+        covariates: tuple[Covariate, ...]
+        eps_range: tuple[float, float] | None
+        reference_batch_size: float
+        parameters: list[_Named]
+        replicates: list[_Replicate]
+        error: float | None
+        provenance: Provenance
+        setting: list[_Named]
+
+    found: dict[str, Any] = {**convert(document, Sweep)}
+    for name in ("parameters", "setting"):
+        found[name] = tuple((row.name, row.value) for row in found[name])
+    found["replicates"] = tuple(row.parameters for row in found["replicates"])
+    return SweepLaw(**found)

@@ -1,7 +1,7 @@
 """The derivation: all steps in the order of the argument, and the check of them."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -13,15 +13,17 @@ from scaling.symbolic.exact import gaussian_population as population
 from scaling.symbolic.exact import softsign as exact
 from scaling.symbolic.parts import a_descent as descent
 from scaling.symbolic.parts import a_sign as sign
-from scaling.symbolic.parts import a_surge as surge
 from scaling.symbolic.parts import b_epsilon as epsilon
 from scaling.symbolic.parts import b_law as law
 from scaling.symbolic.parts import b_stand_ins as stand_ins
 from scaling.symbolic.parts import c_mean_field as mean_field
 from scaling.symbolic.parts import d_momentum as momentum
 from scaling.symbolic.parts import e_joint as joint
+from scaling.symbolic.parts import i_many_steps as many_steps
+from scaling.symbolic.parts import j_second_moment as second_moment
 from scaling.symbolic.proofs.accuracy import ApproximationError
-from scaling.symbolic.step import Step
+from scaling.symbolic.remarks import remarks
+from scaling.symbolic.step import Remark, Step
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,8 @@ class Derivation:
     Parameters
     ----------
     steps : tuple of Step
+    remarks : tuple of Remark, optional
+        What the theory says without a derivation.
 
     Examples
     --------
@@ -68,6 +72,12 @@ class Derivation:
     """
 
     steps: tuple[Step, ...]
+    remarks: tuple[Remark, ...] = ()
+
+    @property
+    def entries(self) -> tuple[Step | Remark, ...]:
+        """Steps and remarks together, in the order of the argument."""
+        return tuple(sorted((*self.remarks, *self.steps), key=_position))
 
     def step(self, identifier: str) -> Step:
         """Return the step with this id.
@@ -96,8 +106,8 @@ class Derivation:
         Parameters
         ----------
         identifiers : sequence of str
-            ``"A1"`` or ``"a1"`` selects A1, A1.minimum and A1.decrease; none selects
-            everything.
+            ``"A1"``, ``"a1"`` or ``"T-A1"`` selects A1, A1.minimum and A1.decrease; none
+            selects everything.
 
         Returns
         -------
@@ -109,52 +119,19 @@ class Derivation:
         InputError
             If an id is unknown.
         """
-        for identifier in identifiers:
-            if not any(
-                identifier.lower() in (step.id.lower(), step.theory_id.lower())
-                for step in self.steps
-            ):
-                raise InputError(self._unknown(identifier))
+        chosen = {name.lower().removeprefix("t-"): name for name in identifiers}
+        known = {name.lower() for entry in self.entries for name in (entry.id, entry.theory_id)}
+        for identifier in chosen.keys() - known:
+            raise InputError(self._unknown(chosen[identifier]))
         if not identifiers:
             return self
-        chosen = {identifier.lower() for identifier in identifiers}
+
+        def is_chosen(entry: Step | Remark) -> bool:
+            return not chosen.keys().isdisjoint({entry.id.lower(), entry.theory_id.lower()})
+
         return Derivation(
-            tuple(s for s in self.steps if chosen & {s.id.lower(), s.theory_id.lower()})
+            tuple(filter(is_chosen, self.steps)), tuple(filter(is_chosen, self.remarks))
         )
-
-    def render(
-        self, form: str, verdicts: Mapping[str, Verdict] | None = None, *, unicode: bool = True
-    ) -> str:
-        """Return the derivation as a document, as code or as a graph.
-
-        Parameters
-        ----------
-        form : str
-            ``"text"`` (78 columns), ``"latex"`` (a document that compiles), ``"equations"``
-            (LaTeX to paste), ``"markdown"``, ``"json"``, ``"python"`` (closed forms as
-            functions), ``"mermaid"`` or ``"dot"`` (which step uses which).
-        verdicts : mapping from str to Verdict, optional
-            By id, of the steps that were checked or whose errors were computed.
-        unicode : bool, optional
-            Whether text may draw formulas with Unicode characters.
-
-        Returns
-        -------
-        str
-
-        Raises
-        ------
-        InputError
-            If the form is unknown, or no step has a closed form (``"python"``).
-
-        Examples
-        --------
-        >>> derivation().select(["A5.second"]).render("equations").splitlines()[2]
-        '  s = 1'
-        """
-        from scaling.symbolic.render.text import render
-
-        return render(self, form, verdicts, unicode=unicode)
 
     def theory_ids(self) -> tuple[str, ...]:
         """Return the ids of the theory, each once, in the order of the argument.
@@ -163,7 +140,7 @@ class Derivation:
         -------
         tuple of str
         """
-        return tuple(dict.fromkeys(step.theory_id for step in self.steps))
+        return tuple(dict.fromkeys(entry.theory_id for entry in self.entries))
 
     def verdicts(self, processes: int = 1) -> Iterator[Verdict]:
         """Check every step; yield the verdicts in the order of the steps.
@@ -217,13 +194,12 @@ def derivation() -> Derivation:
 
     Examples
     --------
-    >>> len(derivation().theory_ids())
-    36
+    >>> derivation().theory_ids()[:3]
+    ('A1', 'A2', 'A3')
     """
     parts = (
         descent,
         sign,
-        surge,
         stand_ins,
         epsilon,
         law,
@@ -234,12 +210,16 @@ def derivation() -> Derivation:
         exact,
         population,
         adam,
+        many_steps,
+        second_moment,
     )
     steps = [step for part in parts for step in part.steps()]
-    letters = "ABCDEF"
-    # Stable: within a letter and number the order of the modules stays.
-    steps.sort(key=lambda step: (letters.index(step.id[0]), int(step.theory_id[1:])))
-    return Derivation(tuple(steps))
+    return Derivation(tuple(sorted(steps, key=_position)), remarks())
+
+
+def _position(entry: Step | Remark) -> tuple[str, int]:
+    """Return letter and number; sorting is stable, so that within them the modules' order stays."""
+    return entry.id[0], int(entry.theory_id[1:] or 0)
 
 
 def check(step: Step, clock: Callable[[], float] = time.perf_counter) -> Verdict:

@@ -13,7 +13,24 @@ import sympy
 
 from scaling.errors import InputError
 from scaling.symbolic.functions import softsign
-from scaling.symbolic.notation import symbol, symbols
+from scaling.symbolic.notation import (
+    R0,
+    B,
+    B_n,
+    B_peak,
+    G,
+    Q,
+    T,
+    beta,
+    c,
+    eps,
+    gamma,
+    kappa,
+    lamda,
+    lr_star,
+    rho,
+    sigma,
+)
 from scaling.symbolic.parts.b_law import beta_definition, law
 from scaling.symbolic.parts.e_joint import by_ratio, law_parameters, plain_law, solved_peak
 from scaling.symbolic.proofs.proof import proved_equal, right_hand_side
@@ -71,7 +88,7 @@ def sums(
 
     Examples
     --------
-    >>> sums(sympy.Matrix([[2]]), [3], [1])[symbol("trace")]
+    >>> sums(sympy.Matrix([[2]]), [3], [1])[T]
     2
     """
     count = len(gradient)
@@ -79,7 +96,6 @@ def sums(
         raise InputError("the sizes of Hessian, gradient and variance do not match", "hessian")
     if hessian != hessian.T:
         raise InputError("it must be symmetric", "hessian")
-    eps, G, Q, T, kappa = symbols("eps alignment curvature trace kappa")
     softened = sympy.Matrix([softsign(g, eps) for g in gradient])
     ratios = [v / (g**2 + eps**2) for v, g in zip(variance, gradient, strict=True)]
     return {
@@ -123,7 +139,6 @@ def learning_rate(
     """
     values = sums(hessian, gradient, variance)
     shrink = beta_definition(sympy.pi / 2).rhs
-    beta = symbol("beta")
     return law(noise_damping).subs(beta, shrink).subs(values)
 
 
@@ -154,12 +169,11 @@ def peak_batch_size(
     Examples
     --------
     >>> peak = peak_batch_size(*example())
-    >>> sympy.diff(peak, symbol("eps")).has(symbol("eps"))
+    >>> sympy.diff(peak, eps).has(eps)
     True
     """
-    Q, T, B_n, rho = symbols("curvature trace noise_batch_size ratio")
     level = beta_definition(sympy.pi / 2).rhs ** -2  # 1 + B_n/B
-    noise = sympy.simplify(symbol("batch_size") * (level - 1))
+    noise = sympy.simplify(B * (level - 1))
     peak = by_ratio(solved_peak()).subs({B_n: noise, rho: Q / (noise_damping * T)})
     return peak.subs(sums(hessian, gradient, variance))
 
@@ -171,11 +185,9 @@ def uniform_peak() -> sympy.Expr:
 
     Examples
     --------
-    >>> uniform_peak().has(symbol("eps"))
+    >>> uniform_peak().has(eps)
     True
     """
-    B, B_n, rho, lamda, c = symbols("batch_size noise_batch_size ratio lamda noise_damping")
-    sigma, gamma, eps, R0 = symbols("sigma grad_rms eps sign_curvature")
     definition = law_parameters()[1]
     formula = plain_law().subs(definition.lhs, definition.rhs)
     slope = sympy.numer(sympy.together(sympy.diff(sympy.log(formula), B)))
@@ -189,10 +201,9 @@ def uniform_end() -> sympy.Expr:
 
     Examples
     --------
-    >>> uniform_end().has(symbol("sign_curvature"))
+    >>> uniform_end().has(R0)
     True
     """
-    eps = symbol("eps")
     (end,) = sympy.solve(sympy.denom(sympy.together(uniform_peak())), eps)
     return end
 
@@ -237,7 +248,6 @@ def surge_ends(
     if any(len(row) != len(gradient) for row in hessian):
         raise InputError("it must be square, with a row for each gradient", "hessian")
     values = sums(sympy.Matrix(hessian), [sympy.Float(g) for g in gradient], [1] * len(gradient))
-    eps, Q, T = symbols("eps curvature trace")
     excess = sympy.lambdify(eps, values[Q] - 2 * noise_damping * values[T], "mpmath")
     size = mpmath.mpf(max(abs(entry) for entry in gradient))
     grid = [size * mpmath.mpf(10) ** (DECADES * (2 * k / POINTS - 1)) for k in range(POINTS + 1)]
@@ -250,35 +260,19 @@ def surge_ends(
     ]
 
 
-def steps() -> tuple[Step, ...]:
-    """Return the steps on the law with numbers put in.
-
-    Returns
-    -------
-    tuple of Step
-
-    Examples
-    --------
-    >>> [step.id for step in steps()]
-    ['B9.two', 'E3.uniform', 'E3.slope', 'E3.end']
-    """
-    B, eps, star, peak = symbols("batch_size eps optimal_learning_rate peak_batch_size")
-    lamda, c, sigma, gamma, R0 = symbols("lamda noise_damping sigma grad_rms sign_curvature")
+def _b9() -> tuple[Step, ...]:
     hessian, (g1, g2), (V1, V2) = example()
     first, second = sympy.symbols("nu1 nu2", real=True)
     noise = sympy.Symbol("Lambda", positive=True)
     aligned = g1 * first + g2 * second
     curved = hessian[0, 0] * first**2 + 2 * hessian[0, 1] * first * second
     curved += hessian[1, 1] * second**2
-    moved = sympy.Derivative(sympy.Function("B_peak")(eps), eps)
-    size = lamda * sigma**2 * c / (R0 * gamma**2 - 2 * c * (gamma**2 + eps**2))
-    uniform = ("uniform population: |g_i| = gamma, sigma_i = sigma", "R_0 = sign(g).H sign(g)/tr H")
     return (
         Step(
             "B9.two",
             "the law for two coordinates, with an off-diagonal h",
             equation(
-                star,
+                lr_star,
                 aligned * sympy.sqrt(B * (B + noise)) / (B * curved + noise * hessian.trace()),
             ),
             lambda: learning_rate(*example()),
@@ -289,17 +283,25 @@ def steps() -> tuple[Step, ...]:
                 equation(second, softsign(g2, eps)),
                 equation(noise, sympy.pi / 4 * (V1 / (g1**2 + eps**2) + V2 / (g2**2 + eps**2))),
             ),
-            quantity=star,
+            quantity=lr_star,
             uses=("B9",),
             assumptions=("V_i = sigma_i^2", "kappa^2 is the mean of V_i/(g_i^2 + eps^2)"),
         ),
+    )
+
+
+def _e3() -> tuple[Step, ...]:
+    moved = sympy.Derivative(sympy.Function("B_peak")(eps), eps)
+    size = lamda * sigma**2 * c / (R0 * gamma**2 - 2 * c * (gamma**2 + eps**2))
+    uniform = ("uniform population: |g_i| = gamma, sigma_i = sigma", "R_0 = sign(g).H sign(g)/tr H")
+    return (
         Step(
             "E3.uniform",
             "uniform population: the batch size of the peak as a function of epsilon",
-            equation(peak, size),
+            equation(B_peak, size),
             uniform_peak,
             "solving d log lr*/d B = 0",
-            quantity=peak,
+            quantity=B_peak,
             uses=("E3",),
             assumptions=uniform,
         ),
@@ -336,17 +338,18 @@ def steps() -> tuple[Step, ...]:
 
 
 def _for_a_surge(derived: sympy.Expr, statement: sympy.Eq) -> bool:
-    R0, c, excess = (
-        symbol("sign_curvature"),
-        symbol("noise_damping"),
-        sympy.Symbol("y", positive=True),
-    )
+    excess = sympy.Symbol("y", positive=True)
     return proved_equal(derived.subs(R0, 2 * c + excess), statement.rhs.subs(R0, 2 * c + excess))
 
 
 def _by_noise_level(derived: sympy.Expr, statement: sympy.Eq) -> bool:
     """Compare with V2 expressed by the noise level m = lambda kappa^2, which simplifies."""
-    eps, level = symbol("eps"), sympy.Symbol("m", positive=True)
+    level = sympy.Symbol("m", positive=True)
     _, (g1, g2), (V1, V2) = example()
     variance = (4 * level / sympy.pi - V1 / (g1**2 + eps**2)) * (g2**2 + eps**2)
     return right_hand_side(sympy.simplify(derived.subs(V2, variance)), statement.subs(V2, variance))
+
+
+def steps() -> tuple[Step, ...]:
+    """Return the steps on the law with numbers put in."""
+    return (*_b9(), *_e3())

@@ -1,7 +1,5 @@
 """One step of the derivation: a statement, how it was obtained, and the check of it."""
 
-import inspect
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -29,6 +27,36 @@ def equation(left: sympy.Expr, right: sympy.Expr) -> sympy.Eq:
     Eq(s, 1)
     """
     return sympy.Equality(sympy.sympify(left), sympy.sympify(right), evaluate=False)
+
+
+@dataclass(frozen=True)
+class Remark:
+    """What the theory says without a derivation: a conjecture, a limit, a rule of inference.
+
+    Parameters
+    ----------
+    id : str
+        Id of the theory.
+    title : str
+    words : str
+        One paragraph.
+    formula : sympy.Eq, optional
+
+    Examples
+    --------
+    >>> Remark("G", "what is left out", "One step ahead.").theory_id
+    'G'
+    """
+
+    id: str
+    title: str
+    words: str
+    formula: sympy.Eq | None = None
+
+    @property
+    def theory_id(self) -> str:
+        """The same as the id: a remark has no parts."""
+        return self.id
 
 
 @dataclass(frozen=True)
@@ -182,7 +210,7 @@ class Step:
         InputError
             If there is no closed form.
         """
-        names = [entry.text for entry in NOTATION]
+        names = [entry.symbol.name for entry in NOTATION]
         free = sorted(
             self.closed_form(definitions=definitions).free_symbols,
             key=lambda v: (names.index(v.name) if v.name in names else len(names), v.name),
@@ -229,33 +257,6 @@ class Step:
             raise InputError(f"{backend!r} is unknown; use 'numpy' or 'mpmath'", "backend")
         return _of_arrays(self._lambdified(formula, names))
 
-    def source(self) -> str:
-        """Return the right-hand side as the source of a Python function.
-
-        Returns
-        -------
-        str
-            A function of NumPy arrays that imports what it needs.
-
-        Raises
-        ------
-        InputError
-            If the right-hand side is no closed form, or a constant.
-        """
-        closed = self._lambdified(*self._renamed())
-        if not self.arguments():
-            raise InputError(f"{self.id} is a constant")
-        name = self.id.lower().replace(".", "_")
-        body = inspect.getsource(closed).partition("\n")[2]
-        imports = [
-            f"from {module} import {', '.join(names)}"
-            for module in ("numpy", "scipy.special")
-            if (names := _names_from(module, closed))
-        ]
-        head = f'def {name}({", ".join(self.arguments())}):\n    """{self.title} (T-{self.id})."""'
-        blank = ["", ""] if imports else []
-        return "\n".join([*imports, *blank, head, body.rstrip()]) + "\n"
-
     def _lambdified(self, formula: sympy.Expr, names: list[sympy.Symbol]) -> Callable[..., Any]:
         if formula.has(sympy.Integral):
             raise InputError(f"{self.id} is an integral; use the backend 'mpmath'", "backend")
@@ -266,18 +267,6 @@ class Step:
         new = {variable: sympy.Symbol(code_name(variable)) for variable in formula.free_symbols}
         names = self.arguments(definitions=definitions)
         return formula.xreplace(new), [sympy.Symbol(name) for name in names]
-
-
-def _names_from(module: str, function: Callable[..., Any]) -> list[str]:
-    """Return the names that a function made by ``lambdify`` takes from an imported module."""
-    there, used = vars(sys.modules[module]), function.__globals__
-    return sorted(
-        name
-        for name in function.__code__.co_names
-        if name in used
-        and name in there
-        and (used[name] is there[name] or used[name] == there[name])  # nan, pi
-    )
 
 
 def _of_arrays(closed: Callable[..., Any]) -> Callable[..., Any]:

@@ -71,7 +71,7 @@ def test_a_saved_law_answers_with_intervals(lr, joint, tmp_path):
     ("options", "says"),
     [
         ((), "--covariate: the law needs N too"),
-        (("--covariate", "N"), "--covariate: must be NAME=NUMBER, got 'N'"),
+        (("--covariate", "N"), "--covariate: must be NAME=NUMBER, as model=3B, got 'N'"),
         (("--covariate", "N=x"), "--covariate: N must be"),
         (("--covariate", "N=1e9", "--covariate", "N=2e9"), "N is given twice"),
         (("--covariate", "Q=1e9"), "the law has no 'Q'; it has N"),
@@ -198,7 +198,7 @@ def test_semicolons_and_byte_order_marks_are_fine(lr, sweep, tmp_path):
 
 def test_bad_plans(lr):
     for options, says in (
-        (("--lr-exponent", "N=1"), "--lr-exponent: must be NAME=NUMBER with one of"),
+        (("--lr-exponent", "N=1"), "--lr-exponent: must be NAME=NUMBER with NAME one of"),
         (("--covariate", "N=1e9", "--critical-exponent", "N=x"), "N must be a number"),
         (("--missing", 1), "--missing: "),
     ):

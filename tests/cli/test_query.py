@@ -20,18 +20,27 @@ def answer(lr, *arguments):
     return json.loads(ran.out)
 
 
-def test_from_a_tuned_run(lr):
-    found = answer(lr, *RUN, "--batch-size", 1024, "--batch-size", "32x8x16")
-    law = TransferLaw(Recipe(3e-4, 256), GradientStatistics(4000))
+@pytest.mark.parametrize(
+    ("horizon", "critical", "regimes"),
+    [
+        ([], 4000, ["sqrt", "flat"]),
+        (["--horizon", 1], 4000 / 19, ["falling", "falling"]),
+    ],
+)
+def test_from_a_tuned_run(lr, horizon, critical, regimes):
+    found = answer(lr, *RUN, *horizon, "--batch-size", 1024, "--batch-size", "32x8x16")
+    law = TransferLaw(
+        Recipe(3e-4, 256), GradientStatistics(4000), horizon=horizon[1] if horizon else np.inf
+    )
+    assert [row["regime"] for row in found["results"]] == regimes
     assert [row["batch_size"] for row in found["results"]] == [1024, 4096]
     for row in found["results"]:
         batch = row["batch_size"]
         assert row["learning_rate"] == law.learning_rate(batch)
         assert row["ratio"] == pytest.approx(law.learning_rate(batch) / 3e-4)
         assert row["exponent"] == law.exponent(batch)
-        assert row["regime"] == "falling"
-        assert row["steps_factor"] == pytest.approx(1 + 4000 / 19 / batch)
-        assert row["examples_factor"] == pytest.approx(1 + batch / (4000 / 19))
+        assert row["steps_factor"] == pytest.approx(1 + critical / batch)
+        assert row["examples_factor"] == pytest.approx(1 + batch / critical)
         assert row["rules"]["sqrt"] == pytest.approx(3e-4 * np.sqrt(batch / 256))
         assert row["rules"]["linear"] == pytest.approx(3e-4 * batch / 256)
         assert row["interval"] is None
@@ -40,8 +49,8 @@ def test_from_a_tuned_run(lr):
     assert found["law"]["source"] == "assumed"
     assert found["law"]["moments"] == "mean-field-outside"
     assert found["law"]["noise_batch_size"] == 4000
-    assert found["law"]["critical_batch_size"] == pytest.approx(4000 / 19)
-    assert found["law"]["peak_batch_size"] == pytest.approx(4000 / 17)
+    assert found["law"]["critical_batch_size"] == pytest.approx(critical)
+    assert found["law"]["peak_batch_size"] == (pytest.approx(4000 / 17) if horizon else None)
 
 
 def test_null_stands_for_infinite_or_absent(lr):
@@ -171,6 +180,8 @@ USAGE = {
     "step": (["--moments", "exact-adam", "--step", "0.5"], "--step"),
     "step zero": (["--moments", "exact-adam", "--step", "0"], "--step"),
     "step nowhere": (["--step", "3"], "--step"),
+    "half a horizon": (["--horizon", "1.5"], "--horizon"),
+    "some steps of exact Adam": (["--moments", "exact-adam", "--horizon", "9"], "--horizon"),
     "two sources": (["--law", "law.json"], "--ref-lr"),
     "another two": (["--points", "optima.csv"], "--ref-lr"),
     "no name": (["--points", ""], "--points"),
@@ -349,7 +360,7 @@ def test_save_that_fails_prints_nothing_else(lr, tmp_path):
 def test_as_a_process_of_its_own():
     command = [Path(sys.executable).with_name("lr"), "query", *RUN, "--batch-size", "1024"]
     ran = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert ran.stdout.startswith("learning rate 0.000246 at batch size 1024")
+    assert ran.stdout.startswith("learning rate 0.000552 at batch size 1024")
     closed = subprocess.run(
         f"'{command[0]}' query {' '.join(RUN)} --batch-size 1024 | true",
         shell=True, capture_output=True, text=True, check=False,

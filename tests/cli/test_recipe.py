@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from scaling.cli.report.sentences import say_all
 
 from scaling import GradientStatistics, Recipe, TransferLaw, recipe
 
@@ -26,7 +27,7 @@ def test_it_is_the_library_s(lr):
         wanted = recipe(KNOWN, 1024, row["rule"], law=LAW)
         for name in ("learning_rate", "eps", "beta1", "beta2", "weight_decay", "batch_size"):
             assert row[name] == getattr(wanted, name)
-        assert row["warnings"] == list(wanted.warnings)
+        assert row["warnings"] == say_all(wanted.warnings)
         assert row["sources"] == [rule.source for rule in wanted.rules]
         assert set(row["lines"]) == {"torch", "optax"}
     assert found["from"]["batch_size"] == 256

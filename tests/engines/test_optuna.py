@@ -68,7 +68,7 @@ def test_another_range_under_the_name_is_refused(law):
 
 def test_outside_the_range_it_warns_and_widens(law):
     trial = optuna.create_study().ask()
-    with pytest.warns(UserWarning, match="8192 is 2 times outside the fitted range"):
+    with pytest.warns(UserWarning, match="search widened: batch_size 8192, times 2, edge 4096"):
         suggest_lr(trial, law, 8192)
     space = law.search_space(8192)
     assert trial.distributions["lr"] == FloatDistribution(space.low, space.high, log=True)

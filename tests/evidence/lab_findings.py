@@ -73,11 +73,8 @@ def transfer(base):
     own, rate = base.batch_size[middle], base.log_rate[middle]
     others = np.arange(len(base)) != middle
     octaves = np.log2(base.batch_size / own)
-    # Over a run momentum does not damp noise (T-I2): as if beta1 were 0.
-    law = TransferLaw(
-        Recipe(float(2**rate), float(own), beta1=0.0),
-        GradientStatistics(float(base.noise_scale[middle])),
-    )
+    tuned = Recipe(float(2**rate), float(own))
+    law = TransferLaw(tuned, GradientStatistics(float(base.noise_scale[middle])))
     answers = {"law": np.log2(law.learning_rate(base.batch_size))}
     answers |= {name: rate + power * octaves for name, power in RULES.items()}
     return {name: rms((answer - base.log_rate)[others]) for name, answer in answers.items()}

@@ -3,6 +3,7 @@
 import copy
 import json
 import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -31,6 +32,7 @@ def laws():
         "plain": BatchSizeLaw(256, 3e-4, 4000.0, 200.0),
         "corner": BatchSizeLaw(256, 3e-4, np.inf, np.inf),
         "transfer": TransferLaw(Recipe(3e-4, 256, beta1=0.8), statistics, eps=1e-7),
+        "one step": TransferLaw(Recipe(3e-4, 256), GradientStatistics(4000), horizon=1),
         "bare": TransferLaw(Recipe(3e-4, 256), GradientStatistics(4000), moments="sign"),
         "exact": TransferLaw(
             Recipe(3e-4, 256, beta2=0.95),
@@ -121,6 +123,7 @@ NULLABLE = {
     "beta1",
     "beta2",
     "step",
+    "horizon",
     "batch_size_range",
     "error",
     "eps_form",
@@ -171,6 +174,12 @@ def test_no_key_twice(document, tmp_path):
     assert "stands twice" in refuse(tmp_path, text[:-1] + ', "kind": "fitted"}')
 
 
+def test_unknown_keys_are_shown_harmless(document, tmp_path):
+    message = refuse(tmp_path, json.dumps(document | {"\x1b[31m": 1}))
+    assert "\\x1b[31m' is unknown" in message
+    assert message.isprintable()
+
+
 @pytest.mark.parametrize("text", ["\ud800", "\x1b[31m", "two\nlines"])
 def test_descriptions_are_one_printable_line(document, text, tmp_path):
     document["provenance"]["description"] = text
@@ -192,8 +201,18 @@ def test_laws_of_version_1_are_read(laws, tmp_path):
     # Version 1 knew neither beta2, nor step, nor weight decay.
     del document["beta2"], document["step"]
     del document["recipe"]["beta2"], document["recipe"]["weight_decay"]
+    del document["horizon"]
     path.write_text(json.dumps(document | {"version": 1}))
-    assert load_law(path) == laws["transfer"]
+    assert load_law(path) == replace(laws["transfer"], horizon=1)
+
+
+def test_laws_of_version_2_keep_their_answers(laws, tmp_path):
+    path = tmp_path / "law.json"
+    save_law(laws["one step"], path)
+    document = json.loads(path.read_text())
+    del document["horizon"]  # which version 2 did not know: it answered for one step
+    path.write_text(json.dumps(document | {"version": 2}))
+    assert load_law(path) == laws["one step"]
 
 
 def test_truncated_files_are_refused(document, tmp_path):
@@ -203,8 +222,8 @@ def test_truncated_files_are_refused(document, tmp_path):
 
 
 def test_newer_versions_say_so(document, tmp_path):
-    document["version"] = 3
-    assert "written in version 3" in refuse(tmp_path, json.dumps(document))
+    document["version"] = 4
+    assert "written in version 4" in refuse(tmp_path, json.dumps(document))
     assert "update adam-lr-scaling" in refuse(tmp_path, json.dumps(document))
 
 

@@ -27,12 +27,15 @@ def test_imports(path):
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
 def test_no_work_at_import(path):
-    """At the top level stand imports, definitions and literal constants only."""
+    """At the top level stand imports, definitions, literal constants and the symbols only."""
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.Assign):
-            calls = [n for n in ast.walk(node.value) if isinstance(n, ast.Call)]
-            names = {call.func.id for call in calls if isinstance(call.func, ast.Name)}
-            assert names <= {"Notation"}
+            calls = [n.func for n in ast.walk(node.value) if isinstance(n, ast.Call)]
+            assert {ast.unparse(call) for call in calls} <= {
+                "Notation",
+                "sympy.symbols",
+                "sympy.Symbol",
+            }
         elif isinstance(node, ast.If):
             assert ast.unparse(node.test) == "TYPE_CHECKING"
         else:

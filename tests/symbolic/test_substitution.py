@@ -7,7 +7,7 @@ import sympy
 from scaling.errors import InputError
 from scaling.symbolic import learning_rate, peak_batch_size, surge_ends
 from scaling.symbolic.closed_forms import example, uniform_end, uniform_peak
-from scaling.symbolic.notation import symbol, symbols
+from scaling.symbolic.notation import R0, B, c, eps, gamma
 
 HESSIAN, GRADIENT, VARIANCE = [[2.0, 0.7], [0.7, 1.0]], [1.5, -0.4], [3.0, 0.5]
 
@@ -26,15 +26,15 @@ def test_the_symbolic_law_with_numbers_is_the_law():
     numbers |= dict(zip(sympy.symbols("V1 V2", positive=True), VARIANCE, strict=True))
     numbers |= {hessian[0, 0]: 2.0, hessian[1, 1]: 1.0, hessian[0, 1]: 0.7}
     rate = learning_rate(hessian, gradient, variance).subs(numbers)
-    function = sympy.lambdify(symbols("batch_size eps"), rate)
-    for batch_size, eps in ((1, 1e-8), (64, 0.3), (4096, 10.0)):
-        assert function(batch_size, eps) == pytest.approx(direct(batch_size, eps), rel=1e-12)
+    function = sympy.lambdify((B, eps), rate)
+    for batch_size, epsilon in ((1, 1e-8), (64, 0.3), (4096, 10.0)):
+        expected = direct(batch_size, epsilon)
+        assert function(batch_size, epsilon) == pytest.approx(expected, rel=1e-12)
 
 
 def test_the_peak_and_its_slope_in_epsilon_against_a_search():
     hessian = sympy.Matrix([[1, 0.95], [0.95, 1]])
     arguments = (hessian, [1.0, 1.2], [40.0, 60.0], sympy.Rational(1, 19))
-    B, eps = symbols("batch_size eps")
     peak = peak_batch_size(*arguments)
     rate = sympy.lambdify(B, learning_rate(*arguments).subs(eps, 0.5))
     sizes = np.geomspace(0.01, 1e4, 200_001)
@@ -47,14 +47,13 @@ def test_the_peak_and_its_slope_in_epsilon_against_a_search():
 
 
 def test_the_end_of_the_surge_symbolic_and_numeric_agree_for_a_uniform_population():
-    gamma, R0, c = symbols("grad_rms sign_curvature noise_damping")
     # H = 0.8 everywhere off the diagonal of ones: sign(g).H sign(g)/tr H = 1 + 0.8 * 2 = 2.6
     hessian = [[1, 0.8, 0.8], [0.8, 1, 0.8], [0.8, 0.8, 1]]
     (numeric,) = surge_ends(hessian, [0.3, 0.3, 0.3])
     symbolic = uniform_end().subs({gamma: 0.3, R0: 2.6, c: 1})
     assert numeric == pytest.approx(float(symbolic), rel=1e-12)
-    before = uniform_peak().subs({gamma: 0.3, R0: 2.6, c: 1, symbol("eps"): 0.9 * numeric})
-    after = uniform_peak().subs({gamma: 0.3, R0: 2.6, c: 1, symbol("eps"): 1.1 * numeric})
+    before = uniform_peak().subs({gamma: 0.3, R0: 2.6, c: 1, eps: 0.9 * numeric})
+    after = uniform_peak().subs({gamma: 0.3, R0: 2.6, c: 1, eps: 1.1 * numeric})
     assert (before.is_positive, after.is_positive) == (True, False)
 
 
@@ -99,9 +98,9 @@ def test_a_vanishing_gradient_is_refused():
 
 def test_an_end_of_the_surge_may_lie_on_the_grid():
     """R0 = 4 c in a uniform population: E3.end gives gamma itself."""
-    for size, gamma in ((2, 0.3), (4, 1.0), (4, 7.0)):
-        ends = surge_ends(np.ones((size, size)).tolist(), [gamma] * size, size / 4)
-        assert ends == pytest.approx([gamma], rel=1e-12)
+    for size, gradient in ((2, 0.3), (4, 1.0), (4, 7.0)):
+        ends = surge_ends(np.ones((size, size)).tolist(), [gradient] * size, size / 4)
+        assert ends == pytest.approx([gradient], rel=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from scaling.numeric.inference.sweep_law import Covariate, SweepLaw
 from scaling.numeric.inference.valleys.fits import find_valleys
 from scaling.numeric.inference.valleys.valleys import Route, Valleys
 from scaling.numeric.inputs.arrays import FloatArray
+from scaling.numeric.inputs.display import Shown
 from scaling.numeric.laws.law import Provenance, finite_or_none
 from scaling.numeric.tables.run_tables import read_runs
 from scaling.numeric.tables.runs import Cells, Runs, cells_of
@@ -88,8 +89,8 @@ def _errors(found: Errors | None) -> dict[str, Any] | None:
     }
 
 
-@dataclass(frozen=True, eq=False)
-class SweepFit:
+@dataclass(frozen=True, eq=False, repr=False)
+class SweepFit(Shown):
     """What `fit_sweep` found.
 
     Attributes
@@ -117,6 +118,16 @@ class SweepFit:
     competitors: tuple[Standing, ...]
     surge: Surge
     said: tuple[str, ...]
+
+    def summary(self) -> dict[str, str]:
+        """What was fitted, how well, and the law."""
+        return {
+            "runs": f"{len(self.runs)}",
+            "form": self.chosen.name,
+            "error": f"{self.chosen.ranked.rmse:.2g} octave",
+            "surge": self.surge.verdict,
+            **self.law.summary(),
+        }
 
     @property
     def cells(self) -> Cells:

@@ -7,7 +7,6 @@ import numpy as np
 import numpy.typing as npt
 
 from scaling.errors import InputError
-from scaling.numeric.inference.sweep_law import SweepLaw
 from scaling.numeric.inputs.arrays import FloatArray, as_array, non_negative, positive
 from scaling.numeric.laws.law import Law
 from scaling.numeric.tables.runs import Runs
@@ -138,7 +137,7 @@ def _settings(
     values = dict(covariates) | ({} if eps is None else {"eps": eps})
     if not values:
         return np.empty((1, 0)), [law]
-    if not isinstance(law, SweepLaw):
+    if not law.needs:
         raise InputError("only a SweepLaw depends on covariates or eps", "law")
     combinations = list(product(*values.values()))
     if not combinations:

@@ -10,14 +10,9 @@ import numpy.typing as npt
 from scaling.errors import InputError
 from scaling.numeric.inference.forms import Adam, Design, EpsForm, eps_gain
 from scaling.numeric.inputs.arrays import FloatArray, Real, as_positive, non_negative, positive
-from scaling.numeric.laws.batch_size_law import BatchSizeLaw
-from scaling.numeric.laws.law import (
-    Law,
-    Point,
-    Provenance,
-    check_level,
-    extrapolation,
-)
+from scaling.numeric.laws.batch_size_law import BatchSizeLaw, peak_batch_size
+from scaling.numeric.laws.facts import Fact, extrapolation, fact
+from scaling.numeric.laws.law import OPTIMIZER, Law, Point, Provenance, check_level
 
 #: Shifts beyond exp of this, relative to the reference, are 0 or infinite.
 _CORNER = 20.0
@@ -58,7 +53,7 @@ class Covariate:
             raise InputError("the middle must lie between low and high", "covariates")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class SweepLaw(Law):
     """T-E2 with log-linear covariates, and eps where it was varied; made by `fit_sweep`.
 
@@ -188,25 +183,30 @@ class SweepLaw(Law):
         )
 
     @property
+    def theory(self) -> tuple[str, ...]:
+        """Ids of the formula, which depends on how eps enters."""
+        return {"outside": ("T-E7",), "gaussian": ("T-F3",)}.get(self.eps_form or "", ("T-E2",))
+
+    @property
     def needs(self) -> tuple[str, ...]:
-        """Names of what `at` must be given."""
+        """Every covariate, and eps if that was varied."""
         return (*(c.name for c in self.covariates), *(("eps",) if self.eps_form else ()))
 
+    @property
+    def effective_eps(self) -> float | None:
+        """The eps of the setting, if it was varied."""
+        return dict(self.setting).get("eps") if self.eps_form else None
+
     def at(self, **setting: float) -> Self:
-        """Return the law for given covariates, and eps if that was varied.
-
-        Parameters
-        ----------
-        **setting : float
-            Every covariate by name.
-
-        Raises
-        ------
-        InputError
-            If one is missing, unknown or out of its range.
-        """
+        """Return the law for given covariates, and eps if that was varied: all that it `needs`."""
         for name in setting:
             if name not in self.needs:
+                if name in OPTIMIZER:
+                    raise InputError(
+                        "cannot be changed: it was the same in all runs that the law was fitted "
+                        "to; leave it out",
+                        name,
+                    )
                 known = ", ".join(self.needs) or "none"
                 raise InputError(f"the law has no {name!r}; it has {known}", "covariate")
         missing = [name for name in self.needs if name not in setting]
@@ -225,6 +225,13 @@ class SweepLaw(Law):
                     f"{name}: {error.message}", "eps" if name == "eps" else "covariate"
                 ) from None
         return replace(self, setting=values)
+
+    def summary(self) -> dict[str, str]:
+        """What the law rests on, and for which setting, if it needs one."""
+        provenance = {self.provenance.source: self.provenance.description}
+        if self.needs and not self.setting:
+            return {"needs": ", ".join(self.needs)} | provenance
+        return {name: f"{value:.6g}" for name, value in self.setting} | super().summary()
 
     @property
     def reference(self) -> Point:
@@ -251,11 +258,6 @@ class SweepLaw(Law):
             return np.inf
         return float(np.exp(self._log_rates(self._theta, np.array([600.0]))[0, 0]))
 
-    @property
-    def peak(self) -> Point | None:
-        """Where the optimum is largest and beyond which it falls (T-E3), if it does."""
-        return self._plain.peak if self._plain is not None else self._search_peak()
-
     def learning_rate(self, batch_size: npt.ArrayLike) -> Real:
         """Optimal learning rate at ``batch_size``."""
         batch = as_positive(batch_size, "batch_size")
@@ -264,12 +266,6 @@ class SweepLaw(Law):
     def steps_factor(self, batch_size: npt.ArrayLike) -> Real:
         """S/S_min = 1 + B_crit/B (T-E4)."""
         return 1 + self.critical_batch_size / as_positive(batch_size, "batch_size")
-
-    def batch_sizes(self, learning_rate: float) -> tuple[float, ...]:
-        """All batch sizes whose optimum is ``learning_rate``: none, one or two, ascending."""
-        if self._plain is not None:
-            return self._plain.batch_sizes(learning_rate)
-        return super().batch_sizes(learning_rate)
 
     def interval(self, batch_size: npt.ArrayLike, level: float = 0.95) -> tuple[Real, Real] | None:
         """Confidence interval of the optimal learning rate.
@@ -324,10 +320,6 @@ class SweepLaw(Law):
         theta = np.array(self.replicates)
         shifts = self._shifts(theta)
         noise, critical = shifts.T
-        with np.errstate(divide="ignore", invalid="ignore"):
-            falls = noise > 2 * critical
-            peak = np.where(falls & (critical > 0), critical / (1 - 2 * critical / noise), np.inf)
-        peak = np.where((critical == 0) & (noise > 0), 0.0, peak)
         tail = (1 - level) / 2
 
         def bounds(values: FloatArray) -> tuple[float, float]:
@@ -338,33 +330,30 @@ class SweepLaw(Law):
 
         columns = {"noise_batch_size": noise, "critical_batch_size": critical}
         if self._plain is not None:
-            columns["peak_batch_size"] = peak
+            columns["peak_batch_size"] = peak_batch_size(noise, critical)
         return {name: bounds(values) for name, values in columns.items()}
 
-    def assumptions(self) -> tuple[str, ...]:
-        """Say in words what the answer takes for granted, and how well the law fits."""
-        said = ["optimizer, model family and schedule are those of the fitted runs"]
+    def assumptions(self) -> tuple[Fact, ...]:
+        """State what the answer takes for granted, and how well the law fits."""
+        facts = [fact("as in the fitted runs")]
         if self.setting:
-            said.append("at " + ", ".join(f"{name} = {value:.6g}" for name, value in self.setting))
+            facts.append(fact("setting", **dict(self.setting)))
         if self.error is not None:
-            said.append(f"cross-validated error {self.error:.2g} octave (a factor of two is 1)")
+            facts.append(fact("cross-validated error", octaves=self.error))
         if self.replicates:
-            said.append(
-                f"intervals of the law from {len(self.replicates)} bootstrap replicates; single "
-                "optima scatter about it besides"
-            )
-        return tuple(said)
+            facts.append(fact("bootstrap", replicates=len(self.replicates)))
+        return tuple(facts)
 
-    def warnings(self, batch_size: float) -> tuple[str, ...]:
-        """Say in words why the answer at this batch size should not be trusted, if so."""
-        said = list(super().warnings(batch_size))
+    def warnings(self, batch_size: float) -> tuple[Fact, ...]:
+        """State why the answer at this batch size should not be trusted, if so."""
+        facts = list(super().warnings(batch_size))
         ranges = {c.name: (c.low, c.high) for c in self.covariates if c.low < c.high}
         if self.eps_range is not None:
             ranges["eps"] = self.eps_range
         for name, value in self.setting:
             if name in ranges and value:
-                said.extend(f"{name} is {text}" for text in extrapolation(value, ranges[name]))
-        return tuple(said)
+                facts += extrapolation(name, value, ranges[name])
+        return tuple(facts)
 
     def to_dict(self) -> dict[str, Any]:
         """Return what defines the law, as JSON values."""

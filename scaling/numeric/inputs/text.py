@@ -1,13 +1,10 @@
-"""Reading text: numbers as users type them, and files as users keep them."""
+"""Numbers as users type them; whatever is not one is an `InputError` that shows it."""
 
 import math
-import os
 import re
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Iterable, Mapping
 
-from scaling.errors import DataError, InputError
-from scaling.numeric.inputs.files import write_whole
+from scaling.errors import InputError
 
 #: A plain decimal number.
 NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
@@ -16,20 +13,6 @@ _SIZES = {"": 1.0, "k": 1e3, "m": 1e6, "b": 1e9, "t": 1e12}
 
 def parse_batch_size(text: str) -> float:
     """Read a batch size, which may be a product: per-device x devices x accumulation.
-
-    Parameters
-    ----------
-    text : str
-        Such as ``"1024"`` or ``"32x8x16"``; every factor positive and finite.
-
-    Returns
-    -------
-    float
-
-    Raises
-    ------
-    InputError
-        If it is not such a number or product.
 
     Examples
     --------
@@ -48,11 +31,6 @@ def parse_batch_size(text: str) -> float:
 def parse_size(text: str) -> float:
     """Read a positive size that may end in k, M, B or T (thousand to 10^12), in any case.
 
-    Raises
-    ------
-    InputError
-        If it is not one.
-
     Examples
     --------
     >>> parse_size("1.2B")
@@ -68,83 +46,70 @@ def parse_size(text: str) -> float:
     return size
 
 
-def parse_setting(text: str) -> tuple[str, float]:
-    """Read a name and its size, as ``model=3B``.
+def parse_settings(
+    texts: Iterable[str],
+    parameter: str | None = None,
+    parsers: Mapping[str, Callable[[str], float]] | None = None,
+) -> dict[str, float]:
+    """Read NAME=NUMBER, each name once.
 
-    Raises
-    ------
-    InputError
-        If it is not so.
+    Parameters
+    ----------
+    texts : iterable of str
+    parameter : str, optional
+        What errors call the argument.
+    parsers : mapping of str to callable, optional
+        The names that are known, and how the number of each is read; by default any name and a
+        size as `parse_size` reads it.
 
     Examples
     --------
-    >>> parse_setting("N=1.2B")
-    ('N', 1200000000.0)
+    >>> parse_settings(["N=1.2B", "D=3e10"])
+    {'N': 1200000000.0, 'D': 30000000000.0}
     """
-    name, sign, size = text.rpartition("=")
-    if not sign or not name.strip():
-        raise InputError(f"must be a name and a number, as model=3B, got {text!r:.80}")
-    return name.strip(), parse_size(size)
+    found: dict[str, float] = {}
+    for text in texts:
+        name, sign, number = (part.strip() for part in text.partition("="))
+        if not (sign and name) or (parsers is not None and name not in parsers):
+            which = ", as model=3B"
+            if parsers is not None:
+                which = f" with NAME one of {', '.join(parsers) or '(none)'}"
+            raise InputError(f"must be NAME=NUMBER{which}, got {text.strip()!r:.80}", parameter)
+        if name in found:
+            raise InputError(f"{name} is given twice", parameter)
+        try:
+            found[name] = (parse_size if parsers is None else parsers[name])(number)
+        except InputError as error:
+            raise InputError(f"{name} {error.message}", parameter) from None
+    return found
 
 
 def parse_positive(text: str) -> float:
-    """Read a positive, finite number.
-
-    Raises
-    ------
-    InputError
-        If it is not one.
-    """
-    return _parse(text, lambda number: 0 < number < float("inf"), "positive and finite")
+    """Read a positive, finite number."""
+    return _parse(text, lambda number: 0 < number < math.inf, "positive and finite")
 
 
 def parse_non_negative(text: str) -> float:
-    """Read a finite number that is at least 0.
-
-    Raises
-    ------
-    InputError
-        If it is not one.
-    """
-    return _parse(text, lambda number: 0 <= number < float("inf"), "at least 0 and finite")
+    """Read a finite number that is at least 0."""
+    return _parse(text, lambda number: 0 <= number < math.inf, "at least 0 and finite")
 
 
 def parse_finite(text: str) -> float:
-    """Read a finite number.
-
-    Raises
-    ------
-    InputError
-        If it is not one.
-    """
+    """Read a finite number."""
     return _parse(text, math.isfinite, "finite")
 
 
-def parse_or_missing(text: str) -> float:
-    """Read a number that may be missing (empty or nan, which give NaN) or infinite (inf, infinity).
-
-    Raises
-    ------
-    InputError
-        If it is neither.
-    """
-    word = text.strip().lower()
-    if word in {"", "nan"}:
-        return math.nan
-    if word.lstrip("+-") in {"inf", "infinity"}:
-        return -math.inf if word.startswith("-") else math.inf
-    return _parse(text, lambda number: not math.isnan(number), "or empty, nan or inf")
-
-
 def parse_decay_rate(text: str) -> float:
-    """Read a number in [0, 1).
-
-    Raises
-    ------
-    InputError
-        If it is not one.
-    """
+    """Read a number in [0, 1)."""
     return _parse(text, lambda number: 0 <= number < 1, "at least 0 and less than 1")
+
+
+def parse_or_missing(text: str) -> float:
+    """Read a number that may be missing (empty or nan, which give NaN) or infinite."""
+    word = text.strip().lower()
+    if re.fullmatch(r"|nan|[+-]?inf(inity)?", word):
+        return float(word or "nan")
+    return _parse(text, lambda number: not math.isnan(number), "or empty, nan or inf")
 
 
 def _parse(text: str, accepts: Callable[[float], bool], wanted: str) -> float:
@@ -160,40 +125,3 @@ def _hint(text: str) -> str:
     if re.search(r"\d[,_'\s]\d", text):
         return "; write it without thousands separators, and with a decimal point"
     return ""
-
-
-def read_text(path: str | os.PathLike[str]) -> str:
-    """Return the text of a file, or raise an error that names it."""
-    return decode(path, read_bytes(path))
-
-
-def read_bytes(path: str | os.PathLike[str]) -> bytes:
-    """Return what is in a file, or raise an error that names it."""
-    try:
-        return Path(path).read_bytes()
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
-    except ValueError as error:  # a null byte in the name
-        raise DataError(f"{path!r}: cannot be read: {error}") from None
-
-
-def decode(path: str | os.PathLike[str], data: bytes) -> str:
-    """Return the text that UTF-8 bytes spell, with or without a byte-order mark."""
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = "\0"
-    if "\0" in text:
-        raise DataError(f"{path}: not a text file in UTF-8")
-    return text
-
-
-def write_text(path: str | os.PathLike[str], text: str) -> None:
-    """Write a text file whole or not at all: beside it first, then renamed.
-
-    Raises
-    ------
-    DataError
-        If it cannot be written.
-    """
-    write_whole(path, text.encode())

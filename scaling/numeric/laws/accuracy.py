@@ -35,7 +35,7 @@ def moment_errors(
     moments: str,
     exact: str | None = None,
 ) -> MomentErrors:
-    """Errors of an approximate model's mean and second moment.
+    """Errors of an approximate model's mean and second moment, of one update.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ def learning_rate_error(
     population: str = "uniform",
     curvature_ratio: float = 1.0,
 ) -> Real:
-    """Relative error of the optimal learning rate that follows from an approximate model.
+    """Relative error of the optimal learning rate for one step, from an approximate model.
 
     Parameters
     ----------

@@ -18,7 +18,7 @@ from scaling.numeric.inputs.arrays import (
 from scaling.numeric.laws.law import Law, Point, Provenance, finite_or_none, is_close
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class BatchSizeLaw(Law):
     """The law in its plainest form, lr(B) = lr_inf sqrt(B (B + B_n)) / (B + B_crit) (T-E2).
 
@@ -110,11 +110,8 @@ class BatchSizeLaw(Law):
     @property
     def peak(self) -> Point | None:
         """T-E3: there is a peak iff B_n > 2 B_crit > 0, at B_n B_crit/(B_n - 2 B_crit)."""
-        noise, critical = self.noise_batch_size, self.critical_batch_size
-        if critical == 0 or not noise > 2 * critical:
-            return None
-        batch_size = critical / (1 - 2 * critical / noise)
-        return Point(float(batch_size), float(self.learning_rate(batch_size)))
+        batch = float(peak_batch_size(self.noise_batch_size, self.critical_batch_size))
+        return Point(batch, float(self.learning_rate(batch))) if 0 < batch < np.inf else None
 
     def learning_rate(self, batch_size: npt.ArrayLike) -> Real:
         """Optimal learning rate at ``batch_size`` (T-E2)."""
@@ -160,7 +157,7 @@ class BatchSizeLaw(Law):
             "critical_batch_size": finite_or_none(self.critical_batch_size),
         }
 
-    def _weights(self) -> tuple[tuple[float, float], tuple[float, float]]:
+    def _weights(self) -> tuple[tuple[Real, Real], tuple[Real, Real]]:
         """Return (p, q) of (B + X)/(B_reference + X) = p + q B/B_reference for X = B_n, B_crit."""
         return (
             shift_weights(self.noise_batch_size, self.reference_batch_size),
@@ -168,14 +165,26 @@ class BatchSizeLaw(Law):
         )
 
 
-def shift_weights(shift: float, reference: float) -> tuple[float, float]:
+def shift_weights(shift: npt.ArrayLike, reference: float = 1.0) -> tuple[Real, Real]:
     """Return p, q with (B + shift)/(reference + shift) = p + q B/reference, for 0 <= shift <= inf.
 
     Both lie in [0, 1] and neither is computed as 1 minus the other.
     """
-    if shift == np.inf:
-        return 1.0, 0.0
-    return shift / (reference + shift), reference / (reference + shift)
+    shift = np.asarray(shift, dtype=float)
+    with np.errstate(invalid="ignore"):
+        share = np.where(shift == np.inf, 1.0, shift / (reference + shift))
+    return share[()], (reference / (reference + shift))[()]
+
+
+def peak_batch_size(noise: npt.ArrayLike, critical: npt.ArrayLike) -> Real:
+    """Batch size beyond which the law falls (T-E3), for B_n and B_crit from 0 to infinity.
+
+    B_n B_crit/(B_n - 2 B_crit); 0 if it falls from the beginning, infinity if nowhere.
+    """
+    noise, critical = np.asarray(noise, dtype=float), np.asarray(critical, dtype=float)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        peak = critical / (1 - 2 * critical / noise)
+    return np.where(noise > 2 * critical, peak, np.inf)[()]
 
 
 def _share(shift: float, batch: FloatArray) -> Real:

@@ -1,29 +1,37 @@
-"""What every law answers.
+"""What every law answers: its face, which is all that commands, figures and engines ask.
 
 A law is the optimal learning rate as a function of the batch size, together with what follows
-from it (peak, critical batch size, local exponent, regime, inverse, cost in steps and examples)
-and a statement of where its numbers come from.
+from it (peak, critical batch size, local exponent, regime, inverse, cost in steps and examples),
+what it can be asked for (covariates, the optimizer) and where its numbers come from.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, Self, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from scaling.errors import DataError, InputError
 from scaling.numeric.inputs.arrays import FloatArray, Real, as_positive, positive
-from scaling.numeric.laws._roots import sign_changes
+from scaling.numeric.inputs.display import Shown
+from scaling.numeric.inputs.recipe import GradientStatistics, Recipe
+from scaling.numeric.laws.facts import Fact, extrapolation
 from scaling.numeric.laws.search_space import SearchSpace, widen
+from scaling.numeric.moments.models import MomentModel
 
 Source = Literal["fitted", "measured", "assumed"]
 
-#: Beyond this factor outside the fitted range, an answer carries a warning.
-EXTRAPOLATION_LIMIT = 8.0
+#: What a recipe says of the optimizer and a law may know.
+OPTIMIZER = ("eps", "beta1", "beta2")
 
 #: Exponents below this are rounding, not a slope.
-FLAT = 1e-11
+_FLAT = 1e-11
+#: Where a numerical search first looks, as many values of an interval.
+_SAMPLES = 4097
+#: More than the bits of a number, so that no bracket is left to narrow.
+_HALVINGS = 2000
 
 
 class Point(NamedTuple):
@@ -42,7 +50,7 @@ class Provenance:
     source : {"fitted", "measured", "assumed"}
         Fitted to optima, measured from gradients, or taken as given.
     description : str
-        The same in words.
+        The same in a short phrase.
     batch_size_range : tuple of float, optional
         Smallest and largest batch size that the law was fitted on.
     """
@@ -65,7 +73,7 @@ class Provenance:
                 )
 
 
-class Law(ABC):
+class Law(Shown, ABC):
     """The optimal learning rate as a function of the batch size.
 
     Methods take batch sizes as scalars or arrays of any shape and return the same shape.
@@ -81,11 +89,26 @@ class Law(ABC):
         B_crit = E_min/S_min (T-A4, T-E4): the examples that tiny batches need over the steps
         that huge ones need. Where T-E2 holds exactly, a run at this batch size takes twice the
         fewest of both.
+    recipe : Recipe or None
+        The tuned run, of a law that goes through one.
+    statistics : GradientStatistics or None
+        What is known of the gradients, of a law that rests on it.
+    optima : tuple of Point
+        The table to which the law was fitted, if it was.
+    weights : tuple of float
+        What each optimum counted in the fit, from 0 to 1.
+    setting : tuple of (str, float)
+        The values of what it `needs` for which the law answers; see `at`.
     """
 
     provenance: Provenance
     noise_batch_size: float
     critical_batch_size: float
+    recipe: Recipe | None = None
+    statistics: GradientStatistics | None = None
+    optima: tuple[Point, ...] = ()
+    weights: tuple[float, ...] = ()
+    setting: tuple[tuple[str, float], ...] = ()
 
     @property
     @abstractmethod
@@ -96,11 +119,6 @@ class Law(ABC):
     @abstractmethod
     def learning_rate_limit(self) -> float:
         """lr_inf, the optimum for B -> infinity; infinite if the law never saturates."""
-
-    @property
-    @abstractmethod
-    def peak(self) -> Point | None:
-        """Where the optimum is largest and beyond which it falls (T-E3), if it does."""
 
     @abstractmethod
     def learning_rate(self, batch_size: npt.ArrayLike) -> Real:
@@ -113,6 +131,74 @@ class Law(ABC):
     @abstractmethod
     def to_dict(self) -> dict[str, Any]:
         """Return what defines the law, as JSON values; infinite numbers are None."""
+
+    def summary(self) -> dict[str, str]:
+        """What the law rests on: a point of it, its two scales, where they come from."""
+        point = self.reference
+        return {
+            "learning_rate": f"{point.learning_rate:.6g} at batch size {point.batch_size:.10g}",
+            "noise_batch_size": f"{self.noise_batch_size:.6g}",
+            "critical_batch_size": f"{self.critical_batch_size:.6g}",
+            self.provenance.source: self.provenance.description,
+        }
+
+    @property
+    def theory(self) -> tuple[str, ...]:
+        """Ids of the formula that the law is."""
+        return ("T-E2",)
+
+    @property
+    def model(self) -> MomentModel | None:
+        """Model of Adam's update, of a law that rests on one."""
+        return None
+
+    @property
+    def knows(self) -> tuple[str, ...]:
+        """Which of `OPTIMIZER` change the learning rate and can be given to `at`."""
+        return ()
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Names of what `at` must be given before the law can answer."""
+        return ()
+
+    @property
+    def effective_eps(self) -> float | None:
+        """The eps that enters, 0 if it cannot; None where the law knows of none."""
+        return None
+
+    @property
+    def surge_end(self) -> float | None:
+        """Epsilon beyond which the optimum no longer falls as the batch grows (T-B10).
+
+        0 if it does at no epsilon, infinity if at all; None where epsilon does not enter.
+        """
+        return None
+
+    @property
+    def peak(self) -> Point | None:
+        """Where the optimum is largest and beyond which it falls (T-E3), if it does."""
+        return self._search_peak() if self._plain is None else self._plain.peak
+
+    def at(self, **setting: float) -> Self:
+        """Return the law for other covariates, or another optimizer.
+
+        Parameters
+        ----------
+        **setting : float
+            All that it `needs`, or any of what it `knows`.
+
+        Raises
+        ------
+        InputError
+            If it has no place for what is given, or something is missing.
+        """
+        for name in setting:
+            raise InputError(
+                "cannot be changed: the law was fitted to runs with one optimizer; leave it out",
+                name if name in OPTIMIZER else "covariate",
+            )
+        return self
 
     def examples_factor(self, batch_size: npt.ArrayLike) -> Real:
         """Examples to a given loss, relative to those of a tiny batch, E/E_min (T-A4, T-E4).
@@ -129,6 +215,8 @@ class Law(ABC):
 
     def exponent(self, batch_size: npt.ArrayLike) -> Real:
         """Local exponent d log lr / d log B (T-E5): 1/2 is sqrt scaling, 1 is linear."""
+        if self._plain is not None:
+            return self._plain.exponent(batch_size)
         batch = as_positive(batch_size, "batch_size")
         # Fourth-order central difference; at this step truncation and rounding are both 1e-12.
         step = 1e-3
@@ -148,7 +236,7 @@ class Law(ABC):
         """
         exponent = np.asarray(self.exponent(batch_size))
         names = np.select(
-            [np.isnan(exponent), exponent < -FLAT, exponent < 0.25, exponent < 0.75],
+            [np.isnan(exponent), exponent < -_FLAT, exponent < 0.25, exponent < 0.75],
             ["invalid", "falling", "flat", "sqrt"],
             default="linear",
         )
@@ -156,6 +244,8 @@ class Law(ABC):
 
     def batch_sizes(self, learning_rate: float) -> tuple[float, ...]:
         """All batch sizes whose optimum is ``learning_rate``: none, one or two, ascending."""
+        if self._plain is not None:
+            return self._plain.batch_sizes(learning_rate)
         target = positive(learning_rate, "learning_rate")
 
         def excess(log_batch: FloatArray) -> FloatArray:
@@ -230,16 +320,21 @@ class Law(ABC):
         check_level(level)
         return None
 
-    def assumptions(self) -> tuple[str, ...]:
-        """Say in words what the answer takes for granted."""
+    def assumptions(self) -> tuple[Fact, ...]:
+        """State what the answer takes for granted, and how well the law fits."""
         return ()
 
-    def warnings(self, batch_size: float) -> tuple[str, ...]:
-        """Say in words why the answer at this batch size should not be trusted, if so."""
+    def warnings(self, batch_size: float) -> tuple[Fact, ...]:
+        """State why the answer at this batch size should not be trusted, if so."""
         batch = positive(batch_size, "batch_size")
         if self.provenance.batch_size_range is None:
             return ()
-        return extrapolation(batch, self.provenance.batch_size_range)
+        return extrapolation("batch_size", batch, self.provenance.batch_size_range)
+
+    @property
+    def _plain(self) -> "Law | None":
+        """The same law in closed form, where it has one."""
+        return None
 
     def _search_peak(self) -> Point | None:
         """Find the peak numerically, for laws without a closed form of it."""
@@ -249,7 +344,7 @@ class Law(ABC):
 
         tops = [
             float(np.exp(x))
-            for x, falls in sign_changes(slope, *self._log_range(), zero=FLAT)
+            for x, falls in sign_changes(slope, *self._log_range(), zero=_FLAT)
             if falls
         ]
         points = [Point(batch, float(self.learning_rate(batch))) for batch in tops]
@@ -262,16 +357,41 @@ class Law(ABC):
         return float(np.log(min(finite)) - 50), float(np.log(max(finite)) + 50)
 
 
-def extrapolation(value: float, fitted: tuple[float, float]) -> tuple[str, ...]:
-    """Say in words how far a value lies outside the range of a fit, if it is far."""
-    low, high = fitted
-    outside = max(low / value, value / high)
-    if outside <= EXTRAPOLATION_LIMIT:
-        return ()
-    return (
-        f"extrapolated: {value:.10g} is {outside:.3g} times outside the fitted range "
-        f"{low:.10g} to {high:.10g}",
-    )
+def sign_changes(
+    function: Callable[[FloatArray], FloatArray], lower: float, upper: float, *, zero: float = 0.0
+) -> Iterator[tuple[float, bool]]:
+    """Yield each root in ascending order, with True where the function goes from + to -.
+
+    The function is vectorised, and changes sign slowly compared with the interval/4096; its
+    values up to ``zero`` are rounding and count as no sign at all.
+    """
+    grid = np.linspace(lower, upper, _SAMPLES)
+    sign = np.sign(np.where(np.abs(values := function(grid)) <= zero, 0.0, values))
+    grid, sign = grid[sign != 0], sign[sign != 0]
+    for i in np.flatnonzero(sign[1:] != sign[:-1]):
+        falls = bool(sign[i] > 0)
+        yield bisect(lambda x: float(function(np.asarray(x))), *grid[i : i + 2], falls=falls), falls
+
+
+def bisect(
+    function: Callable[[float], float],
+    lower: float,
+    upper: float,
+    *,
+    falls: bool,
+    width: float = 0.0,
+) -> float:
+    """Narrow the bracket of a root, down to a width or as far as numbers go.
+
+    The function is positive at the lower end only if it falls, else at the upper end only.
+    Written here to keep the import of scipy.optimize out of `lr query`.
+    """
+    for _ in range(_HALVINGS):
+        middle = (lower + upper) / 2
+        if not lower < middle < upper or upper - lower <= width:
+            break
+        lower, upper = (middle, upper) if (function(middle) > 0) == falls else (lower, middle)
+    return float((lower + upper) / 2)
 
 
 def finite_or_none(value: float) -> float | None:

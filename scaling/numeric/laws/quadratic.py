@@ -64,6 +64,8 @@ def quadratic_optimum(
 ) -> QuadraticOptimum:
     """Best learning rate for one step on a quadratic loss with independent coordinates.
 
+    One step only: over a run momentum damps no noise (T-I1), which beta1 = 0 describes.
+
     Parameters
     ----------
     gradient : array_like, shape (N,)
@@ -126,8 +128,9 @@ def mean_field_law(
 ) -> BatchSizeLaw:
     """Mean-field law of a quadratic loss (T-B9, with momentum T-E1), in the form T-E2.
 
-    Every coordinate gets the same signal-to-noise ratio, so the law has a closed form:
-    lr = beta G / (beta^2 Q + c (1 - beta^2) T) with G = nu.g, Q = nu^T H nu, T = tr H.
+    Of one step, as `quadratic_optimum`. Every coordinate gets the same signal-to-noise ratio, so
+    the law has a closed form: lr = beta G / (beta^2 Q + c (1 - beta^2) T) with G = nu.g,
+    Q = nu^T H nu, T = tr H.
 
     Parameters
     ----------

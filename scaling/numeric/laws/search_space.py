@@ -5,6 +5,7 @@ from math import inf, sqrt
 from typing import Self
 
 from scaling.errors import DataError
+from scaling.numeric.laws.facts import Fact, fact
 
 #: What the local exponent d log lr / d log B lies between in every law of T-E2 (T-E5).
 _EXPONENTS = (-0.5, 1.0)
@@ -32,7 +33,7 @@ class SearchSpace:
         The range.
     level : float
         Confidence level of the interval from which it was made.
-    warnings : tuple of str
+    warnings : tuple of Fact
         Why it should not be trusted, if so.
     """
 
@@ -41,7 +42,7 @@ class SearchSpace:
     low: float
     high: float
     level: float
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[Fact, ...] = ()
 
     @property
     def first_points(self) -> tuple[float, ...]:
@@ -51,9 +52,9 @@ class SearchSpace:
         center = sqrt(self.learning_rate)
         return self.learning_rate, sqrt(self.low) * center, center * sqrt(self.high)
 
-    def with_warnings(self, *texts: str) -> Self:
+    def with_warnings(self, *facts: Fact) -> Self:
         """Return the same range with further warnings."""
-        return replace(self, warnings=(*self.warnings, *texts))
+        return replace(self, warnings=(*self.warnings, *facts))
 
     def checked(self) -> Self:
         """Return the range if it can be searched, or raise an error."""
@@ -93,7 +94,14 @@ def widen(space: SearchSpace, edge: float, at_edge: tuple[float, float]) -> Sear
     low = min(space.low, at_edge[0] * min(factors))
     high = max(space.high, at_edge[1] * max(factors))
     return replace(space, low=low, high=high).with_warnings(
-        f"batch size {space.batch_size:.10g} is {max(reach, 1 / reach):.3g} times outside the "
-        f"fitted range, which ends at {edge:.10g}: the range of learning rates is widened from "
-        f"{space.low:.3g} .. {space.high:.3g} to {low:.3g} .. {high:.3g}"
+        fact(
+            "search widened",
+            batch_size=space.batch_size,
+            times=max(reach, 1 / reach),
+            edge=edge,
+            from_low=space.low,
+            from_high=space.high,
+            low=low,
+            high=high,
+        )
     )

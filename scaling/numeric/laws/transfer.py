@@ -4,6 +4,9 @@ The theory's absolute learning rate needs the Hessian, which nobody has. Its rat
 settings does not: it is f(target)/f(reference), where f is the alignment of the update with the
 gradient over the curvature along it (T-A1), both averaged over the coordinates of a population.
 For a uniform one, with the same |gradient| and noise in all coordinates, f = mu/(s + (R0-1) mu^2).
+
+Momentum takes noise from one update, and over a run of many gives it back (T-I1, T-I2). So a law
+has a horizon: a run, which is what a user wants, or one step, which the articles have.
 """
 
 import json
@@ -16,24 +19,38 @@ import numpy.typing as npt
 
 from scaling.errors import DataError, InputError
 from scaling.numeric.inputs.arrays import (
+    FloatArray,
     Real,
     as_non_negative,
     as_positive,
     non_negative,
+    step_number,
 )
 from scaling.numeric.inputs.recipe import GradientStatistics, Recipe
-from scaling.numeric.laws import _transfer_words
-from scaling.numeric.laws._surge import surge_end
 from scaling.numeric.laws.batch_size_law import BatchSizeLaw
-from scaling.numeric.laws.law import Law, Point, Provenance, finite_or_none
+from scaling.numeric.laws.facts import Fact, fact
+from scaling.numeric.laws.law import OPTIMIZER, Law, Point, Provenance, bisect, finite_or_none
 from scaling.numeric.moments.models import DEFAULT_MODEL, MomentModel, evaluate, moment_model
-from scaling.numeric.population.averages import Average, Sums, average, is_sketch
+from scaling.numeric.population.averages import Average, average, is_sketch
 
 if TYPE_CHECKING:
     from scaling.numeric.population.gradients import GradientPopulation
 
+#: What is told of a sketched population.
+_COUNTED = (
+    "count",
+    "cell_count",
+    "cells_per_octave",
+    "has_curvature",
+    "nans",
+    "infinities",
+    "without_gradient",
+    "without_noise",
+    "without_both",
+)
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
 class TransferLaw(Law):
     """The law through a tuned run, for gradients of known statistics (T-E6).
 
@@ -53,6 +70,10 @@ class TransferLaw(Law):
     step : float, optional
         Number t of the step at which both runs are compared; by default infinity (stationary
         averages). It enters ``exact-adam`` only.
+    horizon : float, default infinity
+        Number K of steps of which noise adds up: infinity for a run, in which momentum damps no
+        noise; 1 for the best learning rate of one step; between, c_K of T-I1 (in the exact models
+        either 1 or infinity).
     provenance : Provenance, optional
         Where the statistics come from; "assumed" unless given.
 
@@ -65,13 +86,16 @@ class TransferLaw(Law):
     --------
     >>> law = TransferLaw(Recipe(3e-4, 256), GradientStatistics(noise_scale=4000))
     >>> print(f"{law.learning_rate(1024):.2e}")
-    2.46e-04
-    >>> law.peak.batch_size
-    235.29...
+    5.52e-04
+    >>> law.peak is None  # over a run it rises up to the noise scale, then is flat
+    True
+    >>> one_step = TransferLaw(Recipe(3e-4, 256), GradientStatistics(4000), horizon=1)
+    >>> print(f"{one_step.learning_rate(1024):.2e} {one_step.peak.batch_size:.1f}")
+    2.46e-04 235.3
     """
 
-    recipe: Recipe
-    statistics: GradientStatistics
+    recipe: Recipe = field()  # which hides the default of the face
+    statistics: GradientStatistics = field()
     eps: float | None = None
     beta1: float | None = None
     moments: str = DEFAULT_MODEL
@@ -83,6 +107,7 @@ class TransferLaw(Law):
     )
     beta2: float | None = None
     step: float | None = None
+    horizon: float = np.inf
     noise_batch_size: float = field(init=False)
     critical_batch_size: float = field(init=False)
 
@@ -106,7 +131,8 @@ class TransferLaw(Law):
         curvature_ratio : float, default 1
             R0 = sign(g)^T H sign(g) / tr(H), positive; 1 for a diagonal Hessian.
         **optimizer
-            ``eps``, ``beta1``, ``beta2``, ``moments``, ``step``, as in the constructor.
+            ``eps``, ``beta1``, ``beta2``, ``moments``, ``step``, ``horizon``, as in the
+            constructor.
 
         Raises
         ------
@@ -123,7 +149,7 @@ class TransferLaw(Law):
         >>> population = GradientPopulation.from_arrays([1e-3, -4e-3, 2e-3], [0.1, 0.1, 0.2])
         >>> law = TransferLaw.from_population(Recipe(3e-4, 256), population)
         >>> print(f"{law.learning_rate(1024):.2e}")
-        2.42e-04
+        4.64e-04
         """
         if population.without_noise:
             raise DataError(
@@ -157,6 +183,7 @@ class TransferLaw(Law):
             ("beta1", own_beta1),
             ("beta2", own_beta2 if known else None),
             ("step", step if known else None),
+            ("horizon", step_number(self.horizon, "horizon")),
         ):
             object.__setattr__(self, name, value)
         # T-E2 as the limits of T-E6 for B -> 0 and B -> infinity, for every moment model.
@@ -186,20 +213,36 @@ class TransferLaw(Law):
                 "positive"
             )
 
-    @property
+    @cached_property
     def model(self) -> MomentModel:
         """The moment model."""
         return moment_model(self.moments)
 
     @property
-    def population_name(self) -> str:
-        """The population in a word: uniform, gaussian or sketched."""
-        return self.population if isinstance(self.population, str) else "sketched"
+    def theory(self) -> tuple[str, ...]:
+        """Ids of the formula, which depends on the population."""
+        if not isinstance(self.population, str):
+            return "T-A1", "T-A2"
+        return ("T-E6",) if self.population == "uniform" else ("T-E6", "T-F5")
+
+    @property
+    def knows(self) -> tuple[str, ...]:
+        """Which of eps, beta1 and beta2 enter."""
+        return tuple(
+            name
+            for name in OPTIMIZER
+            if (self.eps_enters if name == "eps" else name in self.model.knows)
+        )
+
+    @cached_property
+    def eps_enters(self) -> bool:
+        """Whether epsilon enters: the model has one, and the gradient's RMS is known."""
+        return self.statistics.grad_rms is not None and self.model.eps != "absent"
 
     @property
     def effective_eps(self) -> float:
-        """The eps that enters: 0 without a gradient size, or in a model without epsilon."""
-        return self._own_eps if self.eps_enters else 0.0
+        """The eps that enters, 0 if it cannot."""
+        return float(self.eps or 0.0) if self.eps_enters else 0.0
 
     @property
     def reference(self) -> Point:
@@ -209,40 +252,29 @@ class TransferLaw(Law):
     @property
     def learning_rate_limit(self) -> float:
         """lr_inf, where the update is noiseless."""
-        if self._closed_form is not None:
-            return self._closed_form.learning_rate_limit
+        if self._plain is not None:
+            return self._plain.learning_rate_limit
         alignment, relative_curvature = self._noiseless
-        return self.recipe.learning_rate / (alignment * relative_curvature) / self._reference_value
-
-    @property
-    def peak(self) -> Point | None:
-        """Where the optimum is largest and beyond which it falls, if it does (T-E3)."""
-        if self._closed_form is not None:
-            return self._closed_form.peak
-
-        highest = self._search_peak()
-        # Where the sums are not exact, the flat end of a law that only rises is not quite flat.
-        least = self.learning_rate_limit * (1 + self._average.accuracy)
-        return highest if highest is not None and highest.learning_rate > least else None
+        return self._unit / (alignment * relative_curvature)
 
     @cached_property
     def surge_end(self) -> float | None:
-        """Epsilon beyond which the optimum no longer falls as the batch grows (T-B10).
-
-        0 if it does at no epsilon, infinity if at all; None where epsilon does not enter.
-        """
+        """Epsilon beyond which the optimum no longer falls as the batch grows (T-B10)."""
         if not self.eps_enters or self.statistics.grad_rms is None:
             return None
         return self.statistics.grad_rms * surge_end(self._average)
 
-    def learning_rate(
-        self,
-        batch_size: npt.ArrayLike,
-        *,
-        eps: npt.ArrayLike | None = None,
-        beta1: float | None = None,
-        beta2: float | None = None,
-    ) -> Real:
+    def at(self, **setting: float) -> Self:
+        """Return the law for another eps, beta1 or beta2; the tuned run stays as it was."""
+        for name in setting:
+            if name not in OPTIMIZER:
+                raise InputError(
+                    "only a law from `lr fit` has covariates; leave it out", "covariate"
+                )
+        changes: dict[str, Any] = setting  # for mypy: not the other fields of the law
+        return replace(self, **changes) if setting else self
+
+    def learning_rate(self, batch_size: npt.ArrayLike, *, eps: npt.ArrayLike | None = None) -> Real:
         """Optimal learning rate at ``batch_size``.
 
         Parameters
@@ -251,8 +283,6 @@ class TransferLaw(Law):
             In the unit of the recipe's.
         eps : array_like, optional
             Another epsilon than the law's own, at least 0, broadcast against ``batch_size``.
-        beta1, beta2 : float, optional
-            Others than the law's own.
 
         Returns
         -------
@@ -267,49 +297,75 @@ class TransferLaw(Law):
             without epsilon.
         """
         batch = as_positive(batch_size, "batch_size")
-        same_optimizer = beta1 is None and beta2 is None
-        if eps is None and same_optimizer and self._closed_form is not None:
-            return self._closed_form.learning_rate(batch)
-        if eps is not None and not self.eps_enters:
-            why = _transfer_words.why_eps_is_left_out(self)
+        if eps is None:
+            return self._unit * self._value(self._average, batch, self._eps_ratio)
+        if not self.eps_enters:
+            why = "the gradient's RMS is not given"
+            if self.model.eps == "absent":
+                why = f"moments '{self.moments}' have no eps"
             raise InputError(f"cannot enter: {why}", "eps")
-        epsilons = np.asarray(self._own_eps) if eps is None else as_non_negative(eps, "eps")
-        mean = (
-            self._average
-            if same_optimizer
-            else self._average_at(
-                self.beta1 if beta1 is None else beta1, self.beta2 if beta2 is None else beta2
-            )
-        )
-        value = self._value(mean, batch, epsilons)
-        return value * (self.recipe.learning_rate / self._reference_value)
-
-    def exponent(self, batch_size: npt.ArrayLike) -> Real:
-        """Local exponent d log lr / d log B (T-E5)."""
-        if self._closed_form is not None:
-            return self._closed_form.exponent(batch_size)
-        return super().exponent(batch_size)
+        ratio = self.eps_ratio(as_non_negative(eps, "eps"))
+        return self._unit * self._value(self._average, batch, ratio)
 
     def steps_factor(self, batch_size: npt.ArrayLike) -> Real:
         """S/S_min, by T-A1 the largest possible decrease over the decrease at ``batch_size``."""
         batch = as_positive(batch_size, "batch_size")
-        alignment, curvature = self._sums(self._average, batch, self._own_eps)
+        signal = np.sqrt(batch) / np.sqrt(self.statistics.noise_scale)
+        alignment, curvature = self._average.sums(signal, signal * self._eps_ratio)
         _, relative_curvature = self._noiseless
         return curvature / alignment / alignment / relative_curvature
 
-    def batch_sizes(self, learning_rate: float) -> tuple[float, ...]:
-        """All batch sizes whose optimum is ``learning_rate``: none, one or two, ascending."""
-        if self._closed_form is not None:
-            return self._closed_form.batch_sizes(learning_rate)
-        return super().batch_sizes(learning_rate)
+    def assumptions(self) -> tuple[Fact, ...]:
+        """State where the statistics come from, and what the update and its epsilon are."""
+        statistics, model = self.statistics, self.model
+        population = self.population
+        counted = {}
+        if not isinstance(population, str):
+            counted = {name: getattr(population, name) for name in _COUNTED}
+            population = "sketched"
+        optimizer = {"beta1": self.beta1, "beta2": self.beta2, "step": self.step}
+        eps: dict[str, Any] = {"eps": self.eps}
+        if self.eps_enters:
+            ratio = float(self._eps_ratio)
+            eps |= {"stands": model.eps, "ratio": ratio, "grad_rms": statistics.grad_rms}
+        return (
+            fact(
+                "no error bar",
+                noise_scale=statistics.noise_scale,
+                source=self.provenance.source,
+            ),
+            fact(f"{population} population", curvature_ratio=statistics.curvature_ratio, **counted),
+            fact("update", model=model.summary, theory=model.theory, **optimizer),
+            fact("horizon", steps=self.horizon),
+            fact("eps enters", **eps) if self.eps_enters else self._eps_is_left_out(**eps),
+        )
 
-    def assumptions(self) -> tuple[str, ...]:
-        """Say in words what the answer takes for granted."""
-        return _transfer_words.assumptions(self)
+    def warnings(self, batch_size: float) -> tuple[Fact, ...]:
+        """State why the answer at this batch size should not be trusted, if so."""
+        own, reference = float(self.eps or 0.0), self.recipe.eps
+        facts = list(super().warnings(batch_size))
+        if own != reference and not self.eps_enters:
+            facts.append(self._eps_is_left_out(eps=own, reference=reference))
+        facts += self._large_eps("eps", own, batch_size)
+        if own != reference:
+            facts += self._large_eps("the reference's eps", reference, self.recipe.batch_size)
+        return tuple(facts)
 
-    def warnings(self, batch_size: float) -> tuple[str, ...]:
-        """Say in words why the answer at this batch size should not be trusted, if so."""
-        return (*super().warnings(batch_size), *_transfer_words.eps_warnings(self, batch_size))
+    def _eps_is_left_out(self, **eps: Any) -> Fact:
+        """State for want of what: the moment model's own epsilon, or the gradient's RMS."""
+        if self.model.eps == "absent":
+            return fact("no eps", moments=self.moments, **eps)
+        return fact("eps without gradient", **eps)
+
+    def _large_eps(self, which: str, eps: float, batch_size: float) -> list[Fact]:
+        """State that eps is as large as the gradient, if it is."""
+        ratio = float(self.eps_ratio(eps))
+        if ratio < 1:
+            return []
+        # What eps competes with is the batch gradient, noise included.
+        noisy = ratio / float(np.hypot(1, np.sqrt(self.statistics.noise_scale / batch_size)))
+        key = "acts as SGD" if noisy >= 1 else "comes to act as SGD"
+        return [fact(key, which=which, ratio=ratio, ratio_with_noise=noisy)]
 
     def to_dict(self) -> dict[str, Any]:
         """Return what defines the law, as JSON values."""
@@ -325,19 +381,53 @@ class TransferLaw(Law):
             else json.loads(self.population.to_json()),
             "beta2": self.beta2,
             "step": None if self.step is None else finite_or_none(self.step),
+            "horizon": finite_or_none(self.horizon),
         }
 
-    @property
-    def _own_eps(self) -> float:
-        return float(self.eps or 0.0)
-
-    @property
-    def eps_enters(self) -> bool:
-        """Whether epsilon enters: the model has one, and the gradient's RMS is known."""
-        return self.statistics.grad_rms is not None and self.model.eps != "absent"
+    def eps_ratio(self, eps: npt.ArrayLike) -> Real:
+        """eps/gamma, or 0 where eps does not enter."""
+        if not self.eps_enters or self.statistics.grad_rms is None:
+            return np.zeros_like(eps, dtype=float)[()]
+        return np.asarray(eps)[()] / self.statistics.grad_rms
 
     @cached_property
-    def _closed_form(self) -> BatchSizeLaw | None:
+    def _eps_ratio(self) -> Real:
+        """eps/gamma of the law's own eps."""
+        return self.eps_ratio(float(self.eps or 0.0))
+
+    @cached_property
+    def _average(self) -> Average:
+        """The population's average of the update at the law's own beta1 and beta2."""
+        return self._average_at(self.beta1, self.beta2)
+
+    def _average_at(self, beta1: float | None, beta2: float | None) -> Average:
+        update = self.model.bind(beta1, beta2, self.step, self.horizon)
+        return average(self.population, self.model, update, self.statistics.curvature_ratio)
+
+    @cached_property
+    def _noiseless(self) -> tuple[float, float]:
+        """Alignment G and curvature over G^2 for a huge batch."""
+        return self._average.noiseless(float(self._eps_ratio))
+
+    @cached_property
+    def _unit(self) -> float:
+        """Learning rate where f of T-E6 is 1: the tuned one over f at the tuned run."""
+        recipe = self.recipe
+        same = (recipe.beta1, recipe.beta2) == (self.beta1, self.beta2)
+        average = self._average if same else self._average_at(recipe.beta1, recipe.beta2)
+        value = self._value(average, np.asarray(recipe.batch_size), self.eps_ratio(recipe.eps))
+        return float(recipe.learning_rate / value)
+
+    def _value(self, average: Average, batch: FloatArray, eps_ratio: Real) -> Real:
+        """f of T-E6: alignment over curvature."""
+        # Of the two roots, since the ratio leaves the range of numbers first.
+        signal = np.sqrt(batch) / np.sqrt(self.statistics.noise_scale)
+        alignment, curvature = average.sums(signal, signal * eps_ratio)
+        # SGD's update shrinks as sigma/sqrt(B), so the learning rate grows as its inverse.
+        return (alignment * signal if self.model.in_gradient_units else alignment) / curvature
+
+    @cached_property
+    def _plain(self) -> BatchSizeLaw | None:
         """T-E2 itself, where it is not only the two limits of this law but all of it."""
         model = self.model
         if (
@@ -346,54 +436,72 @@ class TransferLaw(Law):
             or (model.eps == "outside" and self.effective_eps)
         ):
             return None
-        at_reference = self._value(self._average, self.recipe.batch_size, self._own_eps)
-        return BatchSizeLaw(
-            self.recipe.batch_size,
-            self.recipe.learning_rate * float(at_reference) / self._reference_value,
-            self.noise_batch_size,
-            self.critical_batch_size,
-        )
+        batch = self.recipe.batch_size
+        rate = float(self.learning_rate(batch))
+        return BatchSizeLaw(batch, rate, self.noise_batch_size, self.critical_batch_size)
 
-    @cached_property
-    def _average(self) -> Average:
-        """The population's average of the update at the law's own beta1 and beta2."""
-        return self._average_at(self.beta1, self.beta2)
+    def _search_peak(self) -> Point | None:
+        highest = super()._search_peak()
+        # Where the sums are not exact, the flat end of a law that only rises is not quite flat.
+        least = self.learning_rate_limit * (1 + self._average.accuracy)
+        return highest if highest is not None and highest.learning_rate > least else None
 
-    def _average_at(self, beta1: float | None, beta2: float | None) -> Average:
-        update = self.model.bind(beta1, beta2, self.step)
-        ratio = self.statistics.curvature_ratio
-        return average(self.population, self.model, update, ratio)
 
-    @cached_property
-    def _noiseless(self) -> tuple[float, float]:
-        """Alignment G and curvature over G^2 for a huge batch."""
-        return self._average.noiseless(float(self.eps_ratio(self._own_eps)))
+#: eps/gamma between which the end of the surge is looked for, and at how many values first.
+_RANGE = (1e-6, 1e6)
+_STEPS = 25
+#: Accuracy of sums that are known to rounding.
+_ROUNDING = 1e-10
+#: Signals at which f is compared with its limit.
+_SIGNALS = np.geomspace(0.1, 1e2, 25)
+#: Signals at which kappa is read off; at larger ones it loses digits.
+_FAR = np.array([1e3, 2e3])
+#: Of a sketch, whose coordinates may differ by many orders of magnitude.
+_WIDE_SIGNALS = np.geomspace(0.1, 1e8, 73)
 
-    @cached_property
-    def _reference_value(self) -> float:
-        """f of T-E6 at the tuned run."""
-        recipe = self.recipe
-        same = (recipe.beta1, recipe.beta2) == (self.beta1, self.beta2)
-        of_reference = self._average if same else self._average_at(recipe.beta1, recipe.beta2)
-        return float(self._value(of_reference, recipe.batch_size, recipe.eps))
 
-    def _value(self, mean: Average, batch: npt.ArrayLike, eps: npt.ArrayLike) -> Real:
-        """f of T-E6: alignment over curvature."""
-        alignment, curvature = self._sums(mean, batch, eps)
-        if self.model.in_gradient_units:
-            # The update shrinks as sigma/sqrt(B), so the learning rate grows as its inverse.
-            alignment = alignment * np.sqrt(np.asarray(batch) / self.statistics.noise_scale)
-        return alignment / curvature
+def surge_end(average: Average) -> float:
+    """Return eps/gamma beyond which there is no surge.
 
-    def _sums(self, mean: Average, batch: npt.ArrayLike, eps: npt.ArrayLike) -> Sums:
-        signal = np.sqrt(np.asarray(batch) / self.statistics.noise_scale)
-        return mean.sums(signal, signal * self.eps_ratio(eps))
+    A larger epsilon makes the surge rarer (T-B10). The optimum f(B) of T-E6 surges if somewhere
+    it exceeds its limit f(infinity): in between, or on the way there, where f/f(infinity) - 1
+    tends to kappa/a^2. Both are looked at, the latter by extrapolation.
 
-    def eps_ratio(self, eps: npt.ArrayLike) -> Real:
-        """eps/gamma, or 0 where eps does not enter."""
-        if not self.eps_enters or self.statistics.grad_rms is None:
-            return np.zeros_like(eps, dtype=float)[()]
-        return np.asarray(eps)[()] / self.statistics.grad_rms
+    Parameters
+    ----------
+    average : Average
+        Of an update over a population. Where its sums are known to rounding, the end is found to
+        1e-8; otherwise the surge ends where it is no longer larger than their error.
+
+    Returns
+    -------
+    float
+        0 if there is none at any eps from 1e-6 gamma, infinity if there still is one at 1e6 gamma.
+    """
+    exact = average.accuracy < _ROUNDING
+    signals = np.concatenate([_SIGNALS, _FAR]) if exact else _WIDE_SIGNALS
+
+    def excess(log_ratio: float) -> float:
+        ratio = float(np.exp(log_ratio))
+        alignment, relative_curvature = average.noiseless(ratio)
+        top, bottom = average.sums(signals, signals * ratio)
+        over = top / bottom * (alignment * relative_curvature) - 1
+        if not exact:
+            return float(over.max()) - average.accuracy
+        scaled = over * signals**2  # kappa + O(1/a^2) at the far end
+        kappa = scaled[-1] + (scaled[-1] - scaled[-2]) / 3
+        return float(max(scaled[:-2].max(), kappa))
+
+    low, high = (float(np.log(end)) for end in _RANGE)
+    grid = np.linspace(low, high, _STEPS)
+    surging = [i for i, x in enumerate(grid) if excess(x) > 0]
+    if not surging:
+        return 0.0
+    last = surging[-1]
+    if last == _STEPS - 1:
+        return np.inf
+    width = 1e-12 if exact else 1e-4
+    return float(np.exp(bisect(excess, grid[last], grid[last + 1], falls=True, width=width)))
 
 
 #: Where eps^2 E[phi^2] has reached its limit to rounding; the next term is of order 1/b.
@@ -414,7 +522,7 @@ def sgd_limit(law: TransferLaw) -> TransferLaw:
         In units of its value at a huge batch, where lr*/(eps/gamma) is the limit that SignSGD's
         learning rate has there. Its noise is what the moment model leaves of the noise:
         pi/2 times the variance in the article's form, the variance itself without
-        stand-ins, with momentum c times that (T-D1).
+        stand-ins, for one step with momentum c times that (T-D1).
 
     Raises
     ------
@@ -436,7 +544,7 @@ def sgd_limit(law: TransferLaw) -> TransferLaw:
         raise InputError(f"must be uniform, got {law.population!r}", "population")
     if law.model.eps == "absent":
         raise InputError(f"{law.moments!r} have no eps", "moments")
-    update = law.model.bind(law.beta1, law.beta2, law.step)
+    update = law.model.bind(law.beta1, law.beta2, law.step, law.horizon)
     noise = float(evaluate(update, 0.0, _LARGE)[1]) * _LARGE**2
     statistics = GradientStatistics(
         noise * law.statistics.noise_scale, curvature_ratio=law.statistics.curvature_ratio

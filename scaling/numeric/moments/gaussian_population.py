@@ -1,7 +1,8 @@
 """A Gaussian population of coordinates, in closed form (T-F3).
 
 g_i ~ N(0, gamma^2), equal noise sigma, diagonal Hessian: lr* ~ (gamma^2/tau) h1(r)/h2(r) with
-tau^2 = gamma^2 + sigma^2/B and r = eps/tau.
+tau^2 = gamma^2 + sigma^2/B and r = eps/tau. The sums themselves are those of softsign by
+`scaling.numeric.moments.exact_adam.ExactUpdate.gaussian_average`, to 2e-15.
 """
 
 import numpy as np
@@ -67,39 +68,6 @@ def h2(r: npt.ArrayLike) -> Real:
     """
     second_moment, _ = scaled_erfc_integrals(as_non_negative(r, "r") / np.sqrt(2))
     return second_moment[()]
-
-
-def gaussian_softsign(signal: npt.ArrayLike, damping: npt.ArrayLike) -> tuple[Real, Real]:
-    """Alignment and second moment of softsign, averaged over gradients drawn from N(0, gamma^2).
-
-    Parameters
-    ----------
-    signal : array_like
-        gamma sqrt(B)/sigma, at least 0, dimensionless.
-    damping : array_like
-        eps sqrt(B)/sigma, at least 0, broadcast against ``signal``.
-
-    Returns
-    -------
-    alignment, second_moment : numpy.float64 or ndarray
-        E[g softsign]/gamma and E[softsign^2]; NaN for negative or infinite arguments.
-
-    Notes
-    -----
-    T-F3: a batch gradient is N(0, tau^2) over coordinates and noise together, with
-    tau^2 = gamma^2 + sigma^2/B; with r = eps/tau, the regression of g on it gives
-    E[g softsign] = (gamma^2/tau) h1(r), and E[softsign^2] = h2(r).
-
-    Examples
-    --------
-    >>> alignment, second_moment = gaussian_softsign(1.0, 0.0)
-    >>> print(f"{alignment:.4f} {second_moment:.4f}")
-    0.5642 1.0000
-    """
-    a, b = as_non_negative(signal, "signal"), as_non_negative(damping, "damping")
-    size = np.hypot(a, 1)
-    ratio = np.asarray(b / size)
-    return (a / size * h1(ratio))[()], h2(ratio)
 
 
 def log_gain(log_r: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -21,6 +21,7 @@ import numpy.typing as npt
 from scaling.errors import InputError
 from scaling.numeric.inputs.arrays import FloatArray, Real, as_array, decay_rate, step_number
 from scaling.numeric.moments import _formulas as formulas
+from scaling.numeric.moments.many_steps import displacement_damping
 
 #: By measurement: tests/benchmarks/default_model.py.
 DEFAULT_MODEL = "mean-field-outside"
@@ -94,7 +95,7 @@ class MomentModel:
     knows : tuple of str
         Which of beta1, beta2 and step enter. Models without beta1 describe beta1 = 0.
     make : callable
-        ``make(beta1, beta2, step)``, the `Update`; use `bind`, which checks them.
+        ``make(beta1, beta2, step, horizon)``, the `Update`; use `bind`, which checks them.
     noiseless : callable
         ``noiseless(gradient, eps)``, the update when there is no noise (nu of T-B8).
     is_algebraic : bool
@@ -109,7 +110,7 @@ class MomentModel:
     theory: str
     eps: Literal["inside", "outside", "absent"]
     knows: tuple[str, ...]
-    make: Callable[[float, float, float], Update]
+    make: Callable[[float, float, float, float], Update]
     noiseless: Callable[[FloatArray, FloatArray], FloatArray]
     is_algebraic: bool = True
     in_gradient_units: bool = False
@@ -137,10 +138,17 @@ class MomentModel:
         )
 
     def bind(
-        self, beta1: float | None = None, beta2: float | None = None, step: float | None = None
+        self,
+        beta1: float | None = None,
+        beta2: float | None = None,
+        step: float | None = None,
+        horizon: float = 1,
     ) -> Update:
-        """Return the model's update at these decay rates and this step."""
-        return self.make(*self.defaults(beta1, beta2, step))
+        """Return the model's update at these decay rates and this step.
+
+        Over a horizon of more than one step, the noise is that of the displacement (T-I1).
+        """
+        return self.make(*self.defaults(beta1, beta2, step), step_number(horizon, "horizon"))
 
 
 def _unknown(model: str, name: str, value: float) -> str:
@@ -192,7 +200,10 @@ def update_moments(
     step: float | None = None,
     moments: str = DEFAULT_MODEL,
 ) -> Moments:
-    """Mean and second moment of the update at a given signal and damping.
+    """Mean and second moment of one update at a given signal and damping.
+
+    Over many steps the noise that momentum takes from each update comes back, see
+    `scaling.numeric.moments.many_steps.displacement_damping` (T-I1).
 
     Parameters
     ----------
@@ -273,24 +284,34 @@ def evaluate(
 
 def _closed_form(
     formula: Callable[[FloatArray, FloatArray, float], formulas.Result], gaussian_factor: float
-) -> Callable[[float, float, float], Update]:
+) -> Callable[[float, float, float, float], Update]:
     """Make a model of a formula; ``gaussian_factor`` is lambda of T-E1."""
 
-    def make(beta1: float, _: float, __: float) -> Update:
-        return ClosedForm(formula, gaussian_factor**-0.5, (1 - beta1) / (1 + beta1))
+    def make(beta1: float, _: float, __: float, horizon: float) -> Update:
+        c = float(displacement_damping(beta1, horizon))
+        return ClosedForm(formula, gaussian_factor**-0.5, c)
 
     return make
 
 
-def _exact(beta1: float, beta2: float, step: float, *, eps: Literal["inside", "outside"]) -> Update:
+def _exact(
+    beta1: float, beta2: float, step: float, horizon: float, *, eps: Literal["inside", "outside"]
+) -> Update:
+    """Over a run momentum damps no noise: T-F4 at beta1 = 0, see `displacement_damping`."""
     from scaling.numeric.moments.exact_adam import ExactUpdate
 
-    return ExactUpdate(beta1, beta2, step, eps)
+    if 1 < horizon < np.inf and beta1:
+        # T-I1 has independent updates, but these share v: between the ends nothing is derived.
+        raise InputError(
+            f"must be 1 step or a run (infinity) in the exact models with beta1, got {horizon:g}",
+            "horizon",
+        )
+    return ExactUpdate(beta1 if horizon == 1 else 0.0, beta2, step, eps)
 
 
-def _exact_softsign(_: float, __: float, ___: float) -> Update:
+def _exact_softsign(_: float, __: float, ___: float, ____: float) -> Update:
     """Softsign is the first step of Adam with eps inside the root."""
-    return _exact(0.0, 0.0, 1.0, eps="inside")
+    return _exact(0.0, 0.0, 1.0, 1.0, eps="inside")
 
 
 #: Every moment model by name.

@@ -4,6 +4,7 @@ import numpy as np
 import numpy.typing as npt
 
 from scaling.numeric.inputs.arrays import Real, as_array, as_non_negative, decay_rate
+from scaling.numeric.moments.many_steps import displacement_damping
 
 
 def update_rms(ratio: npt.ArrayLike, beta1: npt.ArrayLike = 0.9) -> Real:
@@ -37,7 +38,7 @@ def update_rms(ratio: npt.ArrayLike, beta1: npt.ArrayLike = 0.9) -> Real:
     >>> print(f"{update_rms(0.0):.4f} {update_rms(1.0):.4f}")
     0.2294 0.7255
     """
-    r, c = as_non_negative(ratio, "ratio"), _noise_damping(beta1)
+    r, c = as_non_negative(ratio, "ratio"), displacement_damping(beta1, 1)
     return np.sqrt((r + c) / (r + 1))[()]
 
 
@@ -71,15 +72,8 @@ def ratio_from_update_rms(rms: npt.ArrayLike, beta1: float = 0.9) -> Real:
     >>> ratio_from_update_rms([0.1, 0.25, 0.9]).round(4).tolist()
     [nan, 0.0105, 3.9861]
     """
-    c = float(_noise_damping(decay_rate(beta1, "beta1")))
+    c = float(displacement_damping(decay_rate(beta1, "beta1"), 1))
     square = as_array(rms, "rms") ** 2
     possible = (as_array(rms, "rms") > 0) & (square >= c) & (square < 1)
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(possible, (square - c) / (1 - square), np.nan)[()]
-
-
-def _noise_damping(beta1: npt.ArrayLike) -> Real:
-    """c = (1-beta1)/(1+beta1)."""
-    rate = as_non_negative(beta1, "beta1")
-    rate = np.where(rate < 1, rate, np.nan)
-    return (1 - rate) / (1 + rate)

@@ -13,13 +13,24 @@ import numpy as np
 import numpy.typing as npt
 
 from scaling.errors import DataError, InputError
-from scaling.numeric.inputs.arrays import Real, as_array, as_non_negative, positive
-from scaling.numeric.moments.models import DEFAULT_MODEL, moment_model
+from scaling.numeric.inputs.arrays import (
+    FloatArray,
+    IntArray,
+    Real,
+    as_array,
+    as_non_negative,
+    positive,
+)
+from scaling.numeric.moments.models import DEFAULT_MODEL, MomentModel, Update, moment_model
 from scaling.numeric.population import _json as _population_json
-from scaling.numeric.population._binning import count_chunks
-from scaling.numeric.population._cells import Cells, combine, level_bits
-from scaling.numeric.population._coordinates import Chunk, Coordinates
-from scaling.numeric.population._sums import LatticeSums, PopulationSums, Update
+from scaling.numeric.population._coordinates import Chunk, Coordinates, blocks
+from scaling.numeric.population._histogram import Counter, Histogram, combine
+from scaling.numeric.population.points import NOISELESS, PointAverage, WeightedPoints
+
+#: Relative error of the sums, by the parts of an octave; see the notes of `GradientPopulation`.
+_ACCURACY = {8: 2e-4, 4: 2e-4, 2: 6e-3, 1: 2e-2}
+#: Binary orders of magnitude below the root mean square that numbers have.
+_DEEPEST = 1000
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -28,27 +39,27 @@ class GradientPopulation:
 
     Made by `from_arrays` or `from_chunks`, in one pass and in the memory of one block, whatever
     the number of coordinates; two are merged by ``+``. Coordinates are counted in cells of the
-    plane of gradient (its size) and noise, eight to an octave, that keep their exact means.
+    plane of gradient (its size) and noise, four to an octave, that keep their exact means.
 
     Attributes
     ----------
-    cells : Cells
+    cells : Histogram
         The cells; how they are laid out is private to this package.
     nans, infinities : int
         Coordinates left out because their gradient, noise or curvature is NaN, or else infinite.
 
     Notes
     -----
-    The cells are as fine as 80,000 kept numbers allow, at most 8 to an octave each way
-    (`cells_per_octave`); a hundred million coordinates, log-normal over 6 decades in gradient and
-    noise alike, get 4. They follow from the coordinates alone: in whatever order and however
-    grouped, chunks give the same cells, and sums that differ by rounding only.
+    There are four cells to an octave each way, or fewer (`cells_per_octave`) if 80,000 kept
+    numbers do not allow them; a hundred million coordinates, log-normal over 6 decades in gradient
+    and noise alike, still get 4. They follow from the coordinates alone: in whatever order and
+    however grouped, chunks give the same cells, and sums that differ by rounding only.
 
-    The learning rate was within 5e-5 of the full sum over coordinates for smooth populations,
-    and within 2e-4 where a few values share a cell of 4 to an octave; with 2 to an octave the
-    latter are off by up to 6e-3, with 1 by up to 2e-2. (Measured from 1e-3 to 1e6 noise scales
-    and eps up to 1e3 times the RMS.) The moments "clip" have a kink, which cells and their
-    lattice round off: up to 3e-2.
+    The learning rate was within 4e-5 of the full sum over coordinates for smooth populations,
+    1.5e-4 with a curvature that varies with the gradient, and 2e-4 where a few values share a
+    cell; with 2 to an octave the latter are off by up to 6e-3, with 1 by up to 2e-2. (Measured
+    from 1e-3 to 1e6 noise scales and eps up to 1e3 times the RMS.) The moments "clip" have a
+    kink, which is rounded off within a cell: up to 5e-4.
 
     Exact zeros have cells of their own. A coordinate without gradient moves at random and adds
     to the curvature; one without noise moves by the noiseless update, at every batch size; one
@@ -63,7 +74,7 @@ class GradientPopulation:
     [0.0023, 0.00156]
     """
 
-    cells: Cells
+    cells: Histogram
     nans: int = 0
     infinities: int = 0
 
@@ -134,22 +145,25 @@ class GradientPopulation:
         >>> GradientPopulation.from_chunks(chunks).count
         3000
         """
-        counter = count_chunks(chunks)
-        return cls(counter.cells(), counter.nans, counter.infinities)
-
-    def add(
-        self, gradient: Coordinates, noise: Coordinates, curvature: Coordinates | None = None
-    ) -> "GradientPopulation":
-        """Return this population and more coordinates; see `from_arrays`.
-
-        Many small arrays are summarised faster by `from_chunks`.
-        """
-        return self + GradientPopulation.from_arrays(gradient, noise, curvature)
+        counter: Counter | None = None
+        for chunk in chunks:
+            if not isinstance(chunk, tuple | list) or len(chunk) not in {2, 3}:
+                raise InputError(
+                    "must be (gradient, noise) or (gradient, noise, curvature)", "chunks"
+                )
+            gradient, noise, curvature = (*chunk, None)[:3]
+            counter = counter or Counter(has_curvature=curvature is not None)
+            if counter.has_curvature != (curvature is not None):
+                raise InputError("must be given for all coordinates or for none", "curvature")
+            for block in blocks(gradient, noise, curvature):
+                counter.add(block)
+        counter = counter or Counter(has_curvature=False)
+        return cls(counter.histogram(), counter.nans, counter.infinities)
 
     def __add__(self, other: object) -> "GradientPopulation":
         if not isinstance(other, GradientPopulation):
             return NotImplemented
-        parts = [part.cells for part in (self, other) if part.cells.rows.size]
+        parts = [part.cells for part in (self, other) if part.cell_count]
         if len({part.has_curvature for part in parts}) > 1:
             raise InputError("must be known in both populations or in neither", "curvature")
         return GradientPopulation(
@@ -172,10 +186,10 @@ class GradientPopulation:
         return self.cells.rows.size
 
     @property
-    def cells_per_octave(self) -> tuple[float, float]:
-        """How fine the cells are, along the gradient and along the noise: 8 at best."""
-        bits = level_bits(self.cells.level)
-        return 2.0 ** bits[0], 2.0 ** bits[1]
+    def cells_per_octave(self) -> tuple[int, int]:
+        """How fine the cells are, along the gradient and along the noise: 4, or 1 at worst."""
+        bits = self.cells.bits
+        return 2 ** bits[0], 2 ** bits[1]
 
     @property
     def has_curvature(self) -> bool:
@@ -209,11 +223,17 @@ class GradientPopulation:
         Raises
         ------
         DataError
-            If no coordinate has a gradient.
+            If no coordinate has a gradient, or the ratio is out of the range of numbers.
         """
         self._require_gradient()
-        gradient, noise = self.cells.squares(0), self.cells.squares(1)
-        return float(np.ldexp(noise[0] / gradient[0], noise[1] - gradient[1]))
+        (gradient, low), (noise, high) = (self.cells.squares(axis) for axis in (0, 1))
+        with np.errstate(over="ignore", under="ignore"):
+            scale = float(np.ldexp(noise / gradient, 2 * (high - low)))
+        if scale == np.inf or (noise and not scale):
+            raise DataError(
+                f"the noise is 2^{high - low} times the gradient; the noise scale is not a number"
+            )
+        return scale
 
     @property
     def grad_rms(self) -> float:
@@ -226,72 +246,7 @@ class GradientPopulation:
         """
         if not self.count:
             raise DataError("the population is empty; it has no gradient")
-        squares, octave = self.cells.squares(0)
-        return float(np.ldexp(np.sqrt(squares / self.count), octave // 2))
-
-    def sums(
-        self,
-        update: Update,
-        batch_size: npt.ArrayLike,
-        eps: npt.ArrayLike = 0.0,
-        *,
-        in_gradient_units: bool = False,
-    ) -> PopulationSums:
-        """Sums over the coordinates that determine the best learning rate.
-
-        Parameters
-        ----------
-        update : callable
-            ``update(a, b)`` gives mean, second moment and variance of the update at signals a
-            and dampings b, arrays that broadcast; it is called with a column of a and a row of
-            b, finite and from 0 to 2^500.
-        batch_size : array_like
-            In examples, if the noise is that of one example's gradient; infinity stands for the
-            limit without noise.
-        eps : array_like, default 0
-            Adam's epsilon, in units of the gradient, broadcast against ``batch_size``.
-        in_gradient_units : bool, default False
-            Whether the update is in units of sigma/sqrt(B), as that of SGD is.
-
-        Returns
-        -------
-        PopulationSums
-            E[phi].g, tr(diag(H) E[phi phi^T]) and the mean update, of the broadcast shape; NaN
-            where a batch size is not positive or an eps is negative or not finite.
-
-        Raises
-        ------
-        InputError
-            If the shapes do not fit.
-
-        Notes
-        -----
-        One table of moments and a matrix product for each batch size on a lattice: 1,000 batch
-        sizes times 100 epsilons take about as long as a few.
-        """
-        batch, epsilon = as_array(batch_size, "batch_size"), as_non_negative(eps, "eps")
-        try:
-            np.broadcast_shapes(batch.shape, epsilon.shape)
-        except ValueError as error:
-            raise InputError(f"does not fit the batch size: {error}", "eps") from None
-        return self._lattice(in_gradient_units=in_gradient_units)(update, batch, epsilon)
-
-    def small_batch_sums(self, update: Update) -> PopulationSums:
-        """What the sums tend to for B -> 0, over sqrt(B).
-
-        Parameters
-        ----------
-        update : callable
-            As in `sums`; not SGD, whose alignment does not fall with the batch size.
-
-        Returns
-        -------
-        PopulationSums
-            Alignment and mean divided by sqrt(B), and the curvature as it is, for B -> 0 at any
-            fixed eps: lr* tends to alignment/curvature sqrt(B). Coordinates without noise are
-            left out, for their part does not fall: see `without_noise`.
-        """
-        return self._lattice(in_gradient_units=False).small_batches(update)
+        return float(np.ldexp(*self._rms(0)))
 
     def learning_rate(
         self,
@@ -309,7 +264,8 @@ class GradientPopulation:
         Parameters
         ----------
         batch_size, eps : array_like
-            As in `sums`. Models without epsilon ignore it.
+            In examples, if the noise is that of one example's gradient (infinity: without noise),
+            and in units of the gradient; they are broadcast. Models without epsilon ignore it.
         beta1, beta2, step : float, optional
             Adam's decay rates and the number of the step; see `update_moments`.
         curvature_ratio : float, default 1
@@ -322,28 +278,43 @@ class GradientPopulation:
         -------
         numpy.float64 or ndarray
             Of the broadcast shape; but for a factor, where no curvature is known. NaN where the
-            curvature is not positive, and where `sums` are NaN.
+            curvature is not positive, a batch size is not, or an eps is negative or not finite.
 
         Raises
         ------
         InputError
-            As `sums` and `update_moments`.
+            As `update_moments`, or if the shapes do not fit.
         DataError
             If no coordinate has a gradient.
         """
         model = moment_model(moments)
         update = model.bind(beta1, beta2, step)
-        ratio = positive(curvature_ratio, "curvature_ratio")
+        batch, epsilon = as_array(batch_size, "batch_size"), as_non_negative(eps, "eps")
+        try:
+            np.broadcast_shapes(batch.shape, epsilon.shape)
+        except ValueError as error:
+            raise InputError(f"does not fit the batch size: {error}", "eps") from None
+        mean = self.average(model, update, positive(curvature_ratio, "curvature_ratio"))
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            signal = np.minimum(np.sqrt(batch / self.noise_scale), NOISELESS)
+            alignment, curvature = mean.sums(signal, signal * (epsilon / self.grad_rms))
+            # SGD's update is in units of the noise sigma/sqrt(B), which is gamma/signal.
+            unit = signal if model.in_gradient_units else self.grad_rms
+            return alignment / curvature * unit * (self.count / self._trace_unit)
+
+    def average(self, model: MomentModel, update: Update, curvature_ratio: float) -> PointAverage:
+        """Averages of an update over the coordinates, as `scaling.numeric.population.averages`.
+
+        Raises
+        ------
+        DataError
+            If no coordinate has a gradient.
+        """
         self._require_gradient()
-        alignment, curvature, mean = self.sums(
-            update,
-            batch_size,
-            eps,
-            in_gradient_units=model.in_gradient_units,
-        )
-        if ratio != 1:
-            curvature = curvature + (ratio - 1) * self.trace * mean**2
-        return alignment / np.where(curvature > 0, curvature, np.nan)[()]
+        accuracy = _ACCURACY[min(self.cells_per_octave)]
+        if model.name == "clip":  # whose kink the points do not see
+            accuracy = 3e-2
+        return PointAverage(model, update, curvature_ratio, self._points, accuracy)
 
     def describe(self) -> tuple[str, ...]:
         """Say in words what was counted, what was left out and how fine the cells are."""
@@ -404,14 +375,35 @@ class GradientPopulation:
         return cls(*_population_json.read(text))
 
     @cached_property
-    def _own_lattice(self) -> LatticeSums:
-        """Sums over this population; kept, for they are asked for again and again."""
-        return LatticeSums(self.cells.points())
+    def _points(self) -> WeightedPoints:
+        """Weighted points in units of the root mean squares."""
+        points = self.cells.points()
+        gradient = self._in_units(points.gradient, points.gradient_octave, 0)
+        noise = self._in_units(points.noise, points.noise_octave, 1)
+        return WeightedPoints.of(
+            gradient, noise, points.number / self.count, points.curvature / self._trace_unit
+        )
 
-    def _lattice(self, *, in_gradient_units: bool) -> LatticeSums:
-        if in_gradient_units:
-            return LatticeSums(self.cells.points(), in_gradient_units=True)
-        return self._own_lattice
+    @property
+    def _trace_unit(self) -> float:
+        """Size of the trace, or the number of coordinates if it is 0."""
+        return abs(self.trace) or self.count
+
+    def _in_units(self, values: FloatArray, octaves: IntArray, axis: int) -> FloatArray:
+        """Gradients (axis 0) or noise (1) in units of their root mean square."""
+        size, octave = self._rms(axis)
+        octaves = octaves - octave
+        if np.any((values > 0) & (octaves < -_DEEPEST)):
+            raise DataError(
+                f"the {('gradients', 'noise')[axis]} are spread over more than {_DEEPEST} octaves, "
+                "far more than a model's are; leave the smallest out"
+            )
+        return np.ldexp(values, octaves) / (size or 1.0)
+
+    def _rms(self, axis: int) -> tuple[float, int]:
+        """Root mean square of the gradients (axis 0) or the noise (1), divided by 2^n, and n."""
+        squares, octave = self.cells.squares(axis)
+        return float(np.sqrt(squares / self.count)), octave
 
     def _require_gradient(self) -> None:
         if not self.cells.squares(0)[0]:

@@ -23,7 +23,7 @@ import numpy.typing as npt
 
 from scaling.errors import DataError, InputError
 from scaling.numeric.inputs.arrays import FloatArray, Real, as_non_negative, positive
-from scaling.numeric.inputs.json import open_document
+from scaling.numeric.inputs.documents import open_document
 from scaling.numeric.population._coordinates import Coordinates, stretches
 
 IntArray: TypeAlias = npt.NDArray[np.int64]
@@ -378,9 +378,9 @@ class SecondMoments:
         if not isinstance(text, str) or len(text) > _LONGEST:
             raise DataError(f"{_WHERE}: must be a text of at most 10 MB, as to_json returns")
         missing = "not second moments; SecondMoments.to_json writes them"
-        reader = open_document(_WHERE, text, form=_FORMAT, newest=_VERSION, missing=missing)
+        document, _ = open_document(_WHERE, text, form=_FORMAT, newest=_VERSION, missing=missing)
         try:
-            fields = msgspec.convert(reader.document, _fields())
+            fields = msgspec.convert(document, _fields())
         except msgspec.ValidationError as error:
             raise DataError(f"{_WHERE}: not valid: {error}") from None
         counts, sums, *left_out = msgspec.structs.astuple(fields)

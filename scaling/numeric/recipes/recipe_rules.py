@@ -9,9 +9,10 @@ from math import inf, isfinite, sqrt
 
 from scaling.errors import InputError
 from scaling.numeric.inputs.arrays import positive
+from scaling.numeric.inputs.display import Shown
 from scaling.numeric.inputs.recipe import Recipe
+from scaling.numeric.laws.facts import Fact, fact
 from scaling.numeric.laws.law import Law
-from scaling.numeric.laws.transfer import TransferLaw
 from scaling.numeric.moments.models import DEFAULT_BETA1, DEFAULT_BETA2
 
 #: Beyond this factor between a tuned learning rate and the law's, the law is of another run.
@@ -48,9 +49,9 @@ RECIPE_RULES = {
         RecipeRule(
             "law",
             frozenset({"learning_rate"}),
-            "this project's theory, T-E2 and T-E6",
+            "this project's theory, T-E2, T-E6 and T-I2",
             "optimality",
-            "lr times law(new)/law(old), the best rate for one step; all else kept",
+            "lr times law(new)/law(old); all else kept",
         ),
         RecipeRule(
             "sqrt-sde",
@@ -81,8 +82,8 @@ RECIPE_RULES = {
 }
 
 
-@dataclass(frozen=True)
-class RuledRecipe:
+@dataclass(frozen=True, repr=False)
+class RuledRecipe(Shown):
     """A recipe at another batch size, by one rule or several; made by `recipe`.
 
     Attributes
@@ -94,7 +95,7 @@ class RuledRecipe:
     weight_decay : float or None
     assumed : tuple of str
         What was taken for granted of the tuned run, if something was.
-    warnings : tuple of str
+    warnings : tuple of Fact
         Where a rule leaves its domain.
     """
 
@@ -106,7 +107,7 @@ class RuledRecipe:
     beta2: float
     weight_decay: float | None
     assumed: tuple[str, ...] = ()
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[Fact, ...] = ()
 
     @property
     def in_domain(self) -> bool:
@@ -174,7 +175,7 @@ def recipe(
     >>> law = TransferLaw(Recipe(3e-4, 256), GradientStatistics(noise_scale=4000))
     >>> found = recipe(tuned, 1024, "law+half-life+weight-decay", law=law)
     >>> round(found.beta2, 4), found.rules[0].source
-    (0.8145, "this project's theory, T-E2 and T-E6")
+    (0.8145, "this project's theory, T-E2, T-E6 and T-I2")
     """
     rules = _parse(rule)
     batch = positive(batch_size, "batch_size")
@@ -226,21 +227,21 @@ def _sqrt_sde(known: Recipe, found: RuledRecipe, law: Law | None) -> RuledRecipe
     k = found.batch_size / known.batch_size
     betas = {"beta1": 1 - k * (1 - found.beta1), "beta2": 1 - k * (1 - found.beta2)}
     warnings = [
-        f"sqrt-sde leaves its domain: {name} = {beta:.3g} is below 0; from batch size "
-        f"{known.batch_size:.10g} it reaches up to {found.batch_size / (1 - beta):.10g}"
+        fact(
+            "sqrt-sde below 0",
+            name=name,
+            beta=beta,
+            batch_size=known.batch_size,
+            reach=found.batch_size / (1 - beta),
+        )
         for name, beta in betas.items()
         if beta < 0
     ]
     noise = _noise_scale(law)
     if noise is None:
-        warnings.append(
-            "sqrt-sde holds below the gradient noise scale only, which is not known here"
-        )
+        warnings.append(fact("sqrt-sde without noise scale"))
     elif max(found.batch_size, known.batch_size) > noise:
-        warnings.append(
-            "sqrt-sde leaves its domain: noise does not dominate the gradient at batch sizes "
-            f"above the noise scale, {noise:.3g}"
-        )
+        warnings.append(fact("sqrt-sde above the noise scale", noise_scale=noise))
     return replace(
         found,
         learning_rate=found.learning_rate * sqrt(k),
@@ -256,7 +257,7 @@ def _half_life(known: Recipe, found: RuledRecipe, _law: Law | None) -> RuledReci
     ratio = found.batch_size / known.batch_size
     betas = {"beta1": found.beta1**ratio, "beta2": found.beta2**ratio}
     warnings = [
-        f"half-life leaves its domain: that of {name} = {beta:.3g} is under one step"
+        fact("half-life under one step", name=name, beta=beta)
         for name, beta in betas.items()
         if beta < 0.5 and getattr(found, name) > 0
     ]
@@ -272,20 +273,16 @@ def _by_law(known: Recipe, found: RuledRecipe, law: Law | None) -> RuledRecipe:
     """T-E6 for a whole recipe: lr_new = lr_old law(new)/law(old)."""
     if law is None:
         raise InputError("missing; the rule 'law' needs one", "law")
-    knows = law.model.knows if isinstance(law, TransferLaw) else ()
     before = _rate(law, known)
     factor = _rate(law, found) / before
     warnings = [
-        f"the change of {name} does not enter this law's learning rate"
+        fact("change left out", name=name)
         for name in ("beta1", "beta2")
-        if name not in knows and getattr(known, name) != getattr(found, name)
+        if name not in law.knows and getattr(known, name) != getattr(found, name)
     ]
     off = before / known.learning_rate
     if not 1 / _SAME_RUN < off < _SAME_RUN:
-        warnings.append(
-            f"the law's own learning rate at batch size {known.batch_size:.10g} is {off:.3g} "
-            "times the recipe's: is it of this model and optimizer? Only its ratio is used"
-        )
+        warnings.append(fact("law of another run", batch_size=known.batch_size, times=off))
     return replace(
         found,
         learning_rate=found.learning_rate * factor,
@@ -295,13 +292,8 @@ def _by_law(known: Recipe, found: RuledRecipe, law: Law | None) -> RuledRecipe:
 
 def _rate(law: Law, at: Recipe | RuledRecipe) -> float:
     """The law's learning rate for the part of a recipe that it knows."""
-    if not isinstance(law, TransferLaw):
-        return float(law.learning_rate(at.batch_size))
-    eps = at.eps if law.statistics.grad_rms is not None and law.model.eps != "absent" else None
-    beta1, beta2 = (
-        getattr(at, name) if name in law.model.knows else None for name in ("beta1", "beta2")
-    )
-    return float(law.learning_rate(at.batch_size, eps=eps, beta1=beta1, beta2=beta2))
+    known = law.at(**{name: getattr(at, name) for name in law.knows})
+    return float(known.learning_rate(at.batch_size))
 
 
 def _weight_decay(known: Recipe, found: RuledRecipe, _law: Law | None) -> RuledRecipe:
@@ -312,16 +304,13 @@ def _weight_decay(known: Recipe, found: RuledRecipe, _law: Law | None) -> RuledR
     decay = known.weight_decay * (found.batch_size / known.batch_size) * rates
     warnings = found.warnings
     if found.learning_rate * decay >= 1:
-        warnings += (
-            f"weight-decay leaves its domain: lr x weight decay is "
-            f"{found.learning_rate * decay:.3g}, a timescale under one step",
-        )
+        warnings += (fact("weight-decay under one step", product=found.learning_rate * decay),)
     return replace(found, weight_decay=decay, warnings=warnings)
 
 
 def _noise_scale(law: Law | None) -> float | None:
     """B_simple as far as the law knows it: B_n of T-E2 is of its order (lambda is 1 or pi/2)."""
-    if isinstance(law, TransferLaw):
+    if law is not None and law.statistics is not None:
         return law.statistics.noise_scale
     if law is None or not 0 < law.noise_batch_size < inf:
         return None

@@ -9,6 +9,7 @@ from scaling.numeric.inputs.text import (
     parse_decay_rate,
     parse_non_negative,
     parse_positive,
+    parse_settings,
 )
 
 #: How each entry of a recipe is read, and which field it is.
@@ -46,25 +47,12 @@ def parse_recipe(text: str) -> Recipe:
     >>> parse_recipe("lr=3e-4, batch_size=32x8, beta1=0.9").batch_size
     256.0
     """
-    found: dict[str, float] = {}
-    for entry in text.split(","):
-        name, equals, value = (part.strip() for part in entry.partition("="))
-        if not equals or name not in _ENTRIES:
-            raise InputError(
-                f"must be entries name=value, separated by commas, of {', '.join(_ENTRIES)}; "
-                f"got {entry.strip()!r}"
-            )
-        field, parse = _ENTRIES[name]
-        if field in found:
-            raise InputError(f"gives {name} twice")
-        try:
-            found[field] = parse(value)
-        except InputError as error:
-            raise InputError(f"{name} {error.message}") from None
+    parsers = {name: parse for name, (_, parse) in _ENTRIES.items()}
+    found = parse_settings(text.split(","), parsers=parsers)
     for name in _NEEDED:
-        if _ENTRIES[name][0] not in found:
+        if name not in found:
             raise InputError(f"{name} is missing, as in lr=3e-4,batch_size=256")
-    return Recipe(**found)
+    return Recipe(**{_ENTRIES[name][0]: value for name, value in found.items()})
 
 
 def constructor_lines(recipe: Recipe, *, eps: str = "outside") -> dict[str, str]:

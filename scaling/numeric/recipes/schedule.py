@@ -9,11 +9,13 @@ import numpy.typing as npt
 
 from scaling.errors import DataError, InputError
 from scaling.numeric.inputs.arrays import FloatArray, Real, as_array, positive
+from scaling.numeric.inputs.display import Shown
+from scaling.numeric.laws.facts import Fact
 from scaling.numeric.laws.law import Law
 
 
-@dataclass(frozen=True, eq=False)
-class LearningRateSchedule:
+@dataclass(frozen=True, eq=False, repr=False)
+class LearningRateSchedule(Shown):
     """Learning rate as a function of the step, along a batch-size ramp; see `schedule`.
 
     It is called with a step, or an array of steps, counted from 0. Each batch size holds from its
@@ -27,14 +29,14 @@ class LearningRateSchedule:
         B at these steps.
     learning_rates : ndarray, shape (changes,)
         The law's answers there.
-    warnings : tuple of str
+    warnings : tuple of Fact
         Why they should not be trusted, if so.
     """
 
     steps: npt.NDArray[np.int64]
     batch_sizes: FloatArray
     learning_rates: FloatArray
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[Fact, ...] = ()
 
     def __call__(self, step: npt.ArrayLike) -> Real:
         """Learning rate of a step; NaN for negative steps and NaN."""
@@ -80,7 +82,7 @@ def schedule(
     -------
     LearningRateSchedule
         The law at each step's batch size, as if training had been at that batch size all along:
-        the law looks one step ahead (T-G), so a ramp's history does not enter. It holds the
+        a ramp's history does not enter (T-G). It holds the
         optimizer's other parameters as they are, and no warm-up or decay: multiply by those.
 
     Raises
@@ -122,9 +124,9 @@ def schedule(
         _check_range(law, first, sizes)
     changes = np.flatnonzero(np.diff(sizes, prepend=np.nan) != 0)
     kept = sizes[changes]
-    said = (text for batch in (kept.min(), kept.max()) for text in law.warnings(float(batch)))
+    facts = (found for batch in (kept.min(), kept.max()) for found in law.warnings(float(batch)))
     rates = np.asarray(law.learning_rate(kept))
-    return LearningRateSchedule(first[changes], kept, rates, tuple(dict.fromkeys(said)))
+    return LearningRateSchedule(first[changes], kept, rates, tuple(dict.fromkeys(facts)))
 
 
 def _stages(ramp: Mapping[Any, Any]) -> tuple[npt.NDArray[np.int64], FloatArray]:

@@ -8,10 +8,9 @@ from itertools import count
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
 from scaling.errors import InputError
-from scaling.numeric.inputs.arrays import FloatArray, IntArray
+from scaling.numeric.inputs.arrays import BoolArray, FloatArray, IntArray
 from scaling.numeric.inputs.text import (
     NUMBER,
     parse_batch_size,
@@ -29,35 +28,20 @@ _IS_PLAIN = re.compile(NUMBER, re.ASCII).fullmatch
 
 @dataclass(frozen=True)
 class Texts:
-    """A column of texts; each different text is kept, and later read, only once.
-
-    Attributes
-    ----------
-    distinct : list of str
-        The different texts.
-    codes : ndarray of int
-        For each row, the index of its text.
-    """
+    """A column of texts: the different ones, each read only once, and which one each row has."""
 
     distinct: list[str]
     codes: IntArray
+
+    def __len__(self) -> int:
+        return self.codes.size
 
 
 Column: TypeAlias = FloatArray | Texts
 
 
 class Columns(NamedTuple):
-    """What a file or a data frame holds.
-
-    Attributes
-    ----------
-    names : list of str
-        Of the columns, as they stand there.
-    columns : list of Column
-        All of one length.
-    lines : ndarray of int or None
-        For each row, the line where it begins, from 1; None where there are no lines.
-    """
+    """What a file or a frame holds: columns of one length, and the line where each row begins."""
 
     names: list[str]
     columns: list[Column]
@@ -77,19 +61,22 @@ class TextsBuilder:
 
     def column(self) -> Texts:
         """Return the column."""
-        codes = np.concatenate(self._pieces) if self._pieces else np.empty(0, dtype=np.intp)
-        return Texts(list(self._code_of), codes)
+        return Texts(list(self._code_of), np.concatenate(self._pieces))
 
 
 class Reading(NamedTuple):
     """A way to read cells as numbers: from texts, and which of given numbers it accepts."""
 
     parse: Callable[[str], float]
-    accepts: Callable[[FloatArray], npt.NDArray[np.bool_]]
+    accepts: Callable[[FloatArray], BoolArray]
 
 
-def _is_positive(values: FloatArray) -> npt.NDArray[np.bool_]:
+def _is_positive(values: FloatArray) -> BoolArray:
     return (values > 0) & (values < np.inf)
+
+
+def _parse_any(text: str) -> float:
+    return parse_batch_size(text) if "x" in text.lower() else parse_or_missing(text)
 
 
 FINITE = Reading(parse_finite, np.isfinite)
@@ -98,10 +85,7 @@ POSITIVE = Reading(parse_positive, _is_positive)
 BATCH_SIZE = Reading(parse_batch_size, _is_positive)
 SIZE = Reading(parse_size, _is_positive)
 #: Whatever can be compared with a number.
-ANY_NUMBER = Reading(
-    lambda text: parse_batch_size(text) if "x" in text.lower() else parse_or_missing(text),
-    OR_MISSING.accepts,
-)
+ANY_NUMBER = Reading(_parse_any, OR_MISSING.accepts)
 
 
 class BadCellError(Exception):
@@ -116,10 +100,8 @@ def read_numbers(column: Column, rows: IntArray, reading: Reading) -> FloatArray
     """Read some rows of a column as numbers, or raise `BadCellError` for the first bad one."""
     if not isinstance(column, Texts):
         values = column[rows]
-        bad = np.flatnonzero(~reading.accepts(values))
-        if bad.size:
-            _, problem = _read_cell(spell(values[bad[0]]), reading)
-            raise BadCellError(int(bad[0]), problem)
+        for row in np.flatnonzero(~reading.accepts(values))[:1].tolist():
+            raise BadCellError(row, _read_cell(spell(values[row]), reading)[1])
         return values
     codes = column.codes[rows]
     # Plain numbers need no more care; every other text gets it.
@@ -130,9 +112,8 @@ def read_numbers(column: Column, rows: IntArray, reading: Reading) -> FloatArray
         numbers[code], problem = _read_cell(column.distinct[code], reading)
         if problem:
             problems[code] = problem
-    if problems:
-        row = int(np.flatnonzero(np.isin(codes, list(problems)))[0])
-        raise BadCellError(row, problems[int(codes[row])])
+    for row in np.flatnonzero(np.isin(codes, list(problems)))[:1].tolist():
+        raise BadCellError(row, problems[codes[row]])
     return numbers[codes]
 
 
@@ -144,11 +125,6 @@ def _read_cell(text: str, reading: Reading) -> tuple[float, str]:
         return reading.parse(text), ""
     except InputError as error:
         return np.nan, error.message
-
-
-def length(column: Column) -> int:
-    """Return how many rows there are."""
-    return len(column.codes) if isinstance(column, Texts) else len(column)
 
 
 def read_texts(column: Column, rows: IntArray) -> list[str]:
@@ -166,38 +142,22 @@ def spell(number: float) -> str:
     return str(int(number)) if number.is_integer() and abs(number) < 1e15 else repr(number)
 
 
-def as_column(values: Any) -> Column:
-    """Make a column of an array, a list, or a column of a data frame.
-
-    Numbers stay numbers and missing ones become NaN; everything else becomes text, so that
-    what cannot be read as a number is shown as it stood there.
-
-    Raises
-    ------
-    TypeError
-        If it is none of these.
-    """
-    if isinstance(values, list | tuple):
-        return column_of_cells(values)
-    # Of data frames' columns, to_numpy knows better than numpy what missing values are.
-    array = np.asarray(values.to_numpy() if hasattr(values, "to_numpy") else values)
+def column_of_array(array: Any) -> Column:
+    """Make a column of a vector; of numbers that were rounded, the decimals that were meant."""
     if array.ndim != 1:
         raise TypeError
     if array.dtype in (np.float16, np.float32):
-        # A 3e-4 in single precision was meant to be 3e-4.
-        return array.astype(str).astype(np.float64)
+        return np.asarray(array.astype(str).astype(np.float64))
     if array.dtype.kind in "iuf":
-        return array.astype(np.float64)
-    cells = array.tolist()
-    if hasattr(values, "isna"):  # pandas, whose missing values are not only None
-        cells = [
-            None if absent else cell for cell, absent in zip(cells, values.isna(), strict=True)
-        ]
-    return column_of_cells(cells)
+        return np.asarray(array.astype(np.float64))
+    return column_of_cells(array.tolist())
 
 
 def column_of_cells(cells: Sequence[Any]) -> Column:
-    """Make a column of Python's objects; None is a missing cell."""
+    """Make a column of Python's objects; None is a missing cell.
+
+    What cannot be read as a number becomes text, to be shown as it stood there.
+    """
     if all(type(cell) in _NUMBERS or isinstance(cell, np.number) for cell in cells):
         try:
             return np.array(cells, dtype=np.float64)

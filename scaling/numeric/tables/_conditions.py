@@ -1,31 +1,37 @@
 """Conditions on the rows of a table, such as ``D == 1e10 and model != "85M"``.
 
-A language of its own, of comparisons joined by ``and``: what a user types is never evaluated as
-Python.
+They are parsed as Python and never evaluated: all that is understood is comparisons joined by
+``and``.
 """
 
+import ast
+import operator
 import re
-from collections.abc import Iterator
-from typing import NamedTuple
+import warnings
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 from scaling.errors import InputError
 from scaling.numeric.inputs.text import NUMBER
 
+_SIGNS: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
+    ast.Eq: operator.eq,
+    ast.NotEq: operator.ne,
+    ast.Lt: operator.lt,
+    ast.LtE: operator.le,
+    ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
+}
 #: The same comparison with its sides exchanged.
-_MIRRORED = {"==": "==", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
-
-_TOKEN = re.compile(
-    rf"""
-    (?P<number>{NUMBER})(?![\w.])
-    | "(?P<text>[^"]*)" | '(?P<text_too>[^']*)'
-    | `(?P<column>[^`]+)`
-    | (?P<sign>[=!]=|[<>]=?)
-    | (?P<word>(?:and|or|not|in|is)\b)
-    | (?P<name>[^\W\d][\w./]*)
-    """,
-    re.VERBOSE,
-)
-_OPERANDS = ("column", "number", "text")
+_MIRRORED = {
+    operator.lt: operator.gt,
+    operator.le: operator.ge,
+    operator.gt: operator.lt,
+    operator.ge: operator.le,
+}
+_QUOTED = re.compile(r"""`([^`]+)`|"([^"]*)"|'([^']*)'""")
+_NAME = re.compile(r"[^\W\d][\w./]*")
 _RULES = (
     'write comparisons of a column with a number or a text in quotes, joined by "and", such as '
     "D == 1e10 and model != '85M'; names that are no plain words go in backticks"
@@ -36,13 +42,12 @@ class Comparison(NamedTuple):
     """A column compared with a number or, by == and != only, with a text."""
 
     name: str
-    sign: str
+    compare: Callable[[Any, Any], Any]
     value: float | str
 
 
-class _Token(NamedTuple):
-    kind: str  # column, number, text, sign, word, end
-    text: str
+class _NotUnderstoodError(Exception):
+    """Says where a condition leaves the language."""
 
 
 def parse_condition(text: str) -> list[Comparison]:
@@ -62,67 +67,62 @@ def parse_condition(text: str) -> list[Comparison]:
     Examples
     --------
     >>> parse_condition("D == 1e10 and model != '85M'")
-    [Comparison(name='D', sign='==', value=10000000000.0),
-     Comparison(name='model', sign='!=', value='85M')]
+    [Comparison(name='D', compare=<built-in function eq>, value=10000000000.0),
+     Comparison(name='model', compare=<built-in function ne>, value='85M')]
     """
-    comparisons = []
+    # A column in backticks becomes a list, and a backslash in a text only a backslash.
+    source = _QUOTED.sub(lambda m: f"[{m[1]!r}]" if m[1] else repr(m[2] or m[3] or ""), text)
+    source = source.strip()
     try:
-        tokens = _tokens(text)
-        after = _Token("word", "and")
-        while after == ("word", "and"):
-            left, sign = _take(tokens, *_OPERANDS), _take(tokens, "sign")
-            while sign.kind == "sign":
-                right = _take(tokens, *_OPERANDS)
-                comparisons.append(_compare(left, sign.text, right))
-                left, sign = right, next(tokens)
-            after = sign
-        if after.kind != "end":
-            raise _misplaced(after)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # which Python gives where a number runs into a word
+            tree = ast.parse(source, mode="eval")
+        return list(_comparisons(tree.body, source))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        problem = "is not understood"
     except _NotUnderstoodError as error:
-        raise InputError(f"{text!r} is not understood: {error}; {_RULES}", "where") from None
-    return comparisons
+        problem = f"is not understood: {error}"
+    raise InputError(f"{text!r} {problem}; {_RULES}", "where")
 
 
-class _NotUnderstoodError(Exception):
-    """Says where a condition leaves the language."""
+def _comparisons(node: ast.expr, source: str) -> Iterator[Comparison]:
+    if isinstance(node, ast.BoolOp) and isinstance(node.op, ast.And):
+        for value in node.values:
+            yield from _comparisons(value, source)
+    elif isinstance(node, ast.Compare) and all(type(sign) in _SIGNS for sign in node.ops):
+        sides = pairwise([node.left, *node.comparators])
+        for (left, right), sign in zip(sides, node.ops, strict=True):
+            yield _comparison(left, _SIGNS[type(sign)], right, source)
+    else:
+        raise _NotUnderstoodError(f"{ast.get_source_segment(source, node)!r} is no comparison")
 
 
-def _tokens(text: str) -> Iterator[_Token]:
-    rest = text.strip()
-    while rest:
-        found = _TOKEN.match(rest)
-        if not found:
-            raise _NotUnderstoodError(f"what is {rest!r}?")
-        kind = str(found.lastgroup)
-        kind = {"text_too": "text", "name": "column"}.get(kind, kind)
-        yield _Token(kind, found[str(found.lastgroup)])
-        rest = rest[found.end() :].lstrip()
-    yield _Token("end", "")
+def _comparison(
+    left: ast.expr, compare: Callable[[Any, Any], Any], right: ast.expr, source: str
+) -> Comparison:
+    name = _column(left, source)
+    if name is None:
+        left, compare, right = right, _MIRRORED.get(compare, compare), left
+        name = _column(left, source)
+    segment, other = (ast.get_source_segment(source, side) or "" for side in (right, left))
+    if name is None:
+        raise _NotUnderstoodError(f"neither {segment!r} nor {other!r} is a column")
+    value = right.value if isinstance(right, ast.Constant) else None
+    if isinstance(value, str) and segment == repr(value):  # and not two texts in a row
+        if compare not in (operator.eq, operator.ne):
+            raise _NotUnderstoodError(f"texts have no order, so none is above or below {segment}")
+        return Comparison(name, compare, value)
+    if not re.fullmatch(NUMBER, segment, re.ASCII):
+        raise _NotUnderstoodError(f"{segment!r} is neither a number nor in quotes")
+    return Comparison(name, compare, float(segment))
 
 
-def _take(tokens: Iterator[_Token], *kinds: str) -> _Token:
-    """Return the next token, which must be of one of these kinds."""
-    token = next(tokens)
-    if token.kind not in kinds:
-        raise _misplaced(token)
-    return token
-
-
-def _misplaced(token: _Token) -> _NotUnderstoodError:
-    if token.kind == "end":
-        return _NotUnderstoodError("it ends too early")
-    return _NotUnderstoodError(f"{token.text!r} is out of place")
-
-
-def _compare(left: _Token, sign: str, right: _Token) -> Comparison:
-    if left.kind != "column":
-        left, sign, right = right, _MIRRORED[sign], left
-    if left.kind != "column":
-        raise _NotUnderstoodError(f"neither {left.text!r} nor {right.text!r} is a column")
-    if right.kind == "column":
-        raise _NotUnderstoodError(f"{right.text!r} is neither a number nor in quotes")
-    if right.kind == "number":
-        return Comparison(left.text, sign, float(right.text))
-    if sign not in ("==", "!="):
-        raise _NotUnderstoodError(f"texts have no order, so not {sign} {right.text!r}")
-    return Comparison(left.text, sign, right.text)
+def _column(node: ast.expr, source: str) -> str | None:
+    """Return the name of a column: in backticks, or plain words joined by points and slashes."""
+    match node:
+        case ast.List(elts=[ast.Constant(value=str(name))]):
+            return name
+        case ast.Name() | ast.Attribute() | ast.BinOp():
+            segment = ast.get_source_segment(source, node) or ""
+            return segment if _NAME.fullmatch(segment) else None
+    return None

@@ -6,23 +6,28 @@ import io
 import os
 import re
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import islice
+from typing import Any
 
 import numpy as np
 
-from scaling.errors import DataError
-from scaling.numeric.inputs.text import decode, read_bytes
-from scaling.numeric.tables._columns import Columns, TextsBuilder, as_column
-from scaling.numeric.tables._records import read_json
+from scaling.errors import DataError, MissingExtraError
+from scaling.numeric.inputs.documents import parse_json
+from scaling.numeric.inputs.files import LARGEST, decode, read_bytes
+from scaling.numeric.tables._columns import Columns, TextsBuilder
+from scaling.numeric.tables._frames import columns_of_data, columns_of_records
 
 #: Rows that are held as separate texts at a time; few enough for a processor's cache.
 _CHUNK = 256
 
-_SEPARATORS = {",": "a comma", ";": "a semicolon", "\t": "a tab"}
+#: A small Parquet file may hold any number of rows.
+_MOST_ROWS = 10_000_000
 
-#: Bytes; a small compressed file may hold any number of them.
-_MOST_UNPACKED = 2**29
+#: Between rows, lines that are blank or comments.
+_IS_PASSED_OVER = re.compile(r"\s*(#|\Z)").match
+
+_SEPARATORS = {",": "a comma", ";": "a semicolon", "\t": "a tab"}
 
 #: What some files that are no tables begin with, and what to do about them.
 _FOREIGN = {
@@ -41,83 +46,104 @@ def read_columns(path: str | os.PathLike[str]) -> Columns:
             raise DataError(f"{path}: not a table but {what}")
     if data.startswith(b"PAR1"):
         return _read_parquet(path, data)
-    text = decode(path, data)
-    return read_json(path, text) if text.lstrip()[:1] in ("[", "{") else _read_csv(path, text)
+    if re.match(rb"(\xef\xbb\xbf)?\s*[\[{]", data):
+        return _read_json(path, decode(path, data))
+    try:
+        if b"\0" not in data:
+            return _read_csv(path, io.TextIOWrapper(io.BytesIO(data), "utf-8-sig"))
+    except UnicodeDecodeError:
+        pass
+    raise DataError(f"{path}: not a text file in UTF-8")
 
 
 def _unpack(path: str | os.PathLike[str], data: bytes) -> bytes:
-    """Undo gzip, within a bound."""
+    """Undo gzip; a small file may hold any number of bytes."""
     try:
         with gzip.open(io.BytesIO(data)) as file:
-            unpacked = file.read(_MOST_UNPACKED + 1)
+            unpacked = file.read(LARGEST + 1)
     except (EOFError, OSError, zlib.error) as error:
         raise DataError(f"{path}: not a whole gzip file: {error}") from None
-    if len(unpacked) > _MOST_UNPACKED:
-        raise DataError(f"{path}: not read: unpacked, it is larger than 512 MiB")
+    if len(unpacked) > LARGEST:
+        raise DataError(f"{path}: not read: unpacked, it is larger than {LARGEST / 2**20:.10g} MiB")
     return unpacked
 
 
-class _Rows:
-    """Lines of a CSV file without the blank lines and the comments between its rows."""
-
-    def __init__(self, text: str) -> None:
-        self._lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-        #: The line where each row begins, the header being the first.
-        self.starts: list[int] = []
-
-    def __iter__(self) -> Iterator[str]:
-        self.starts.clear()
-        inside = False  # a quoted cell, which may run over several lines
-        for number, line in enumerate(self._lines, start=1):
-            if not inside:
-                if not line.strip() or line.lstrip().startswith("#"):
-                    continue
-                self.starts.append(number)
-            inside ^= line.count('"') % 2 == 1
-            yield line + "\n"
+def _read_csv(path: str | os.PathLike[str], file: io.TextIOWrapper) -> Columns:
+    rows = _rows(path, file)
+    _, names = next(rows)
+    builders = [TextsBuilder() for _ in names]
+    lines: list[int] = []
+    while chunk := list(islice(rows, _CHUNK)):
+        starts, cells = zip(*chunk, strict=True)
+        lines.extend(starts)
+        for builder, column in zip(builders, zip(*cells, strict=True), strict=True):
+            builder.extend(column)
+    if not lines:
+        raise DataError(f"{path}: there is no row below the header")
+    columns = [builder.column() for builder in builders]
+    return Columns([name.strip() for name in names], [*columns], np.array(lines, dtype=np.intp))
 
 
-def _read_csv(path: str | os.PathLike[str], text: str) -> Columns:
-    lines = _Rows(text)
-    head = next(iter(lines), None)
+def _rows(path: str | os.PathLike[str], file: io.TextIOWrapper) -> Iterator[tuple[int, list[str]]]:
+    """Rows of equal length, the header first, and the line where each begins."""
+    head = next((line for line in file if not _IS_PASSED_OVER(line)), None)
     if head is None:
         raise DataError(f"{path}: the file is empty; it needs a header and rows")
     separator = max(_SEPARATORS, key=re.sub(r'"[^"]*"', "", head).count)
-    reader = csv.reader(lines, delimiter=separator, strict=True)
-    count = 0
+    file.seek(0)
+    between = True  # rows, and not within a quoted cell that runs over several lines
+
+    def lines() -> Iterator[str]:
+        nonlocal between
+        for line in file:
+            between = between and _IS_PASSED_OVER(line) is not None
+            yield "\n" if between else line
+
+    reader = csv.reader(lines(), delimiter=separator, strict=True)
+    start, width, count = 1, 0, -1
     try:
-        names = [name.strip() for name in next(reader)]
-        builders = [TextsBuilder() for _ in names]
-        while rows := list(islice(reader, _CHUNK)):
-            if len(lines.starts) != 1 + count + len(rows):
-                # A quote in a cell that does not begin with one: where rows begin is in doubt.
-                raise DataError(
-                    f"{path}: not a CSV file: a quote within a cell that has none around it, "
-                    f"in or after line {lines.starts[count]}"
-                )
-            if set(map(len, rows)) != {len(names)}:
-                problem = _ragged(rows, len(names), lines.starts[count + 1 :], separator, count)
-                raise DataError(f"{path}: {problem}")
-            for builder, cells in zip(builders, zip(*rows, strict=True), strict=True):
-                builder.extend(cells)
-            count += len(rows)
+        for row in reader:
+            if row:
+                count, width = count + 1, width or len(row)
+                if len(row) != width:
+                    problem = f"row {count} (line {start}) has {len(row)} cells, the header has"
+                    raise DataError(f"{path}: {problem} {width}{_hint(row, width, separator)}")
+                yield start, row
+            start, between = reader.line_num + 1, True
     except csv.Error as error:
-        raise DataError(f"{path}: not a CSV file: {error}, in line {lines.starts[-1]}") from None
-    if not count:
-        raise DataError(f"{path}: there is no row below the header")
-    starts = np.array(lines.starts[1:], dtype=np.intp)
-    return Columns(names, [builder.column() for builder in builders], starts)
+        raise DataError(f"{path}: not a CSV file: {error}, in line {start}") from None
 
 
-def _ragged(
-    rows: Sequence[list[str]], width: int, starts: list[int], separator: str, before: int
-) -> str:
-    """Say which row has too many cells or too few."""
-    row, cells = next((i, len(row)) for i, row in enumerate(rows) if len(row) != width)
-    said = f"row {before + row + 1} (line {starts[row]}) has {cells} cells, the header has {width}"
-    if cells < width:
-        return said
-    return f"{said}; a text with {_SEPARATORS[separator]} in it needs quotes, a number has none"
+def _hint(row: list[str], width: int, separator: str) -> str:
+    if len(row) < width:
+        return ""
+    return f"; a text with {_SEPARATORS[separator]} in it needs quotes, a number has none"
+
+
+def _read_json(path: str | os.PathLike[str], text: str) -> Columns:
+    """Read records, in a list or one a line, or columns and rows as W&B's tables have them."""
+    # One object a line: with a comma after each, a list in which errors keep their line.
+    listed, count = re.subn(r"\}(?=\s*\n\s*\{)", "},", text)
+    document = parse_json(path, f"[{listed}]" if count else text, nan=True)
+    if isinstance(document, dict) and {"columns", "data"} <= document.keys():
+        document = _records(path, document["columns"], document["data"])
+    if not isinstance(document, list) or not all(isinstance(row, dict) for row in document):
+        raise DataError(
+            f"{path}: not a table; JSON must be a list of objects, one for each run, an object on "
+            'each line, or {"columns": [...], "data": [[...], ...]}'
+        )
+    if not document:
+        raise DataError(f"{path}: there is no row")
+    return columns_of_records(document)
+
+
+def _records(path: str | os.PathLike[str], names: Any, rows: Any) -> Any:
+    if not isinstance(names, list) or not isinstance(rows, list):
+        return None
+    for i, row in enumerate(rows, start=1):
+        if not isinstance(row, list) or len(row) != len(names):
+            raise DataError(f"{path}: row {i} must be a list of {len(names)} cells")
+    return [dict(zip(map(str, names), row, strict=True)) for row in rows]
 
 
 def _read_parquet(path: str | os.PathLike[str], data: bytes) -> Columns:
@@ -125,16 +151,15 @@ def _read_parquet(path: str | os.PathLike[str], data: bytes) -> Columns:
         import pyarrow as pa
         from pyarrow import parquet
     except ImportError:
-        raise DataError(
-            f"{path}: a Parquet file needs pyarrow: pip install 'adam-lr-scaling[sweeps]'; "
-            "or export the table as CSV"
-        ) from None
+        raise MissingExtraError("pyarrow", "sweeps") from None
     try:
-        table = parquet.read_table(io.BytesIO(data))
-    except (pa.ArrowException, OSError) as error:
-        raise DataError(
-            f"{path}: not a whole Parquet file: {' '.join(str(error).split())}"
-        ) from None
-    if not table.num_rows:
-        raise DataError(f"{path}: there is no row")
-    return Columns(table.column_names, [as_column(column) for column in table.columns])
+        file = parquet.ParquetFile(io.BytesIO(data))
+        if file.metadata.num_rows > _MOST_ROWS:
+            raise DataError(
+                f"{path}: not read: it holds {file.metadata.num_rows} rows, and at most "
+                f"{_MOST_ROWS} are read; select some first"
+            )
+        return columns_of_data(file.read(), str(path))
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        problem = " ".join(str(error).split())
+        raise DataError(f"{path}: not a whole Parquet file: {problem}") from None

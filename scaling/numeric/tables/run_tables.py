@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from scaling.errors import InputError
-from scaling.numeric.inputs.text import write_text
+from scaling.numeric.inputs.files import write_text
+from scaling.numeric.tables.roles import ROLES
 from scaling.numeric.tables.runs import Runs
 from scaling.numeric.tables.table import Table, as_table
 
@@ -48,21 +49,14 @@ def read_runs(
     if where is not None:
         table = table.where(where)
     table, said = _finished(table)
-    names: dict[str, str] = {}
-    guessed = []
-    taken = {name for name in columns.values() if name is not None} | set(covariates)
-    for role, name in columns.items():
-        if name is not None:
-            names[role] = name
-            continue
-        if role in _OPTIONAL:
-            possible = [found for found in table.candidates(role) if found not in taken]
-            if len(possible) != 1:
-                continue
-            names[role] = possible[0]
-        else:
-            names[role] = table.guess(role)
-        guessed.append(f"{role.replace('_', ' ')} from column {names[role]!r}")
+    names = {role: name for role, name in columns.items() if name is not None}
+    guesses = _guess(table, columns, {*names.values(), *covariates})
+    if guesses:
+        listed = (
+            f"{role.replace('_', ' ')} from column {name!r}" for role, name in guesses.items()
+        )
+        said.insert(0, f"guessed: {', '.join(listed)}")
+    names |= guesses
     _check_roles(names, covariates)
     runs = Runs(
         table.batch_sizes(names["batch_size"]),
@@ -74,11 +68,22 @@ def read_runs(
         table.source,
         table.describe_row,
     )
-    if guessed:
-        said.insert(0, f"guessed: {', '.join(guessed)}")
     if len(table) > len(runs):
         said.append(f"{len(table) - len(runs)} rows are there twice, with the same loss: dropped")
     return runs, tuple(said)
+
+
+def _guess(table: Table, columns: Mapping[str, str | None], taken: set[str]) -> dict[str, str]:
+    """Name the columns of roles that have none yet; of optional ones, where there is no doubt."""
+    found = {}
+    for role in (role for role, name in columns.items() if name is None):
+        if role not in _OPTIONAL:
+            found[role] = table.guess(role)
+            continue
+        possible = [name for name in table.candidates(role) if name not in taken]
+        if len(possible) == 1:
+            found[role] = possible[0]
+    return found
 
 
 def _check_roles(names: Mapping[str, str], covariates: tuple[str, ...]) -> None:
@@ -88,11 +93,11 @@ def _check_roles(names: Mapping[str, str], covariates: tuple[str, ...]) -> None:
         if name in seen:
             raise InputError(
                 f"{name!r} is the {seen[name].replace('_', ' ')} already; choose another column",
-                f"{'lr' if role == 'learning_rate' else role}_column",
+                ROLES[role].parameter,
             )
         seen[name] = role
     for name in covariates:
-        if list(covariates).count(name) > 1:
+        if covariates.count(name) > 1:
             raise InputError(f"{name} is given twice", "covariate")
         if name in seen:
             raise InputError(f"{name} is already another column's role", "covariate")
@@ -116,11 +121,8 @@ def _finished(table: Table) -> tuple[Table, list[str]]:
 def write_runs(runs: Runs, path: str | os.PathLike[str] | None) -> str | None:
     """Write runs as CSV, whole or not at all; return the text if there is no path."""
     columns = {"batch_size": runs.batch_size, "learning_rate": runs.learning_rate}
-    columns |= dict(runs.covariates)
-    if runs.eps is not None:
-        columns["eps"] = runs.eps
-    if runs.seed is not None:
-        columns["seed"] = runs.seed
+    columns |= runs.covariates
+    columns |= {name: c for name, c in (("eps", runs.eps), ("seed", runs.seed)) if c is not None}
     columns["loss"] = runs.loss
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")

@@ -10,13 +10,14 @@ import numpy.typing as npt
 
 from scaling.errors import DataError, InputError
 from scaling.numeric.inputs.arrays import BoolArray, FloatArray, IntArray, as_array
+from scaling.numeric.inputs.display import Shown
 
 #: A loss this many times the best of its cell is no result but a run that broke.
 DIVERGED = 1000.0
 
 
-@dataclass(frozen=True, eq=False)
-class Runs:
+@dataclass(frozen=True, eq=False, repr=False)
+class Runs(Shown):
     """The runs of a sweep: one batch size, learning rate and final loss each.
 
     Parameters
@@ -90,6 +91,14 @@ class Runs:
 
     def __len__(self) -> int:
         return int(self.loss.size)
+
+    def summary(self) -> dict[str, str]:
+        """How many runs there are, and what was varied."""
+        varied = {"batch_size": self.batch_size, "learning_rate": self.learning_rate}
+        varied |= dict(self.covariates) | ({} if self.eps is None else {"eps": self.eps})
+        return {"runs": f"{len(self)}"} | {
+            name: f"{column.min():.6g} to {column.max():.6g}" for name, column in varied.items()
+        }
 
     @cached_property
     def cell(self) -> IntArray:

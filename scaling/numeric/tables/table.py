@@ -1,37 +1,28 @@
 """Tables of runs as users keep them: files, data frames, dicts of columns."""
 
-import operator
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from scaling.errors import DataError, InputError
 from scaling.numeric.inputs.arrays import FloatArray, IntArray
+from scaling.numeric.inputs.display import Shown
 from scaling.numeric.tables import _columns
 from scaling.numeric.tables._columns import BadCellError, Column, Columns, Reading
 from scaling.numeric.tables._conditions import Comparison, parse_condition
 from scaling.numeric.tables._files import read_columns
 from scaling.numeric.tables._frames import columns_of_data
-from scaling.numeric.tables.roles import candidates, option_of, title_of
-
-_SIGNS = {
-    "==": operator.eq,
-    "!=": operator.ne,
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-}
+from scaling.numeric.tables.roles import ROLES, candidates
 
 #: How many columns an error message lists.
 _LISTED = 20
 
 
-@dataclass(frozen=True, eq=False)
-class Table:
+@dataclass(frozen=True, eq=False, repr=False)
+class Table(Shown):
     """Named columns of runs; made by `read_table_file` or `as_table`.
 
     Cells are read when a column is asked for, strictly: what is no number is never guessed, and
@@ -63,13 +54,17 @@ class Table:
 
     source: str
     names: tuple[str, ...]
-    columns: tuple[Column, ...] = field(repr=False)
-    rows: IntArray = field(repr=False)
-    lines: IntArray | None = field(repr=False, default=None)
+    columns: tuple[Column, ...]
+    rows: IntArray
+    lines: IntArray | None = None
     in_file: bool = False
 
     def __len__(self) -> int:
         return self.rows.size
+
+    def summary(self) -> dict[str, str]:
+        """What the table is called, and what is in it."""
+        return {"source": self.source, "rows": f"{len(self)}", "columns": _listed(self.names)}
 
     def numbers(self, name: str, *, missing: bool = False) -> FloatArray:
         """Read a column of numbers.
@@ -140,9 +135,7 @@ class Table:
 
     def take(self, rows: IntArray) -> "Table":
         """Return the table of some rows, given by their positions."""
-        return Table(
-            self.source, self.names, self.columns, self.rows[rows], self.lines, self.in_file
-        )
+        return replace(self, rows=self.rows[rows])
 
     def guess(self, role: str) -> str:
         """Name the only column that may have a role.
@@ -162,13 +155,13 @@ class Table:
         if len(found) == 1:
             return found[0]
         if found:
-            problem = f"{_listed(found)} may all be meant; say which one is the {title_of(role)}"
+            problem = f"{_listed(found)} may all be meant; say which one is the {ROLES[role].title}"
         else:
             problem = (
-                f"no column has a usual name of a {title_of(role)}; say which one it is of "
+                f"no column has a usual name of a {ROLES[role].title}; say which one it is of "
                 f"{_listed(self.names)}"
             )
-        raise InputError(f"in {self.source} {problem}", option_of(role))
+        raise InputError(f"in {self.source} {problem}", ROLES[role].parameter)
 
     def candidates(self, role: str) -> list[str]:
         """Name all columns that may have a role; see `guess`."""
@@ -198,14 +191,14 @@ class Table:
         return self.columns[self.names.index(name)]
 
     def _satisfies(self, comparison: Comparison) -> Any:
-        name, sign, value = comparison
+        name, compare, value = comparison
         if name not in self.names:
             raise InputError(
                 f"{self.source} has no column {name!r}; it has {_listed(self.names)}", "where"
             )
         if isinstance(value, str):
-            return _SIGNS[sign](np.array(self.texts(name), dtype=object), value)
-        return _SIGNS[sign](self._read(name, _columns.ANY_NUMBER), value)
+            return compare(np.array(self.texts(name), dtype=object), value)
+        return compare(self._read(name, _columns.ANY_NUMBER), value)
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -229,7 +222,7 @@ def read_table_file(path: str | os.PathLike[str]) -> Table:
         (``study.trials_dataframe().to_csv()``) export it; blank lines and lines that begin with
         ``#`` are passed over. Or JSON: a list of objects or an object on each line (inner ones
         give columns as ``config.lr``), or W&B's ``{"columns": [...], "data": [[...]]}``. Or
-        Parquet, which needs the extra ``sweeps``.
+        Parquet of at most ten million rows, which needs the extra ``sweeps``.
 
     Returns
     -------
@@ -250,7 +243,7 @@ def as_table(data: Any, *, source: str = "the table") -> Table:
     ----------
     data : Table, path-like, mapping, data frame or list of dict
         A mapping of names to arrays or lists, a data frame (pandas, polars, pyarrow), a structured
-        array, records (a list of dicts), or the path of a file.
+        array, records (a list of dicts), or the path of a file. Frames need the extra ``sweeps``.
     source : str, default "the table"
         What to call it in messages; a file is called by its path.
 
@@ -278,7 +271,7 @@ def as_table(data: Any, *, source: str = "the table") -> Table:
 
 
 def _table(source: str, found: Columns, *, in_file: bool) -> Table:
-    rows = np.arange(_columns.length(found.columns[0]))
+    rows = np.arange(len(found.columns[0]))
     return Table(source, tuple(found.names), tuple(found.columns), rows, found.lines, in_file)
 
 

@@ -10,15 +10,18 @@ from scaling.numeric.inference.optima.shifted_powers import (
     ShiftedPowersFit,
     fit_shifted_powers,
 )
-from scaling.numeric.inputs.arrays import FloatArray, Real, as_positive, positive, read_table
-from scaling.numeric.laws.law import check_level, extrapolation
+from scaling.numeric.inputs.arrays import Real, as_positive, positive, read_table
+from scaling.numeric.inputs.display import Shown
+from scaling.numeric.laws.batch_size_law import shift_weights
+from scaling.numeric.laws.facts import Fact, extrapolation
+from scaling.numeric.laws.law import check_level
 
 #: T-A4: S ~ B^(-1) (B + B_crit).
 _STEPS = ShiftedPowers(slope=-1.0, powers=(1.0,))
 
 
-@dataclass(frozen=True, eq=False)
-class StepsLaw:
+@dataclass(frozen=True, eq=False, repr=False)
+class StepsLaw(Shown):
     """Steps to a given loss, S = S_min (1 + B_crit/B) (T-A4); made by `fit_steps`.
 
     Attributes
@@ -59,7 +62,7 @@ class StepsLaw:
         Keys as in `parameter_intervals`; of a parameter that ended at 0 or infinity it is 0.
         """
         covariance = np.nan_to_num(self.fit.unit_covariance)
-        share = float(_steps_share(self.fit.shifts)[0])
+        share = float(shift_weights(self.fit.shifts)[1][0])
         gradients = {
             "steps_min": [1.0, share - 1],
             "examples_min": [1.0, share],
@@ -122,7 +125,8 @@ class StepsLaw:
         if not self.fit.has_error:
             return None
         shifts, lower, upper = self.fit.region(level)
-        share, critical = _steps_share(shifts[:, 0]), shifts[:, 0] * self.reference
+        _, share = shift_weights(shifts[:, 0])
+        critical = shifts[:, 0] * self.reference
         low, high = np.exp(lower), np.exp(upper)
         columns = {
             "steps_min": (low * share, high * share),
@@ -134,14 +138,10 @@ class StepsLaw:
         }
         return {name: (float(a.min()), float(b.max())) for name, (a, b) in columns.items()}
 
-    def warnings(self, batch_size: float) -> tuple[str, ...]:
-        """Say in words why the answer at this batch size should not be trusted, if so."""
-        return extrapolation(positive(batch_size, "batch_size"), self.batch_size_range)
-
-
-def _steps_share(shift: FloatArray) -> FloatArray:
-    """S_min over the steps at the reference, where S_min and E_min/B are as 1 to the shift."""
-    return 1 / (1 + shift)
+    def warnings(self, batch_size: float) -> tuple[Fact, ...]:
+        """State why the answer at this batch size should not be trusted, if so."""
+        batch = positive(batch_size, "batch_size")
+        return extrapolation("batch_size", batch, self.batch_size_range)
 
 
 def fit_steps(batch_size: npt.ArrayLike, steps: npt.ArrayLike) -> StepsLaw:
@@ -176,7 +176,7 @@ def fit_steps(batch_size: npt.ArrayLike, steps: npt.ArrayLike) -> StepsLaw:
     x, y = read_table(batch_size, steps, ("batch_size", "steps"), _STEPS.size)
     reference = float(np.sort(x)[(x.size - 1) // 2])
     fit = fit_shifted_powers(_STEPS, x / reference, np.log(y))
-    at_reference, share = float(np.exp(fit.constant)), float(_steps_share(fit.shifts)[0])
+    at_reference, share = float(np.exp(fit.constant)), float(shift_weights(fit.shifts)[1][0])
     return StepsLaw(
         at_reference * share,
         at_reference * (1 - share) * reference,

@@ -8,7 +8,8 @@ import numpy as np
 
 from scaling.errors import DataError
 from scaling.numeric.inputs.arrays import FloatArray, IntArray
-from scaling.numeric.laws.law import extrapolation
+from scaling.numeric.inputs.display import Shown
+from scaling.numeric.laws.facts import Fact, extrapolation
 from scaling.numeric.tables.table import Table, as_table
 from scaling.numeric.tradeoff.steps import StepsLaw, fit_steps
 from scaling.numeric.tradeoff.trend import PowerTrend, fit_trend
@@ -50,8 +51,8 @@ class TradeoffGroup:
         return self.law is not None and self.law.critical_batch_size > 0
 
 
-@dataclass(frozen=True)
-class Tradeoff:
+@dataclass(frozen=True, repr=False)
+class Tradeoff(Shown):
     """T-A4 fitted group by group; made by `fit_tradeoff`.
 
     Attributes
@@ -75,11 +76,13 @@ class Tradeoff:
     trends: dict[str, PowerTrend]
     notes: tuple[str, ...]
 
-    def warnings(self, covariate: float) -> tuple[str, ...]:
-        """Say in words why the trends should not be trusted at this covariate, if so."""
+    def warnings(self, covariate: float) -> tuple[Fact, ...]:
+        """State why the trends should not be trusted at this covariate, if so."""
         ranges = [trend.covariate_range for trend in self.trends.values()]
         return tuple(
-            dict.fromkeys(text for span in ranges for text in extrapolation(covariate, span))
+            dict.fromkeys(
+                found for span in ranges for found in extrapolation("covariate", covariate, span)
+            )
         )
 
 

@@ -154,7 +154,7 @@ def momentum(
     lines, texts = [], []
     for i, (rate, color) in enumerate(zip(beta1, shades(len(beta1)), strict=True)):
         recipe = Recipe(1.0, 1.0, beta1=decay_rate(rate, "beta1"))
-        law = TransferLaw(recipe, statistics, moments="mean-field")
+        law = TransferLaw(recipe, statistics, moments="mean-field", horizon=1)
         unit = law.learning_rate_limit
         lines += ax.plot(
             batch_size,

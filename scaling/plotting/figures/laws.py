@@ -6,11 +6,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from scaling.numeric.inference.optima.optima import FittedLaw, fit_optima
+from scaling.numeric.inference.optima.optima import fit_optima
 from scaling.numeric.inputs.arrays import FloatArray
 from scaling.numeric.laws.law import Law
 from scaling.numeric.laws.rules_of_thumb import DEFAULT_ALPHA, rules_of_thumb
-from scaling.numeric.laws.transfer import TransferLaw
 from scaling.plotting.data import published_optima
 from scaling.plotting.style import (
     BLACK,
@@ -91,7 +90,7 @@ def learning_rate(
         _draw_rules(ax, law, batches)
     ax.plot(batches, rate, color=BLACK, linewidth=1.6, label=f"law ({law.provenance.source})")
     _draw_points(ax, law, batch_size)
-    if isinstance(law, FittedLaw):
+    if law.optima:
         batch_size_axis(ax, [point.batch_size for point in law.optima])
     ax.legend(loc="best", labelspacing=0.3)
     ax.set(xlabel="batch size", ylabel="learning rate")
@@ -133,7 +132,7 @@ def _span(law: Law, batch_size: Sequence[float]) -> tuple[float, float]:
 def _marks(law: Law) -> str:
     """Say what the band and the dots are."""
     band = " Band: 95 % interval of the law." if law.interval(law.reference.batch_size) else ""
-    if not isinstance(law, FittedLaw):
+    if not law.optima:
         return band
     light = " (hollow: count less than 70 %)" if min(law.weights) <= 0.7 else ""
     return f"{band} Dots: optima{light}."
@@ -144,7 +143,7 @@ def _limits(
 ) -> tuple[float, float]:
     """Range of the ordinate, from law and optima; rules and wide intervals run out of it."""
     values = [float(rate.min()), float(rate.max())]
-    if isinstance(law, FittedLaw):
+    if law.optima:
         values += [point.learning_rate for point in law.optima]
     low, high = min(values), max(values)
     if interval is not None:
@@ -162,12 +161,12 @@ def _draw_rules(ax: Axes, law: Law, batches: FloatArray) -> None:
 
 def _draw_points(ax: Axes, law: Law, batch_size: Sequence[float]) -> None:
     """Mark optima or the reference, the peak, and the batch sizes asked for."""
-    if isinstance(law, FittedLaw):
+    if law.optima:
         for point, weight in zip(law.optima, law.weights, strict=True):
             face = BLACK if weight > 0.7 else "white"
             ax.plot(*point, "o", color=BLACK, markerfacecolor=face)
     else:
-        known = "tuned run" if isinstance(law, TransferLaw) else "reference"
+        known = "tuned run" if law.recipe else "reference"
         ax.plot(*law.reference, "o", color=BLACK, label=known)
     if law.peak is not None and ax.get_xlim()[0] < law.peak.batch_size < ax.get_xlim()[1]:
         ax.plot(*law.peak, "|", color=BLACK, markersize=9)

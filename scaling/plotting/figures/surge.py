@@ -150,11 +150,10 @@ def surge_momentum(*, ax: Axes | None = None) -> Figure:
 
 
 def _law(model: str, curvature: float, eps: float, beta1: float = 0.0) -> TransferLaw:
-    """Law in natural units: batch size over noise scale, eps over the gradient's RMS."""
+    """Law of one step in natural units: noise scale and gradient's RMS are 1."""
     statistics = GradientStatistics(1.0, grad_rms=1.0, curvature_ratio=float(curvature))
-    return TransferLaw(
-        Recipe(1.0, 1.0, eps=float(eps), beta1=float(beta1)), statistics, moments=model
-    )
+    recipe = Recipe(1.0, 1.0, eps=float(eps), beta1=float(beta1))
+    return TransferLaw(recipe, statistics, moments=model, horizon=1)
 
 
 def _height(law: TransferLaw) -> float:

@@ -4,7 +4,12 @@ from functools import partial
 
 import sympy
 
-from scaling.symbolic.exact.kernels import laplace_agrees, mean_kernel, square_kernel
+from scaling.symbolic.exact.kernels import (
+    inside_kernels,
+    laplace_agrees,
+    mean_kernel,
+    square_kernel,
+)
 from scaling.symbolic.exact.quadrature import average_agrees
 from scaling.symbolic.exact.weights import (
     STEPS,
@@ -19,7 +24,7 @@ from scaling.symbolic.exact.weights import (
     weight,
     weights_agree,
 )
-from scaling.symbolic.notation import symbols
+from scaling.symbolic.notation import a, b, beta1, beta2, mu, node, s, z
 from scaling.symbolic.proofs.proof import both_sides, proved_equal
 from scaling.symbolic.proofs.sums import at_sizes
 from scaling.symbolic.step import Step, equation
@@ -27,31 +32,17 @@ from scaling.symbolic.step import Step, equation
 IID = ("x_k ~ N(a, 1), independent: the last t batch gradients in units of sigma/sqrt(B)",)
 
 
-def steps() -> tuple[Step, ...]:
-    """Return the steps of T-F4.
+def _stationary(weights: sympy.Eq, decay: sympy.Symbol) -> dict[sympy.Expr, sympy.Expr]:
+    below_one = 1 / (1 + sympy.Symbol("y", positive=True))
+    return {weights.lhs: weights.rhs.subs(decay, below_one), decay: below_one}
 
-    Returns
-    -------
-    tuple of Step
 
-    Examples
-    --------
-    >>> steps()[-1].id
-    'F4.inside'
-    """
-    a, b, node, z = symbols("signal damping node frequency")
-    mu, s, beta1, beta2 = symbols("mean second_moment beta1 beta2")
+def _f4_weights() -> tuple[Step, ...]:
     k, t = age()
-    first_kernel, second_kernel, A, s1, s2 = sympy.symbols("K1 K2 A s1 s2")
     shared = tuple(
         equation(weight(name, k), (1 - decay) * decay**k / (1 - decay**t))
         for name, decay in (("c", beta1), ("w", beta2))
     )
-    rate = node * sympy.Symbol("w0", positive=True)
-    width = 1 + 2 * rate
-    bell = sympy.exp(-(a**2) * rate / width) / sympy.sqrt(width)
-    outside = ("epsilon outside the root: phi = m/(sqrt(v) + b)",)
-    no_inverse = "SymPy does not invert the transform; it transforms the kernel back"
     return (
         *(
             Step(
@@ -83,6 +74,14 @@ def steps() -> tuple[Step, ...]:
                 ("F4.w", "second", shared[1], beta2),
             )
         ),
+    )
+
+
+def _f4_kernels() -> tuple[Step, ...]:
+    first_kernel, second_kernel = sympy.symbols("K1 K2")
+    outside = ("epsilon outside the root: phi = m/(sqrt(v) + b)",)
+    no_inverse = "SymPy does not invert the transform; it transforms the kernel back"
+    return (
         Step(
             "F4.K1",
             "1/(sqrt(v) + b) as a Laplace integral",
@@ -107,6 +106,15 @@ def steps() -> tuple[Step, ...]:
             assumptions=outside,
             quantity=second_kernel,
         ),
+    )
+
+
+def _f4_sums() -> tuple[Step, ...]:
+    A, s1, s2 = sympy.symbols("A s1 s2")
+    rate = node * sympy.Symbol("w0", positive=True)
+    width = 1 + 2 * rate
+    bell = sympy.exp(-(a**2) * rate / width) / sympy.sqrt(width)
+    return (
         Step(
             "F4.first",
             "one batch gradient, tilted: E[x exp(-t' w x^2)]",
@@ -155,6 +163,13 @@ def steps() -> tuple[Step, ...]:
             uses=("F4.second", "F4.s1"),
             quantity=s2,
         ),
+    )
+
+
+def _f4_averages() -> tuple[Step, ...]:
+    first_kernel, second_kernel, A, s1, s2 = sympy.symbols("K1 K2 A s1 s2")
+    outside = ("epsilon outside the root: phi = m/(sqrt(v) + b)",)
+    return (
         Step(
             "F4",
             "exact mean of Adam's update at step t",
@@ -190,7 +205,7 @@ def steps() -> tuple[Step, ...]:
         Step(
             "F4.inside",
             "the kernel of 1/sqrt(v + b^2), epsilon inside the root; its square's is exp(-b^2 t')",
-            equation(first_kernel, sympy.exp(-(b**2) * node) / sympy.sqrt(sympy.pi * node)),
+            equation(first_kernel, inside_kernels()[0]),
             lambda: 1 / sympy.sqrt(z + b**2),
             "Laplace transform",
             compare=lambda derived, statement: proved_equal(
@@ -201,6 +216,6 @@ def steps() -> tuple[Step, ...]:
     )
 
 
-def _stationary(weights: sympy.Eq, decay: sympy.Symbol) -> dict[sympy.Expr, sympy.Expr]:
-    below_one = 1 / (1 + sympy.Symbol("y", positive=True))
-    return {weights.lhs: weights.rhs.subs(decay, below_one), decay: below_one}
+def steps() -> tuple[Step, ...]:
+    """Return the steps of T-F4."""
+    return (*_f4_weights(), *_f4_kernels(), *_f4_sums(), *_f4_averages())

@@ -1,13 +1,14 @@
 """Adam's moments by quadrature: of the definition, of the formula, and fast (T-F4)."""
 
 from collections.abc import Callable
-from math import exp, log, pi, sqrt
+from math import log
 
 import mpmath
 import sympy
 
+from scaling.symbolic.exact.kernels import inside_kernels, mean_kernel, square_kernel
 from scaling.symbolic.exact.weights import sums_agree, written_out
-from scaling.symbolic.notation import symbols
+from scaling.symbolic.notation import a, b, node
 from scaling.symbolic.proofs.proof import mpmath_functions
 from scaling.symbolic.step import equation
 
@@ -30,15 +31,6 @@ def definition_average(
         beta1 and beta2.
     count : {1, 2}
         Step number.
-
-    Returns
-    -------
-    mpmath.mpf
-
-    Examples
-    --------
-    >>> round(float(definition_average(2, 1.0, 0.0, (0.9, 0.99), 1)), 12)
-    1.0
     """
     a, b = mpmath.mpf(a), mpmath.mpf(b)
     if count == 1:
@@ -68,7 +60,7 @@ def definition_average(
 
 
 def formula_average(
-    inside: sympy.Expr, a: float, b: float, decays: tuple[float, float], count: int
+    inside: sympy.Expr, signal: float, damping: float, decays: tuple[float, float], count: int
 ) -> mpmath.mpf:
     """Integrate an integrand in t' with the weights of step t put in.
 
@@ -76,23 +68,11 @@ def formula_average(
     ----------
     inside : sympy.Expr
         In t', a, b, c_k, w_k and t.
-    a, b : float
+    signal, damping : float
     decays : tuple of float
         beta1 and beta2.
     count : int
         Step number.
-
-    Returns
-    -------
-    mpmath.mpf
-
-    Examples
-    --------
-    >>> from .adam_kernels import mean_kernel
-    >>> from .adam_sums import first_sum, tilt
-    >>> inside = mean_kernel() * tilt() * first_sum()
-    >>> round(float(formula_average(inside, 1.0, 0.0, (0.9, 0.99), 1)), 8)
-    0.68268949
     """
     written = written_out(inside, count)
     values: dict[sympy.Symbol, sympy.Expr] = {}
@@ -102,27 +82,18 @@ def formula_average(
             sympy.Symbol(f"{name}{k}", positive=True): (1 - rate) * rate**k / (1 - rate**count)
             for k in range(count)
         }
-    node, signal, damping = symbols("node signal damping")
-    function = sympy.lambdify(
-        (node, signal, damping), written.subs(values), [mpmath_functions(), "mpmath"]
-    )
-    a, b = mpmath.mpf(a), mpmath.mpf(b)
+    function = sympy.lambdify((node, a, b), written.subs(values), [mpmath_functions(), "mpmath"])
+    point = mpmath.mpf(signal), mpmath.mpf(damping)
 
     def inner(y: mpmath.mpf) -> mpmath.mpf:  # t' = exp(y) spreads the decades out
         with mpmath.workdps(3 * DIGITS):  # the kernels cancel at large t'
-            return mpmath.exp(y) * function(mpmath.exp(y), a, b)
+            return mpmath.exp(y) * function(mpmath.exp(y), *point)
 
     return mpmath.quad(inner, [-90, -30, -10, 0, 10, 36])
 
 
 def average_agrees(power: int) -> Callable[[sympy.Expr, sympy.Eq], bool]:
-    """Return the check of T-F4: the integrand for one to three steps, quadrature for one and two.
-
-    Examples
-    --------
-    >>> callable(average_agrees(1))
-    True
-    """
+    """Return the check of T-F4: the integrand for 1 to 3 steps, quadrature for 1 and 2."""
 
     def compare(derived: dict[int, sympy.Expr], statement: sympy.Eq) -> bool:
         right = statement.rhs
@@ -143,49 +114,42 @@ def average_agrees(power: int) -> Callable[[sympy.Expr, sympy.Eq], bool]:
 
 
 def float_moments(
-    beta1: float, beta2: float, spacing: float = 0.4
+    beta1: float, beta2: float, spacing: float = 0.4, *, eps: str = "inside"
 ) -> Callable[[float, float, int], float]:
-    """Tabulate T-F4 for t = infinity and epsilon inside the root, in float64.
+    """Tabulate T-F4 for t = infinity, in float64.
 
     Parameters
     ----------
     beta1, beta2 : float
     spacing : float, optional
         Spacing of the trapezoidal rule in log t'.
+    eps : {"inside", "outside"}, optional
+        Where epsilon stands.
 
     Returns
     -------
     callable
         Takes a, b and the power (1 or 2); returns E[phi^power].
-
-    Examples
-    --------
-    >>> moment = float_moments(0.0, 0.0)
-    >>> round(moment(1.0, 0.0, 1), 6)
-    0.682689
     """
-    count = 1 + int(max(40 / -log(beta) if beta > 0 else 0 for beta in (beta1, beta2)))
-    first = [(1 - beta1) * beta1**k for k in range(count)]
-    second = [(1 - beta2) * beta2**k for k in range(count)]
-    table = []
-    for number in range(int(95 / spacing)):
-        node = exp(-65 + number * spacing)
-        wide = [1 + 2 * node * w for w in second]
-        spread = sum(log(d) for d in wide) / 2
-        pull = sum(node * w / d for w, d in zip(second, wide, strict=True))
-        mean = sum(c / d for c, d in zip(first, wide, strict=True))
-        square = sum(c * c / d for c, d in zip(first, wide, strict=True))
-        if spread < 700:
-            table.append((node, spread, pull, mean, square))
+    import numpy as np
 
-    def moment(a: float, b: float, power: int) -> float:
-        total = 0.0
-        for node, spread, pull, mean, square in table:
-            weight_ = exp(-spread - a * a * pull - b * b * node)
-            if power == 1:
-                total += sqrt(node / pi) * weight_ * a * mean
-            else:
-                total += node * weight_ * ((a * mean) ** 2 + square)
-        return total * spacing
+    count = 1 + int(max(40 / -log(beta) if beta > 0 else 0 for beta in (beta1, beta2)))
+    ages = np.arange(count)
+    first, second = ((1 - beta) * beta**ages for beta in (beta1, beta2))
+    nodes = np.exp(-65 + spacing * np.arange(int(95 / spacing)))[:, np.newaxis]
+    wide = 1 + 2 * nodes * second
+    spread = np.log(wide).sum(axis=1) / 2
+    pull = (nodes * second / wide).sum(axis=1)
+    mean, square = (first / wide).sum(axis=1), (first**2 / wide).sum(axis=1)
+    nodes = nodes[:, 0]
+    kernels = [
+        sympy.lambdify((node, b), kernel, "scipy")
+        for kernel in ((mean_kernel(), square_kernel()) if eps == "outside" else inside_kernels())
+    ]
+
+    def moment(signal: float, damping: float, power: int) -> float:
+        tilt = np.exp(-spread - signal**2 * pull) * nodes * kernels[power - 1](nodes, damping)
+        sums = signal * mean if power == 1 else (signal * mean) ** 2 + square
+        return float(spacing * (tilt * sums).sum())
 
     return moment

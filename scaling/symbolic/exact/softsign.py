@@ -7,7 +7,7 @@ import mpmath
 import sympy
 
 from scaling.symbolic.functions import erfcx, normal_density, softsign
-from scaling.symbolic.notation import symbol, symbols
+from scaling.symbolic.notation import a, b, mu, s, x
 from scaling.symbolic.proofs.proof import (
     both_sides,
     integrand,
@@ -25,13 +25,7 @@ DIGITS = 25
 
 
 def laplace_variable() -> sympy.Symbol:
-    """Return the variable of the integral representation of a negative power.
-
-    Examples
-    --------
-    >>> laplace_variable()
-    l
-    """
+    """Return the variable of the integral representation of a negative power."""
     return sympy.Symbol("l", positive=True)
 
 
@@ -39,11 +33,6 @@ def negative_power(power: sympy.Expr) -> sympy.Expr:
     """Return the weight w(l) with v^(-power) = int_0^inf w(l) exp(-l v) dl.
 
     SymPy integrates ``l**(power - 1) exp(-l v)`` to fix the normalization.
-
-    Examples
-    --------
-    >>> negative_power(sympy.Rational(1, 2))
-    1/(sqrt(pi)*sqrt(l))
     """
     rate = laplace_variable()
     v = sympy.Symbol("v", positive=True)
@@ -53,14 +42,8 @@ def negative_power(power: sympy.Expr) -> sympy.Expr:
 
 
 def tilted_moment(order: int) -> sympy.Expr:
-    """Integrate E[x^order exp(-l x^2)] for x ~ N(a, 1).
-
-    Examples
-    --------
-    >>> tilted_moment(0)
-    exp(-a**2*l/(2*l + 1))/sqrt(2*l + 1)
-    """
-    a, rate = symbol("signal"), laplace_variable()
+    """Integrate E[x^order exp(-l x^2)] for x ~ N(a, 1)."""
+    rate = laplace_variable()
     x = sympy.Symbol("x", real=True)
     # Completing the square by hand spares SymPy the general case.
     centre, width = a / (1 + 2 * rate), 1 / sympy.sqrt(1 + 2 * rate)
@@ -76,13 +59,7 @@ def tilted_moment(order: int) -> sympy.Expr:
 
 
 def on_unit_interval(function: sympy.Expr) -> sympy.Expr:
-    """Change variables from l in (0, inf) to u in (0, 1), u^2 = 2 l/(1 + 2 l).
-
-    Examples
-    --------
-    >>> on_unit_interval(1 / (1 + 2 * laplace_variable()) ** 2)
-    Integral(u, (u, 0, 1))
-    """
+    """Change variables from l in (0, inf) to u in (0, 1), u^2 = 2 l/(1 + 2 l)."""
     u, m = sympy.symbols("u m", positive=True)
     # By way of m = 1/u^2 - 1 > 0, so that SymPy knows every root's sign; l = 1/(2 m).
     rate = 1 / (2 * m)
@@ -93,100 +70,21 @@ def on_unit_interval(function: sympy.Expr) -> sympy.Expr:
 
 
 def derived_mean() -> sympy.Expr:
-    """Derive T-F1: 1/sqrt(v) as a Laplace integral, the Gaussian first, then u.
-
-    Examples
-    --------
-    >>> isinstance(derived_mean(), sympy.Integral)
-    True
-    """
-    b, rate = symbol("damping"), laplace_variable()
+    """Derive T-F1: 1/sqrt(v) as a Laplace integral, the Gaussian first, then u."""
+    rate = laplace_variable()
     weight = negative_power(sympy.Rational(1, 2)) * sympy.exp(-rate * b**2)
     return on_unit_interval(weight * tilted_moment(1))
 
 
 def exact_mean() -> sympy.Expr:
-    """Return T-F1, E[softsign].
-
-    Examples
-    --------
-    >>> exact_mean().has(sympy.Integral)
-    True
-    """
-    a, b = symbols("signal damping")
+    """Return T-F1, E[softsign]."""
     u = sympy.Symbol("u", positive=True)
     inside = sympy.exp(-(a**2 * u**2 + b**2 * u**2 / (1 - u**2)) / 2)
     return a * sympy.sqrt(2 / sympy.pi) * sympy.Integral(inside, (u, 0, 1))
 
 
-def exact_second_moment() -> sympy.Expr:
-    """Return T-F2, E[softsign^2] = 1 - pi b V(a; 1, b), V the Voigt profile.
-
-    Examples
-    --------
-    >>> exact_second_moment().has(erfcx)
-    True
-    """
-    a, b = symbols("signal damping")
-    voigt = sympy.re(erfcx((b - sympy.I * a) / sympy.sqrt(2))) / sympy.sqrt(2 * sympy.pi)
-    return 1 - sympy.pi * b * voigt
-
-
-def lorentz_average() -> sympy.Expr:
-    """Derive E[b^2/(x^2 + b^2)]: a Fourier integral, the Gaussian first, then SymPy.
-
-    Returns
-    -------
-    sympy.Expr
-        Complex; the average is its real part.
-
-    Examples
-    --------
-    >>> lorentz_average().has(sympy.erf)
-    True
-    """
-    a, b = symbols("signal damping")
-    k = sympy.Symbol("k", positive=True)
-    x, y = sympy.symbols("x y", real=True)
-    # b/(x^2 + b^2) = int_0^inf exp(-b k) cos(k x) dk, proved here:
-    fourier = sympy.integrate(sympy.exp(-b * k) * sympy.cos(k * x), (k, 0, sympy.oo), conds="none")
-    if not proved_equal(fourier, b / (x**2 + b**2)):
-        return sympy.nan
-    # E cos(k x) = Re exp(i k a) E cos(k y), since E sin(k y) = 0
-    wave = sympy.integrate(sympy.cos(k * y) * normal_density(y), (y, -sympy.oo, sympy.oo))
-    exponent = sympy.exp(-b * k) * wave * sympy.exp(sympy.I * k * a)
-    return b * sympy.integrate(exponent, (k, 0, sympy.oo), conds="none")
-
-
-def real_part_agrees(derived: sympy.Expr, statement: sympy.Eq) -> bool:
-    """Compare 1 - Re(derived) with a statement of the form constant + factor Re(inner).
-
-    Examples
-    --------
-    >>> real_part_agrees(lorentz_average(), equation(symbol("mean"), exact_second_moment()))
-    True
-    """
-    parts = list(statement.rhs.atoms(sympy.re))
-    if len(parts) != 1:
-        return False
-    part = sympy.Dummy()
-    linear = sympy.Poly(statement.rhs.subs(parts[0], part), part)
-    if linear.degree() != 1:
-        return False
-    factor, constant = linear.all_coeffs()
-    inside = (factor * parts[0].args[0]).rewrite(sympy.erfc).rewrite(sympy.erf)
-    return proved_equal(constant, sympy.Integer(1)) and proved_equal(derived, -inside)
-
-
 def quadrature(power: int) -> Callable[[float, float], mpmath.mpf]:
-    """Return E[softsign^power] by quadrature of the definition with mpmath.
-
-    Examples
-    --------
-    >>> round(float(quadrature(1)(1, 1)), 6)
-    0.513467
-    """
-    x, b = symbols("argument damping")
+    """Return E[softsign^power] by quadrature of the definition with mpmath."""
     update = sympy.lambdify((x, b), softsign(x, b) ** power, "mpmath")
 
     def expectation(a: float, damping: float) -> mpmath.mpf:
@@ -198,16 +96,10 @@ def quadrature(power: int) -> Callable[[float, float], mpmath.mpf]:
 
 
 def agrees_with_quadrature(formula: sympy.Expr, power: int) -> bool:
-    """Hold a formula of (a, b) against quadrature of the definition, at 25 digits.
-
-    Examples
-    --------
-    >>> agrees_with_quadrature(exact_second_moment(), 2)
-    True
-    """
+    """Hold a formula of (a, b) against quadrature of the definition, at 25 digits."""
     parts = integrand(formula)
     definition = quadrature(power)
-    variables = symbols("signal damping")
+    variables = (a, b)
     with mpmath.workdps(DIGITS):
         if parts is None:
             value = sympy.lambdify(variables, formula, [mpmath_functions(), "mpmath"])
@@ -232,30 +124,11 @@ def agrees_with_quadrature(formula: sympy.Expr, power: int) -> bool:
 def by_continuity(
     expression: sympy.Expr, variable: sympy.Symbol, point: sympy.Expr, _: object = "+"
 ) -> sympy.Expr:
-    """Take the limit of an integral that is continuous there.
-
-    Examples
-    --------
-    >>> b = symbol("damping")
-    >>> by_continuity(sympy.Integral(b, (symbol("argument"), 0, 1)) + 1, b, sympy.Integer(0))
-    1
-    """
+    """Take the limit of an integral that is continuous there."""
     return sympy.simplify(expression.subs(variable, point).doit())
 
 
-def steps() -> tuple[Step, ...]:
-    """Return the steps T-F1 and T-F2.
-
-    Returns
-    -------
-    tuple of Step
-
-    Examples
-    --------
-    >>> [step.theory_id for step in steps()][:2]
-    ['F1', 'F1']
-    """
-    a, b, mu, s = symbols("signal damping mean second_moment")
+def _f1() -> tuple[Step, ...]:
     positive = sympy.Symbol("m", positive=True)
     return (
         Step(
@@ -280,6 +153,51 @@ def steps() -> tuple[Step, ...]:
             compare=partial(both_sides, limit=by_continuity),
             uses=("F1", "A5"),
         ),
+    )
+
+
+def exact_second_moment() -> sympy.Expr:
+    """Return T-F2, E[softsign^2] = 1 - pi b V(a; 1, b), V the Voigt profile."""
+    voigt = sympy.re(erfcx((b - sympy.I * a) / sympy.sqrt(2))) / sympy.sqrt(2 * sympy.pi)
+    return 1 - sympy.pi * b * voigt
+
+
+def lorentz_average() -> sympy.Expr:
+    """Derive E[b^2/(x^2 + b^2)]: a Fourier integral, the Gaussian first, then SymPy.
+
+    Returns
+    -------
+    sympy.Expr
+        Complex; the average is its real part.
+    """
+    k = sympy.Symbol("k", positive=True)
+    x, y = sympy.symbols("x y", real=True)
+    # b/(x^2 + b^2) = int_0^inf exp(-b k) cos(k x) dk, proved here:
+    fourier = sympy.integrate(sympy.exp(-b * k) * sympy.cos(k * x), (k, 0, sympy.oo), conds="none")
+    if not proved_equal(fourier, b / (x**2 + b**2)):
+        return sympy.nan
+    # E cos(k x) = Re exp(i k a) E cos(k y), since E sin(k y) = 0
+    wave = sympy.integrate(sympy.cos(k * y) * normal_density(y), (y, -sympy.oo, sympy.oo))
+    exponent = sympy.exp(-b * k) * wave * sympy.exp(sympy.I * k * a)
+    return b * sympy.integrate(exponent, (k, 0, sympy.oo), conds="none")
+
+
+def real_part_agrees(derived: sympy.Expr, statement: sympy.Eq) -> bool:
+    """Compare 1 - Re(derived) with a statement of the form constant + factor Re(inner)."""
+    parts = list(statement.rhs.atoms(sympy.re))
+    if len(parts) != 1:
+        return False
+    part = sympy.Dummy()
+    linear = sympy.Poly(statement.rhs.subs(parts[0], part), part)
+    if linear.degree() != 1:
+        return False
+    factor, constant = linear.all_coeffs()
+    inside = (factor * parts[0].args[0]).rewrite(sympy.erfc).rewrite(sympy.erf)
+    return proved_equal(constant, sympy.Integer(1)) and proved_equal(derived, -inside)
+
+
+def _f2() -> tuple[Step, ...]:
+    return (
         Step(
             "F2",
             "exact second moment of softsign: the Voigt profile",
@@ -293,4 +211,12 @@ def steps() -> tuple[Step, ...]:
             assumptions=GAUSSIAN,
             quantity=s,
         ),
+    )
+
+
+def steps() -> tuple[Step, ...]:
+    """Return the steps of T-F1 to T-F2."""
+    return (
+        *_f1(),
+        *_f2(),
     )

@@ -3,67 +3,37 @@
 import sympy
 
 from scaling.symbolic.exact.softsign import laplace_variable, tilted_moment
-from scaling.symbolic.notation import symbol, symbols
+from scaling.symbolic.notation import a, node
 from scaling.symbolic.proofs.proof import proved_equal
 
 STEPS = (1, 2, 3)
 
 
 def age() -> tuple[sympy.Symbol, sympy.Symbol]:
-    """Return the age k of a batch gradient and the number t of steps.
-
-    Examples
-    --------
-    >>> age()
-    (k, t)
-    """
+    """Return the age k of a batch gradient and the number t of steps."""
     return sympy.Symbol("k", integer=True, nonnegative=True), sympy.Symbol(
         "t", integer=True, positive=True
     )
 
 
 def weight(name: str, k: sympy.Expr | int) -> sympy.Expr:
-    """Return the k-th weight of a moving average.
-
-    Examples
-    --------
-    >>> weight("w", 2)
-    w[2]
-    """
+    """Return the k-th weight of a moving average."""
     return sympy.IndexedBase(name, positive=True)[k]
 
 
 def over_ages(term: sympy.Expr) -> sympy.Sum:
-    """Sum a term over k = 0..t-1.
-
-    Examples
-    --------
-    >>> over_ages(weight("w", age()[0]))
-    Sum(w[k], (k, 0, t - 1))
-    """
+    """Sum a term over k = 0..t-1."""
     k, t = age()
     return sympy.Sum(term, (k, 0, t - 1))
 
 
 def widening(k: sympy.Expr | int) -> sympy.Expr:
-    """Return d_k = 1 + 2 t' w_k.
-
-    Examples
-    --------
-    >>> widening(0)
-    2*t'*w[0] + 1
-    """
-    return 1 + 2 * symbol("node") * weight("w", k)
+    """Return d_k = 1 + 2 t' w_k."""
+    return 1 + 2 * node * weight("w", k)
 
 
 def written_out(expression: sympy.Expr, count: int) -> sympy.Expr:
-    """Write the sums over ages out for a few steps; ``w[1]`` becomes the symbol ``w1``.
-
-    Examples
-    --------
-    >>> written_out(over_ages(weight("w", age()[0])), 2)
-    w0 + w1
-    """
+    """Write the sums over ages out for a few steps; ``w[1]`` becomes the symbol ``w1``."""
     done = expression.subs(age()[1], count).doit()
     names = {
         item: sympy.Symbol(f"{item.base.label}{item.indices[0]}", positive=True)
@@ -85,11 +55,6 @@ def unrolled(decay: sympy.Symbol, count: int) -> list[sympy.Expr]:
     -------
     list of sympy.Expr
         Weight of the batch gradient of age 0, 1, ...
-
-    Examples
-    --------
-    >>> unrolled(symbol("beta1"), 1)
-    [1]
     """
     batch = sympy.symbols(f"x0:{count}")
     average, weights_sum = sympy.Integer(0), sympy.Integer(0)
@@ -101,14 +66,7 @@ def unrolled(decay: sympy.Symbol, count: int) -> list[sympy.Expr]:
 
 
 def weights_agree(derived: dict[int, list[sympy.Expr]], statement: sympy.Eq) -> bool:
-    """Compare a formula for the k-th weight with the averages unrolled for each number of steps.
-
-    Examples
-    --------
-    >>> from .step import equation
-    >>> weights_agree({1: unrolled(symbol("beta1"), 1)}, equation(symbol("mean"), symbol("beta1")))
-    False
-    """
+    """Compare a formula for the k-th weight with the averages unrolled for each number of steps."""
     k, t = age()
     return all(
         proved_equal(expected, statement.rhs.subs({k: number, t: count}))
@@ -118,14 +76,8 @@ def weights_agree(derived: dict[int, list[sympy.Expr]], statement: sympy.Eq) -> 
 
 
 def tilted(order: int, k: int) -> sympy.Expr:
-    """Return E[x_k^order exp(-t' w_k x_k^2)].
-
-    Examples
-    --------
-    >>> tilted(1, 0).has(symbol("node"))
-    True
-    """
-    rate = symbol("node") * sympy.Symbol(f"w{k}", positive=True)
+    """Return E[x_k^order exp(-t' w_k x_k^2)]."""
+    rate = node * sympy.Symbol(f"w{k}", positive=True)
     return tilted_moment(order).subs(laplace_variable(), rate)
 
 
@@ -144,11 +96,6 @@ def tilted_sum(power: int, count: int, *, relative: bool = False) -> sympy.Expr:
     -------
     sympy.Expr
         In c0, c1, ... and w0, w1, ...
-
-    Examples
-    --------
-    >>> tilted_sum(1, 3).has(sympy.Symbol("c2", positive=True))
-    True
     """
     batch = sympy.symbols(f"x0:{count}")
     weights = [sympy.Symbol(f"c{k}", positive=True) for k in range(count)]
@@ -169,52 +116,26 @@ def tilted_sum(power: int, count: int, *, relative: bool = False) -> sympy.Expr:
 
 
 def tilt() -> sympy.Expr:
-    """Return A(t') of T-F4.
-
-    Examples
-    --------
-    >>> tilt().has(sympy.Sum)
-    True
-    """
+    """Return A(t') of T-F4."""
     k, _ = age()
-    a, node = symbols("signal node")
     spread = over_ages(sympy.log(widening(k)))
     return sympy.exp(-spread / 2 - a**2 * over_ages(node * weight("w", k) / widening(k)))
 
 
 def first_sum() -> sympy.Expr:
-    """Return s1(t') of T-F4.
-
-    Examples
-    --------
-    >>> first_sum().has(symbol("signal"))
-    True
-    """
+    """Return s1(t') of T-F4."""
     k, _ = age()
-    return symbol("signal") * over_ages(weight("c", k) / widening(k))
+    return a * over_ages(weight("c", k) / widening(k))
 
 
 def second_sum() -> sympy.Expr:
-    """Return s2(t') of T-F4.
-
-    Examples
-    --------
-    >>> second_sum().has(symbol("signal"))
-    True
-    """
+    """Return s2(t') of T-F4."""
     k, _ = age()
     return first_sum() ** 2 + over_ages(weight("c", k) ** 2 / widening(k))
 
 
 def sums_agree(derived: dict[int, sympy.Expr], statement: sympy.Eq) -> bool:
-    """Compare a formula with sums over ages with what was derived for each number of steps.
-
-    Examples
-    --------
-    >>> from .step import equation
-    >>> sums_agree({2: tilted_sum(1, 2, relative=True)}, equation(symbol("mean"), first_sum()))
-    True
-    """
+    """Compare a formula with sums over ages with what was derived for each number of steps."""
     return all(
         proved_equal(formula, written_out(statement.rhs, count))
         for count, formula in derived.items()

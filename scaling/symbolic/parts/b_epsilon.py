@@ -6,7 +6,7 @@ import sympy
 
 from scaling.symbolic.exact.softsign import GAUSSIAN, exact_mean, exact_second_moment
 from scaling.symbolic.functions import isru, normal_density
-from scaling.symbolic.notation import symbol, symbols
+from scaling.symbolic.notation import a, b, mu, s
 from scaling.symbolic.parts.a_sign import erf_stand_in, slope_at_zero
 from scaling.symbolic.parts.b_stand_ins import clip_error
 from scaling.symbolic.proofs.accuracy import ApproximationError, measured_maximum
@@ -15,14 +15,7 @@ from scaling.symbolic.step import Step, equation
 
 
 def edges() -> tuple[sympy.Eq, sympy.Eq]:
-    """Return the definitions p = (a + b)/sqrt 2 and q = (a - b)/sqrt 2.
-
-    Examples
-    --------
-    >>> edges()[0]
-    Eq(p, sqrt(2)*(a + b)/2)
-    """
-    a, b = symbols("signal damping")
+    """Return the definitions p = (a + b)/sqrt 2 and q = (a - b)/sqrt 2."""
     p, q = sympy.symbols("p q", real=True)
     return equation(p, (a + b) / sympy.sqrt(2)), equation(q, (a - b) / sympy.sqrt(2))
 
@@ -33,17 +26,7 @@ def clip_moment(power: int) -> sympy.Expr:
     Parameters
     ----------
     power : int
-
-    Returns
-    -------
-    sympy.Expr
-
-    Examples
-    --------
-    >>> clip_moment(1).has(sympy.erf)
-    True
     """
-    a, b = symbols("signal damping")
     y = sympy.Symbol("y", real=True)  # x = a + y
     line = ((a + y) / b) ** power * normal_density(y)
     above = sympy.integrate(normal_density(y), (y, b - a, sympy.oo))
@@ -52,14 +35,7 @@ def clip_moment(power: int) -> sympy.Expr:
 
 
 def clip_mean() -> sympy.Expr:
-    """Return T-B3 in p and q.
-
-    Examples
-    --------
-    >>> clip_mean().has(sympy.erf)
-    True
-    """
-    a, b = symbols("signal damping")
+    """Return T-B3 in p and q."""
     p, q = (definition.lhs for definition in edges())
     middle = a / (2 * b) * (sympy.erf(p) - sympy.erf(q))
     ends = (sympy.exp(-(p**2)) - sympy.exp(-(q**2))) / (b * sympy.sqrt(2 * sympy.pi))
@@ -67,174 +43,21 @@ def clip_mean() -> sympy.Expr:
 
 
 def clip_mean_of_signal() -> sympy.Expr:
-    """Return T-B3 as a function of a and b.
-
-    Examples
-    --------
-    >>> clip_mean_of_signal().subs(symbol("signal"), 0)
-    0
-    """
+    """Return T-B3 as a function of a and b."""
     return clip_mean().subs([(definition.lhs, definition.rhs) for definition in edges()])
 
 
-def clip_inside() -> tuple[sympy.Eq, ...]:
-    """Return the definitions in T-B6: D, the weight of the line's slope, and the densities.
-
-    Examples
-    --------
-    >>> [str(definition.lhs) for definition in clip_inside()]
-    ['D', 'n_-', 'n_+', 'p', 'q']
-    """
-    a, b = symbols("signal damping")
-    p, q = (definition.lhs for definition in edges())
-    inside, lower, upper = sympy.symbols("D n_- n_+", positive=True)
-    return (
-        equation(inside, (sympy.erf(p) - sympy.erf(q)) / 2),
-        equation(lower, normal_density(b - a)),
-        equation(upper, normal_density(b + a)),
-        *edges(),
-    )
-
-
-def clip_second_moment() -> sympy.Expr:
-    """Return T-B6 in the abbreviations of :func:`clip_inside`.
-
-    Examples
-    --------
-    >>> len(clip_second_moment().free_symbols)
-    5
-    """
-    a, b = symbols("signal damping")
-    inside, lower, upper = (definition.lhs for definition in clip_inside()[:3])
-    return 1 - inside + ((a**2 + 1) * inside - (b + a) * lower - (b - a) * upper) / b**2
-
-
-def clip_second_moment_of_signal() -> sympy.Expr:
-    """Return T-B6 as a function of a and b.
-
-    Examples
-    --------
-    >>> sorted(str(v) for v in clip_second_moment_of_signal().free_symbols)
-    ['a', 'b']
-    """
-    definitions = [(definition.lhs, definition.rhs) for definition in clip_inside()]
-    return clip_second_moment().subs(definitions)
-
-
-def clip_slope() -> sympy.Expr:
-    """Return T-B4, the slope of B3 at a = 0.
-
-    Examples
-    --------
-    >>> clip_slope()
-    erf(sqrt(2)*b/2)/b
-    """
-    b = symbol("damping")
-    return sympy.erf(b / sympy.sqrt(2)) / b
-
-
-def working_mean() -> sympy.Expr:
-    """Return T-B5, the article's mean.
-
-    Examples
-    --------
-    >>> working_mean()
-    a/sqrt(a**2 + b**2 + pi/2)
-    """
-    a, b = symbols("signal damping")
-    return a / sympy.sqrt(a**2 + b**2 + sympy.pi / 2)
-
-
-def working_second_moment() -> sympy.Expr:
-    """Return T-B7, the article's second moment.
-
-    Examples
-    --------
-    >>> working_second_moment()
-    -b**2/(a**2 + b**2 + pi/2) + 1
-    """
-    a, b = symbols("signal damping")
-    return 1 - b**2 / (a**2 + b**2 + sympy.pi / 2)
-
-
-def inverse_square_slope() -> sympy.Expr:
-    """Put the stand-in of erf (T-A6) into b^2/erf(b/sqrt 2)^2.
-
-    Examples
-    --------
-    >>> inverse_square_slope()
-    b**2 + pi/2
-    """
-    b = symbol("damping")
-    return sympy.expand(sympy.simplify(b**2 / erf_stand_in(b / sympy.sqrt(2)) ** 2))
-
-
-def damped_square() -> sympy.Expr:
-    """Read off T-B5 what stands for x^2 + b^2, and put it into E[1 - b^2/(x^2 + b^2)].
-
-    Examples
-    --------
-    >>> sympy.simplify(damped_square() - working_second_moment())
-    0
-    """
-    a, b = symbols("signal damping")
-    radicand = sympy.Symbol("D", positive=True)
-    mean = symbol("mean")
-    (solution,) = sympy.solve(sympy.Eq(mean**2, a**2 / radicand), radicand)
-    return 1 - b**2 / sympy.simplify(solution.subs(mean, working_mean()))
-
-
-def is_working_form(derived: sympy.Expr, statement: sympy.Eq) -> bool:
-    """Check T-B7 and its properties: even in a, 1 at b = 0, to 0 as b -> infinity.
-
-    Examples
-    --------
-    >>> is_working_form(damped_square(), equation(symbol("second_moment"), symbol("signal")))
-    False
-    """
-    a, b = symbols("signal damping")
-    form = statement.rhs
-    return (
-        proved_equal(derived, form)
-        and proved_equal(form, form.subs(a, -a))
-        and proved_equal(form.subs(b, 0), sympy.Integer(1))
-        and proved_equal(sympy.limit(form, b, sympy.oo), sympy.Integer(0))
-        and bool((1 - form).simplify().is_positive)
-    )
-
-
 def measured(approximation: sympy.Expr, power: int, name: str) -> ApproximationError:
-    """Measure a moment against T-F1 (power 1) or T-F2 (power 2) over a, b > 0.
-
-    Examples
-    --------
-    >>> error = measured(working_second_moment(), 2, "B7")
-    >>> round(error.value, 2)
-    0.31
-    """
+    """Measure a moment against T-F1 (power 1) or T-F2 (power 2) over a, b > 0."""
     exact = exact_mean() if power == 1 else exact_second_moment()
-    return measured_maximum(
-        approximation, exact, symbols("signal damping"), f"{name} against F{power}"
-    )
+    return measured_maximum(approximation, exact, (a, b), f"{name} against F{power}")
 
 
-def steps() -> tuple[Step, ...]:
-    """Return the steps T-B3 to T-B7.
+def _measured_clip(approximation: sympy.Expr, power: int, name: str) -> ApproximationError:
+    return replace(measured(approximation, power, name), bound=clip_error(power).value)
 
-    Returns
-    -------
-    tuple of Step
 
-    Examples
-    --------
-    >>> [step.id for step in steps()][:3]
-    ['B3', 'B4', 'B4.odd']
-    """
-    a, b = symbols("signal damping")
-    mu, s = symbols("mean second_moment")
-    update, y = sympy.Function("mu"), sympy.Symbol("y", real=True)
-    p, q = (definition.lhs for definition in edges())
-    root = sympy.sqrt(a**2 + b**2 / sympy.erf(b / sympy.sqrt(2)) ** 2)
+def _b3() -> tuple[Step, ...]:
     return (
         Step(
             "B3",
@@ -248,6 +71,28 @@ def steps() -> tuple[Step, ...]:
             error=lambda: _measured_clip(clip_mean_of_signal(), 1, "B3"),
             quantity=mu,
         ),
+    )
+
+
+def clip_slope() -> sympy.Expr:
+    """Return T-B4, the slope of B3 at a = 0."""
+    return sympy.erf(b / sympy.sqrt(2)) / b
+
+
+def _is_positive_integral(derived: dict[sympy.Expr, sympy.Expr], statement: sympy.Eq) -> bool:
+    parts = integrand(statement.rhs)
+    if parts is None:
+        return False
+    density, (_, start, end) = parts
+    return bool(density.is_positive and (end - start).is_positive) and both_sides(
+        derived, equation(statement.lhs, statement.rhs.doit())
+    )
+
+
+def _b4() -> tuple[Step, ...]:
+    update = sympy.Function("mu")
+    p, q = (definition.lhs for definition in edges())
+    return (
         Step(
             "B4",
             "slope of B3 at a = 0",
@@ -262,7 +107,7 @@ def steps() -> tuple[Step, ...]:
             "B3 is odd in a",
             equation(update(-a), -update(a)),
             lambda: {update(a): clip_mean_of_signal()},
-            "simplify(lhs - rhs)",
+            "the difference simplifies to 0",
             compare=both_sides,
             uses=("B3",),
         ),
@@ -279,6 +124,12 @@ def steps() -> tuple[Step, ...]:
             where=edges(),
             uses=("B3",),
         ),
+    )
+
+
+def _b4_bounds() -> tuple[Step, ...]:
+    update, y = sympy.Function("mu"), sympy.Symbol("y", real=True)
+    return (
         Step(
             "B4.rises",
             "the slope of B3 is positive everywhere, an integral of the Gaussian",
@@ -300,6 +151,22 @@ def steps() -> tuple[Step, ...]:
             compare=both_sides,
             uses=("B3", "B4.odd", "B4.rises"),
         ),
+    )
+
+
+def working_mean() -> sympy.Expr:
+    """Return T-B5, the article's mean."""
+    return a / sympy.sqrt(a**2 + b**2 + sympy.pi / 2)
+
+
+def inverse_square_slope() -> sympy.Expr:
+    """Put the stand-in of erf (T-A6) into b^2/erf(b/sqrt 2)^2."""
+    return sympy.expand(sympy.simplify(b**2 / erf_stand_in(b / sympy.sqrt(2)) ** 2))
+
+
+def _b5() -> tuple[Step, ...]:
+    root = sympy.sqrt(a**2 + b**2 / sympy.erf(b / sympy.sqrt(2)) ** 2)
+    return (
         Step(
             "B5.clip",
             "smooth stand-in of B3, by its slope",
@@ -320,6 +187,35 @@ def steps() -> tuple[Step, ...]:
             error=lambda: measured(working_mean(), 1, "B5"),
             quantity=mu,
         ),
+    )
+
+
+def clip_inside() -> tuple[sympy.Eq, ...]:
+    """Return the definitions in T-B6: D, the weight of the line's slope, and the densities."""
+    p, q = (definition.lhs for definition in edges())
+    inside, lower, upper = sympy.symbols("D n_- n_+", positive=True)
+    return (
+        equation(inside, (sympy.erf(p) - sympy.erf(q)) / 2),
+        equation(lower, normal_density(b - a)),
+        equation(upper, normal_density(b + a)),
+        *edges(),
+    )
+
+
+def clip_second_moment() -> sympy.Expr:
+    """Return T-B6 in the abbreviations of :func:`clip_inside`."""
+    inside, lower, upper = (definition.lhs for definition in clip_inside()[:3])
+    return 1 - inside + ((a**2 + 1) * inside - (b + a) * lower - (b - a) * upper) / b**2
+
+
+def clip_second_moment_of_signal() -> sympy.Expr:
+    """Return T-B6 as a function of a and b."""
+    definitions = [(definition.lhs, definition.rhs) for definition in clip_inside()]
+    return clip_second_moment().subs(definitions)
+
+
+def _b6() -> tuple[Step, ...]:
+    return (
         Step(
             "B6",
             "second moment of the update, softsign replaced by the clipped line",
@@ -332,6 +228,35 @@ def steps() -> tuple[Step, ...]:
             error=lambda: _measured_clip(clip_second_moment_of_signal(), 2, "B6"),
             quantity=s,
         ),
+    )
+
+
+def working_second_moment() -> sympy.Expr:
+    """Return T-B7, the article's second moment."""
+    return 1 - b**2 / (a**2 + b**2 + sympy.pi / 2)
+
+
+def damped_square() -> sympy.Expr:
+    """Read off T-B5 what stands for x^2 + b^2, and put it into E[1 - b^2/(x^2 + b^2)]."""
+    radicand = sympy.Symbol("D", positive=True)
+    (solution,) = sympy.solve(sympy.Eq(mu**2, a**2 / radicand), radicand)
+    return 1 - b**2 / sympy.simplify(solution.subs(mu, working_mean()))
+
+
+def is_working_form(derived: sympy.Expr, statement: sympy.Eq) -> bool:
+    """Check T-B7 and its properties: even in a, 1 at b = 0, to 0 as b -> infinity."""
+    form = statement.rhs
+    return (
+        proved_equal(derived, form)
+        and proved_equal(form, form.subs(a, -a))
+        and proved_equal(form.subs(b, 0), sympy.Integer(1))
+        and proved_equal(sympy.limit(form, b, sympy.oo), sympy.Integer(0))
+        and bool((1 - form).simplify().is_positive)
+    )
+
+
+def _b7() -> tuple[Step, ...]:
+    return (
         Step(
             "B7",
             "second moment of the update, the article's working form",
@@ -359,15 +284,13 @@ def steps() -> tuple[Step, ...]:
     )
 
 
-def _is_positive_integral(derived: dict[sympy.Expr, sympy.Expr], statement: sympy.Eq) -> bool:
-    parts = integrand(statement.rhs)
-    if parts is None:
-        return False
-    density, (_, start, end) = parts
-    return bool(density.is_positive and (end - start).is_positive) and both_sides(
-        derived, equation(statement.lhs, statement.rhs.doit())
+def steps() -> tuple[Step, ...]:
+    """Return the steps of T-B3 to T-B7."""
+    return (
+        *_b3(),
+        *_b4(),
+        *_b4_bounds(),
+        *_b5(),
+        *_b6(),
+        *_b7(),
     )
-
-
-def _measured_clip(approximation: sympy.Expr, power: int, name: str) -> ApproximationError:
-    return replace(measured(approximation, power, name), bound=clip_error(power).value)

@@ -3,139 +3,14 @@
 import sympy
 
 from scaling.symbolic.functions import isru, softsign
-from scaling.symbolic.notation import symbol, symbols
+from scaling.symbolic.notation import eps, k, x
 from scaling.symbolic.parts.a_sign import slope_at_zero
 from scaling.symbolic.proofs.accuracy import ApproximationError, measured_maximum
 from scaling.symbolic.proofs.proof import both_signs, in_every_case
 from scaling.symbolic.step import Step, equation
 
 
-def clip_distance(curve: sympy.Expr, power: int, words: str) -> ApproximationError:
-    """Return the largest distance of clip(x, -1, 1)^power from a curve.
-
-    Parameters
-    ----------
-    curve : sympy.Expr
-        Function of the slope's symbol k > 0, which stands for x.
-    power : int
-    words : str
-        What is compared.
-
-    Returns
-    -------
-    ApproximationError
-
-    Examples
-    --------
-    >>> x = symbol("slope")
-    >>> round(clip_distance(softsign(x, sympy.Integer(1)), 1, "").value, 4)
-    0.2929
-    """
-    x = symbol("slope")
-    inside, outside = x**power - curve, 1 - curve
-    # The distance is largest where the pieces meet, or where the slope of one of them is 0.
-    values = [inside.subs(x, 1), outside.subs(x, 1)]
-    values += [inside.subs(x, root) for root in sympy.solve(sympy.diff(inside, x), x)]
-    values += [outside.subs(x, root) for root in sympy.solve(sympy.diff(outside, x), x)]
-    return ApproximationError("bound", words, max(abs(float(value)) for value in values))
-
-
-def clip_error(power: int = 1) -> ApproximationError:
-    """Return the largest distance of clip(x, -1, 1)^power from softsign(x, 1)^power.
-
-    It bounds the error of every expectation of the clipped line.
-
-    Examples
-    --------
-    >>> round(clip_error().value, 4)
-    0.2929
-    """
-    curve = softsign(symbol("slope"), sympy.Integer(1)) ** power
-    return clip_distance(curve, power, "clip(x/eps, -1, 1) against softsign(x, eps)")
-
-
-def solved_stand_in() -> sympy.Expr:
-    """Find the member of x/sqrt(x^2 + C) with slope k at 0 (T-B2).
-
-    Examples
-    --------
-    >>> solved_stand_in()
-    x/sqrt(x**2 + k**(-2))
-    """
-    x, k = symbols("argument slope")
-    constant = sympy.Symbol("C", positive=True)
-    family = x / sympy.sqrt(x**2 + constant)
-    (solution,) = sympy.solve(slope_at_zero(family, x) - k, constant)
-    return family.subs(constant, solution)
-
-
-def solved_clip() -> sympy.Expr:
-    """Find the line with slope k at 0, and cut it off at -1 and 1 (T-B2).
-
-    Examples
-    --------
-    >>> solved_clip()
-    Max(-1, Min(1, k*x))
-    """
-    x, k = symbols("argument slope")
-    slope = sympy.Symbol("m", positive=True)
-    (solution,) = sympy.solve(slope_at_zero(slope * x, x) - k, slope)
-    return sympy.Max(-1, sympy.Min(1, solution * x))
-
-
-def clipped(line: sympy.Expr) -> sympy.Expr:
-    """Return a line cut off at -1 and 1, by cases.
-
-    Examples
-    --------
-    >>> clipped(symbol("argument")).subs(symbol("argument"), 3)
-    1
-    """
-    return sympy.Piecewise((-1, line <= -1), (1, line >= 1), (line, True))
-
-
-def pieces(function: sympy.Expr) -> dict[sympy.Set, sympy.Expr]:
-    """Return the intervals of u, ends included, and what a continuous function is there.
-
-    u is k x, or x where there is no k.
-
-    Examples
-    --------
-    >>> pieces(solved_clip())[sympy.Interval(-1, 1)]
-    u
-    """
-    x, k = symbols("argument slope")
-    u = sympy.Symbol("u", real=True)
-    scaled = function.subs(x, u / k if function.has(k) else u)
-    branches = sympy.piecewise_fold(scaled.rewrite(sympy.Piecewise))
-    return {interval.closure: branch for branch, interval in branches.as_expr_set_pairs()}
-
-
-def same_clip(derived: sympy.Expr, statement: sympy.Eq) -> bool:
-    """Compare two clipped lines, interval by interval.
-
-    Examples
-    --------
-    >>> same_clip(solved_clip(), equation(symbol("mean"), solved_clip()))
-    True
-    """
-    return pieces(derived) == pieces(statement.rhs)
-
-
-def steps() -> tuple[Step, ...]:
-    """Return the steps T-B1 and T-B2.
-
-    Returns
-    -------
-    tuple of Step
-
-    Examples
-    --------
-    >>> [step.id for step in steps()][:3]
-    ['B1', 'B1.large', 'B2']
-    """
-    x, k, eps = symbols("argument slope eps")
-    curve = sympy.Function("S")(x)
+def _b1() -> tuple[Step, ...]:
     return (
         Step(
             "B1",
@@ -154,6 +29,76 @@ def steps() -> tuple[Step, ...]:
             "limit, for x > 0 and x < 0",
             compare=in_every_case,
         ),
+    )
+
+
+def clip_distance(curve: sympy.Expr, power: int, words: str) -> ApproximationError:
+    """Return the largest distance of clip(x, -1, 1)^power from a curve.
+
+    Parameters
+    ----------
+    curve : sympy.Expr
+        Function of the slope's symbol k > 0, which stands for x.
+    power : int
+    words : str
+        What is compared.
+    """
+    inside, outside = k**power - curve, 1 - curve
+    # The distance is largest where the pieces meet, or where the slope of one of them is 0.
+    values = [inside.subs(k, 1), outside.subs(k, 1)]
+    values += [inside.subs(k, root) for root in sympy.solve(sympy.diff(inside, k), k)]
+    values += [outside.subs(k, root) for root in sympy.solve(sympy.diff(outside, k), k)]
+    return ApproximationError("bound", words, max(abs(float(value)) for value in values))
+
+
+def clip_error(power: int = 1) -> ApproximationError:
+    """Return the largest distance of clip(x, -1, 1)^power from softsign(x, 1)^power.
+
+    It bounds the error of every expectation of the clipped line.
+    """
+    curve = softsign(k, sympy.Integer(1)) ** power
+    return clip_distance(curve, power, "clip(x/eps, -1, 1) against softsign(x, eps)")
+
+
+def solved_stand_in() -> sympy.Expr:
+    """Find the member of x/sqrt(x^2 + C) with slope k at 0 (T-B2)."""
+    constant = sympy.Symbol("C", positive=True)
+    family = x / sympy.sqrt(x**2 + constant)
+    (solution,) = sympy.solve(slope_at_zero(family, x) - k, constant)
+    return family.subs(constant, solution)
+
+
+def solved_clip() -> sympy.Expr:
+    """Find the line with slope k at 0, and cut it off at -1 and 1 (T-B2)."""
+    slope = sympy.Symbol("m", positive=True)
+    (solution,) = sympy.solve(slope_at_zero(slope * x, x) - k, slope)
+    return sympy.Max(-1, sympy.Min(1, solution * x))
+
+
+def clipped(line: sympy.Expr) -> sympy.Expr:
+    """Return a line cut off at -1 and 1, by cases."""
+    return sympy.Piecewise((-1, line <= -1), (1, line >= 1), (line, True))
+
+
+def pieces(function: sympy.Expr) -> dict[sympy.Set, sympy.Expr]:
+    """Return the intervals of u, ends included, and what a continuous function is there.
+
+    u is k x, or x where there is no k.
+    """
+    u = sympy.Symbol("u", real=True)
+    scaled = function.subs(x, u / k if function.has(k) else u)
+    branches = sympy.piecewise_fold(scaled.rewrite(sympy.Piecewise))
+    return {interval.closure: branch for branch, interval in branches.as_expr_set_pairs()}
+
+
+def same_clip(derived: sympy.Expr, statement: sympy.Eq) -> bool:
+    """Compare two clipped lines, interval by interval."""
+    return pieces(derived) == pieces(statement.rhs)
+
+
+def _b2() -> tuple[Step, ...]:
+    curve = sympy.Function("S")(x)
+    return (
         Step(
             "B2",
             "smooth stand-in (ISRU) of an odd S-curve with slope k at 0",
@@ -165,9 +110,9 @@ def steps() -> tuple[Step, ...]:
                 "S is softsign where no other is named",
             ),
             error=lambda: measured_maximum(
-                isru(symbol("slope"), sympy.Integer(1)),
-                softsign(symbol("slope"), sympy.Integer(1)),
-                (symbol("slope"),),
+                isru(k, sympy.Integer(1)),
+                softsign(k, sympy.Integer(1)),
+                (k,),
                 "ISRU against softsign (it is one; for erf see A6)",
             ),
             quantity=curve,
@@ -199,4 +144,12 @@ def steps() -> tuple[Step, ...]:
             ),
             quantity=sympy.erf(x),
         ),
+    )
+
+
+def steps() -> tuple[Step, ...]:
+    """Return the steps of T-B1 to T-B2."""
+    return (
+        *_b1(),
+        *_b2(),
     )

@@ -46,10 +46,14 @@ class ApproximationError:
     bound: float | None = None
 
     def __str__(self) -> str:
-        size = f"{self.value:.4g}" if self.value is not None else str(self.expression)
+        size = f"{self.value:.4g}" if self.value is not None else _typed(self.expression)
         size += "" if self.bound is None else f" (bound {self.bound:.4g})"
         place = ", ".join(f"{name} = {value:.3g}" for name, value in self.at)
         return f"{self.sort} {size}: {self.of}" + (f"; reached at {place}" if place else "")
+
+
+def _typed(expression: sympy.Expr) -> str:
+    return str(expression).replace("**", "^")
 
 
 def float_function(formula: sympy.Expr, variables: tuple[sympy.Symbol, ...]) -> Callable[..., Any]:

@@ -109,8 +109,7 @@ def proved_equal(left: sympy.Expr, right: sympy.Expr) -> bool:
         return False
     difference = left - right
     reductions: tuple[Callable[[sympy.Expr], sympy.Expr], ...] = (
-        sympy.expand,
-        lambda e: sympy.cancel(sympy.together(e)),
+        lambda e: sympy.expand(sympy.fraction(sympy.together(e))[0]),
         sympy.simplify,
         lambda e: sympy.simplify(sympy.powdenest(sympy.factor(e), force=False)),
         lambda e: sympy.simplify(e.rewrite(sympy.erf).expand()),
@@ -333,7 +332,7 @@ def coordinates(derived: sympy.Expr | Mapping[int, sympy.Expr], statement: sympy
 
     Examples
     --------
-    >>> from .sums import entry, hessian_trace
+    >>> from scaling.symbolic.proofs.sums import entry, hessian_trace
     >>> T = sympy.Symbol("T", real=True)
     >>> sizes = {1: entry("H", 1, 1), 2: entry("H", 1, 1) + entry("H", 2, 2)}
     >>> coordinates(sizes, sympy.Eq(T, hessian_trace()))
@@ -367,7 +366,7 @@ def coordinates_of_both_sides(
 
     Examples
     --------
-    >>> from .sums import at_sizes, hessian_trace
+    >>> from scaling.symbolic.proofs.sums import at_sizes, hessian_trace
     >>> T = sympy.Symbol("T", real=True)
     >>> sizes = at_sizes(lambda count: {T: explicit(hessian_trace(), count)})
     >>> coordinates_of_both_sides(sizes, sympy.Eq(2 * T, 2 * hessian_trace()))

@@ -122,7 +122,8 @@ def explicit(expression: sympy.Expr, coordinates: int = 3) -> sympy.Expr:
     names = {}
     for entry in written.atoms(sympy.Indexed):
         digits = "".join(str(number) for number in sorted(entry.indices, key=int))
-        names[entry] = sympy.Symbol(f"{entry.base.label}{digits}", real=True)
+        sign = {"positive": True} if entry.is_positive else {"real": True}
+        names[entry] = sympy.Symbol(f"{entry.base.label}{digits}", **sign)
     return written.xreplace(names)
 
 

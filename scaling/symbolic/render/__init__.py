@@ -1,1 +1,1 @@
-"""The derivation as text, LaTeX, Markdown, JSON and as a graph."""
+"""The derivation in its forms: text, Markdown with a graph, LaTeX, JSON."""

@@ -9,7 +9,7 @@ from sympy.printing.latex import LatexPrinter
 from scaling.symbolic.assembly import Derivation, Verdict
 from scaling.symbolic.notation import latex_names
 from scaling.symbolic.render.facts import PARTS, facts, glossary
-from scaling.symbolic.step import Step
+from scaling.symbolic.step import Remark, Step
 
 
 def latex(expression: sympy.Basic) -> str:
@@ -25,8 +25,8 @@ def latex(expression: sympy.Basic) -> str:
 
     Examples
     --------
-    >>> from .symbols import symbol
-    >>> latex(symbol("eps") ** 2)
+    >>> from scaling.symbolic.notation import eps
+    >>> latex(eps**2)
     '\\epsilon^{2}'
     """
     printer = _TheoryLatexPrinter({"symbol_names": latex_names(), "root_notation": True})
@@ -65,7 +65,7 @@ def equation_latex(step: Step) -> str:
 
     Examples
     --------
-    >>> from .assembly import derivation
+    >>> from scaling.symbolic import derivation
     >>> equation_latex(derivation().step("A5.second"))
     's = 1'
     """
@@ -89,20 +89,26 @@ def latex_snippet(derivation: Derivation) -> str:
 
     Examples
     --------
-    >>> from .assembly import derivation
+    >>> from scaling.symbolic import derivation
     >>> print(latex_snippet(derivation().select(["A5.second"])))
     % A5.second: SignSGD: the second moment of the update
     \[
       s = 1
     \]
     """
-    return "\n".join(
-        f"% {step.id}: {step.title}\n" + "\n".join(_displayed(step)) for step in derivation.steps
-    )
+    lines = []
+    for entry in derivation.entries:
+        lines += [f"% {entry.id}: {entry.title}", *_displayed(entry)]
+    return "\n".join(lines)
 
 
-def _displayed(step: Step) -> list[str]:
-    relations = [equation_latex(step), *(relation_latex(part) for part in step.where)]
+def _displayed(entry: Step | Remark) -> list[str]:
+    if isinstance(entry, Remark):
+        relations = [] if entry.formula is None else [relation_latex(entry.formula)]
+    else:
+        relations = [equation_latex(entry), *(relation_latex(part) for part in entry.where)]
+    if not relations:
+        return []
     if len(relations) == 1:
         return [r"\[", f"  {relations[0]}", r"\]"]
     rows = [f"  {relations[0]}" + r" \\"]
@@ -128,7 +134,7 @@ def latex_document(derivation: Derivation, verdicts: Mapping[str, Verdict]) -> s
 
     Examples
     --------
-    >>> from .assembly import derivation
+    >>> from scaling.symbolic import derivation
     >>> latex_document(derivation().select(["A5"]), {}).splitlines()[0]
     '\\documentclass[11pt]{article}'
     """
@@ -144,13 +150,17 @@ def latex_document(derivation: Derivation, verdicts: Mapping[str, Verdict]) -> s
         r"\maketitle",
     ]
     part = ""
-    for step in derivation.steps:
-        if step.id[0] != part:
-            part = step.id[0]
-            lines += ["", rf"\section*{{{part}. {PARTS[part]}}}"]
-        lines += ["", rf"\medskip\textbf{{{step.id}}}\quad {_escaped(step.title)}."]
-        lines += _displayed(step)
-        for label, words in facts(step, verdicts.get(step.id)):
+    for entry in derivation.entries:
+        if entry.id[0] != part:
+            part = entry.id[0]
+            title, words = PARTS[part]
+            lines += ["", rf"\section*{{{part}. {title}}}", _escaped(words)]
+        lines += ["", rf"\medskip\textbf{{{entry.id}}}\quad {_escaped(entry.title)}."]
+        lines += _displayed(entry)
+        if isinstance(entry, Remark):
+            lines.append(_escaped(entry.words))
+            continue
+        for label, words in facts(entry, verdicts.get(entry.id)):
             lines.append(rf"{{\small {label.rstrip()} {_escaped(words)}\par}}")
     names = glossary(derivation)
     if names:

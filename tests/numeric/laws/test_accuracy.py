@@ -55,7 +55,7 @@ def test_error_of_the_learning_rate_is_that_of_the_two_laws(moments):
 def test_a_transfer_errs_by_the_ratio_of_its_two_errors(population):
     recipe, statistics = Recipe(1e-3, 100.0, eps=0.1, beta1=0.9), GradientStatistics(500.0, 2.0)
     laws = [
-        TransferLaw(recipe, statistics, eps=1.0, moments=moments, population=population)
+        TransferLaw(recipe, statistics, eps=1.0, moments=moments, population=population, horizon=1)
         for moments in ("mean-field-outside", "exact-adam")
     ]
     rates = [law.learning_rate(4000.0) for law in laws]

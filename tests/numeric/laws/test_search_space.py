@@ -88,10 +88,11 @@ def test_widening_is_no_more_than_such_laws_reach():
 
 def test_widening_is_said(law):
     space = law.search_space(8192)
-    assert len(space.warnings) == 1
-    assert "8192 is 2 times outside the fitted range, which ends at 4096" in space.warnings[0]
-    assert f"to {space.low:.3g} .. {space.high:.3g}" in space.warnings[0]
-    assert len(law.search_space(1e6).warnings) == 2  # and that the law is extrapolated
+    (widened,) = space.warnings
+    assert (widened.key, widened["times"], widened["edge"]) == ("search widened", 2, 4096)
+    assert (widened["low"], widened["high"]) == (space.low, space.high)
+    keys = [found.key for found in law.search_space(1e6).warnings]
+    assert keys == ["search widened", "extrapolated"]
 
 
 def test_first_points_are_inside_and_begin_with_the_law(law):

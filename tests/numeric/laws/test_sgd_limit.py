@@ -21,11 +21,14 @@ NOISE = {
 
 
 @pytest.mark.parametrize("model", NOISE)
-@pytest.mark.parametrize("ratio", [1.0, 7.0])
-def test_limit(model, ratio):
+@pytest.mark.parametrize(("ratio", "horizon"), [(1.0, 1), (7.0, 1), (7.0, np.inf)])
+def test_limit(model, ratio, horizon):
     beta1, noise = NOISE[model]
+    if horizon != 1 and beta1:
+        noise = 1.0  # over a run momentum damps none (T-I1)
     statistics = GradientStatistics(30.0, grad_rms=1e-3, curvature_ratio=ratio)
-    law = TransferLaw(Recipe(2e-3, 8.0, eps=0.0, beta1=beta1), statistics, moments=model)
+    recipe = Recipe(2e-3, 8.0, eps=0.0, beta1=beta1)
+    law = TransferLaw(recipe, statistics, moments=model, horizon=horizon)
     limit = sgd_limit(law)
     formula = ratio / (ratio + noise * 30.0 / BATCH_SIZES)
     assert limit.learning_rate(BATCH_SIZES) == pytest.approx(formula, rel=1e-9)

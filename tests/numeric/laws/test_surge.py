@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from scaling import GradientStatistics, Recipe, TransferLaw
-from scaling.numeric.laws._roots import bisect
+from scaling.numeric.laws.law import bisect
 
 EXACT = [
     (moments, population)
@@ -19,6 +19,7 @@ def law(moments, population="uniform", *, ratio=1.0, beta1=None, eps=0.0, **more
         GradientStatistics(1000.0, 2.0, ratio),
         moments=moments,
         population=population,
+        horizon=1,
         **more,
     )
 
@@ -94,7 +95,11 @@ def test_gaussian_population_is_a_sum_over_drawn_gradients(moments):
     g = norm.ppf((1 + (np.arange(4000) + 0.5) / 4000) / 2)
     statistics = GradientStatistics(1000.0, 1.0, 3.0)
     here = TransferLaw(
-        Recipe(1e-3, 100.0, eps=0.1), statistics, moments=moments, population="gaussian"
+        Recipe(1e-3, 100.0, eps=0.1),
+        statistics,
+        moments=moments,
+        population="gaussian",
+        horizon=1,
     )
     batch = np.array([3.0, 100.0, 5000.0])
     a = np.sqrt(batch / 1000)[:, None]
@@ -108,7 +113,7 @@ def test_gaussian_population_is_a_sum_over_drawn_gradients(moments):
 def test_other_decay_rates_than_the_recipe_s():
     here = law("exact-adam", beta1=0.9)
     there = law("exact-adam", beta1=0.9, beta2=0.9)
-    assert here.learning_rate(50.0, beta2=0.9) == pytest.approx(there.learning_rate(50.0))
+    assert here.at(beta2=0.9).learning_rate(50.0) == pytest.approx(there.learning_rate(50.0))
     assert here.learning_rate(100.0) == pytest.approx(1e-3)
     assert there.learning_rate(100.0) != pytest.approx(1e-3, rel=1e-6)
 
@@ -116,10 +121,10 @@ def test_other_decay_rates_than_the_recipe_s():
 def test_step_enters():
     first, tenth = (law("exact-adam", step=step) for step in (1, 10))
     assert first.learning_rate(1000.0) != pytest.approx(tenth.learning_rate(1000.0), rel=1e-3)
-    assert "step 10" in " ".join(tenth.assumptions())
+    assert tenth.assumptions()[2]["step"] == 10
 
 
-def test_bisection_finds_the_change_of_sign_or_says_there_is_none():
-    assert bisect(lambda x: x**3 - 2, 0.0, 5.0) == pytest.approx(2 ** (1 / 3), rel=1e-15)
-    with pytest.raises(ArithmeticError, match="no change of sign"):
-        bisect(lambda x: x * x + 1, -1.0, 1.0)
+@pytest.mark.parametrize("falls", [False, True])
+def test_bisection_finds_the_change_of_sign(falls):
+    found = bisect(lambda x: (x**3 - 2) * (-1) ** falls, 0.0, 5.0, falls=falls)
+    assert found == pytest.approx(2 ** (1 / 3), rel=1e-15)

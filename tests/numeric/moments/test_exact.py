@@ -13,7 +13,6 @@ from scaling import InputError, update_moments
 from scaling.numeric.moments._lag_sums import lag_sums
 from scaling.numeric.moments.erfc_integrals import scaled_erfc_integrals
 from scaling.numeric.moments.exact_adam import ExactUpdate
-from scaling.numeric.moments.gaussian_population import gaussian_softsign
 
 REFERENCE = Path(__file__).parent / "exact_moments.csv"
 EXACT = ("exact-softsign", "exact-adam", "exact-adam-inside")
@@ -302,9 +301,12 @@ def test_gaussian_average_is_the_average_over_signals(update, signal, damping):
 
 @pytest.mark.parametrize("signal", [1e-6, 0.2, 3.0, 1e5])
 @pytest.mark.parametrize("ratio", [0.0, 1e-6, 0.5, 3.0, 8.9, 8.95, 20.0, 1e3])
-def test_gaussian_softsign_is_theory_s_closed_form(signal, ratio):
+def test_gaussian_average_of_softsign_is_theory_s_closed_form(signal, ratio):
     size = np.hypot(signal, 1)
-    alignment, second_moment = gaussian_softsign(signal, ratio * size)
+    softsign = ExactUpdate(0.0, 0.0, 1.0, "inside")
+    alignment, _, second_moment = softsign.gaussian_average(
+        np.array(signal), np.array(ratio * size)
+    )
     with mp.workdps(60):
         r = mp.mpf(ratio * size) / mp.sqrt(mp.mpf(signal) ** 2 + 1)
         x, z = r**2 / 4, r / mp.sqrt(2)
@@ -314,14 +316,6 @@ def test_gaussian_softsign_is_theory_s_closed_form(signal, ratio):
         expected = signal / mp.sqrt(mp.mpf(signal) ** 2 + 1) * h1
     assert abs(alignment / expected - 1) < 1e-13
     assert abs(second_moment / h2 - 1) < 1e-13
-
-
-def test_gaussian_softsign_is_the_gaussian_average_of_softsign():
-    a, b = np.geomspace(1e-4, 1e4, 9)[:, None], np.array([0.0, 1e-3, 1.0, 40.0])
-    found = gaussian_softsign(a, b)
-    average = ExactUpdate(0.0, 0.0, 1.0, "inside").gaussian_average(a, b)
-    np.testing.assert_allclose(found[0], average[0], rtol=1e-13)
-    np.testing.assert_allclose(found[1], average[2], rtol=1e-13)
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,9 @@ def full_sum(coordinates, batch, eps, ratio, moments, beta1=None):
 @pytest.mark.parametrize("moments", MODELS)
 @pytest.mark.parametrize("ratio", [1.0, 2.5])
 def test_learning_rates_are_those_of_the_full_sum(coordinates, population, moments, ratio):
-    law = TransferLaw.from_population(RECIPE, population, curvature_ratio=ratio, moments=moments)
+    law = TransferLaw.from_population(
+        RECIPE, population, curvature_ratio=ratio, moments=moments, horizon=1
+    )
     reference = full_sum(coordinates, 256.0, 1e-7, ratio, moments)
     batch, epsilons = [4.0, 1e3, 1e5], [0.0, 1e-8, 1e-5]
     found = law.learning_rate(np.array(batch)[:, None], eps=epsilons)
@@ -112,9 +114,9 @@ def test_saved_with_its_sketch(population, tmp_path):
 
 
 def test_assumptions_say_what_was_counted(population):
-    said = " ".join(TransferLaw.from_population(RECIPE, population).assumptions())
-    assert "2000 coordinates" in said
-    assert "measured" in said
+    source, counted, *_ = TransferLaw.from_population(RECIPE, population).assumptions()
+    assert (source["source"], counted.key) == ("measured", "sketched population")
+    assert counted["count"] == 2000
 
 
 def test_what_a_law_cannot_be_made_of(population):
@@ -152,7 +154,7 @@ def test_from_the_shell(lr, population, coordinates, tmp_path):
     path = tmp_path / "sketch.json"
     path.write_text(population.to_json())
     run = ("query", "--ref-lr", "3e-4", "--ref-batch-size", "256", "--batch-size", "1024")
-    ran = lr(*run, "--population", path, "--eps", "1e-7")
+    ran = lr(*run, "--population", path, "--eps", "1e-7", "--horizon", 1)
     assert (ran.status, ran.err) == (0, "")
     moments = "mean-field-outside"
     ratio = full_sum(coordinates, 1024.0, 1e-7, 1, moments) / full_sum(

@@ -79,8 +79,8 @@ def settings(rng, gradient, noise, size=8):
     return batch, eps
 
 
-#: An update with a kink is rounded off by cells and lattice.
-BOUNDS = {"mean-field-outside": 1e-4, "article": 1e-4, "sign": 1e-4, "clip": 1e-2}
+#: An update with a kink is rounded off by cells.
+BOUNDS = {"mean-field-outside": 1e-4, "article": 1e-4, "sign": 1e-4, "clip": 2e-3}
 
 
 @pytest.mark.parametrize("with_curvature", [False, True])
@@ -102,21 +102,23 @@ def test_agrees_with_the_full_sum(population, with_curvature):
         np.testing.assert_allclose(
             summary.learning_rate(batch, eps, moments=moments),
             [best.learning_rate for best in full],
-            rtol=bound,
+            rtol=2 * bound if with_curvature else bound,
             err_msg=moments,
         )
 
 
-@pytest.mark.parametrize(("level", "bound"), [(0, 2e-4), (2, 2e-4), (4, 6e-3), (6, 2e-2)])
+@pytest.mark.parametrize(("level", "bound"), [(2, 2e-4), (4, 6e-3), (6, 2e-2)])
 def test_values_that_share_a_cell(level, bound):
     # The worst for cells: what is kept of them says nothing of the skewness within.
     rng = np.random.default_rng(9)
     gradient = rng.choice([1.0, 1.07, 1.4], 50, p=[0.1, 0.7, 0.2])
     noise = rng.choice([2.0, 2.2, 3.1], 50, p=[0.1, 0.6, 0.3])
     curvature = np.where(rng.random(50) < 0.5, gradient, log_normal(rng, 50, 2))
-    population = GradientPopulation.from_arrays(gradient, noise, curvature)
-    coarse = GradientPopulation(population.cells.at_level(level))
-    assert coarse.cells_per_octave[0] == 2.0 ** (3 - level // 2)
+    histogram = GradientPopulation.from_arrays(gradient, noise, curvature).cells
+    while histogram.level < level:
+        histogram = histogram.coarser()
+    coarse = GradientPopulation(histogram)
+    assert coarse.cells_per_octave[0] == 2 ** (3 - level // 2)
     batch, eps = settings(rng, gradient, noise, 20)
     full = [
         quadratic_optimum(gradient, noise**2, curvature, b, eps=e).learning_rate
@@ -128,24 +130,39 @@ def test_values_that_share_a_cell(level, bound):
 @pytest.mark.parametrize("moments", ["exact-softsign", "exact-adam"])
 @pytest.mark.parametrize("population", [log_normal_6_decades, normal_gradients, pareto])
 def test_agrees_with_the_full_sum_of_exact_moments(moments, population):
-    rng, update = np.random.default_rng(5), moment_model(moments).bind()
+    rng, model = np.random.default_rng(5), moment_model(moments)
+    update = model.bind()
     gradient, noise = population(rng, 400)
     summary = GradientPopulation.from_arrays(gradient, noise)
     batch, eps = settings(rng, gradient, noise)
     batch, eps = batch[2:], eps[2:]
-    sums = summary.sums(update, batch, eps)
+    signal = np.sqrt(batch / summary.noise_scale)
+    found = summary.average(model, update, 1.7).sums(signal, signal * eps / summary.grad_rms)
+    size = np.abs(gradient)
     for i, root in enumerate(np.sqrt(batch)):
-        mean, second_moment, _ = update(np.abs(gradient) * root / noise, eps[i] * root / noise)
-        assert sums.alignment[i] == pytest.approx(np.abs(gradient) @ mean, rel=1e-5)
-        assert sums.curvature[i] == pytest.approx(second_moment.sum(), rel=1e-5)
-        assert sums.mean[i] == pytest.approx(mean.mean(), rel=1e-5)
+        mean, second_moment, _ = update(size * root / noise, eps[i] * root / noise)
+        assert found[0][i] == pytest.approx(size @ mean / size.size / summary.grad_rms, rel=3e-5)
+        curvature = second_moment.mean() + 0.7 * mean.mean() ** 2
+        assert found[1][i] == pytest.approx(curvature, rel=3e-5)
+
+
+def test_many_batch_sizes_are_answered_as_one():
+    # They are read off between nodes.
+    rng = np.random.default_rng(10)
+    population = GradientPopulation.from_arrays(*log_normal_6_decades(rng, 1000))
+    batch = np.geomspace(1e-6, 1e6, 2000) * population.noise_scale
+    for moments in ("mean-field-outside", "exact-adam"):
+        for eps in (0.0, 0.3 * population.grad_rms):
+            many = population.learning_rate(batch, eps, moments=moments)
+            alone = [population.learning_rate(b, eps, moments=moments) for b in batch[::97]]
+            np.testing.assert_allclose(many[::97], alone, rtol=1e-7)
 
 
 @pytest.mark.parametrize("moments", ["mean-field-outside", "mean-field", "article", "sign"])
 def test_a_uniform_population_follows_the_transfer_law(moments):
     gamma, noise = 3e-5, 0.7
     statistics = GradientStatistics((noise / gamma) ** 2, gamma, curvature_ratio=1.7)
-    law = TransferLaw(Recipe(3e-4, 1e6, eps=1e-6), statistics, moments=moments)
+    law = TransferLaw(Recipe(3e-4, 1e6, eps=1e-6), statistics, moments=moments, horizon=1)
     population = GradientPopulation.from_arrays(np.full(1000, gamma), np.full(1000, noise))
     assert population.noise_scale == pytest.approx(statistics.noise_scale, rel=1e-12)
     assert population.grad_rms == pytest.approx(gamma, rel=1e-12)
@@ -163,7 +180,7 @@ def test_sgd_is_a3():
     batch = np.array([1.0, 1e3, 1e6, np.inf])
     expected = gradient @ gradient / (curvature @ (gradient**2 + np.outer(1 / batch, noise**2)).T)
     found = population.learning_rate(batch, moments="sgd")
-    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    np.testing.assert_allclose(found, expected, rtol=1e-4)
 
 
 def test_limits():
@@ -172,24 +189,23 @@ def test_limits():
     population = GradientPopulation.from_arrays(gradient, noise)
     size = np.abs(gradient)
 
-    update = moment_model("mean-field-outside").bind(0.9)
-
     eps = np.array([0.0, 1e-3, 1e2])
-    noiseless = population.sums(update, np.inf, eps)
     nu = size / (size + eps[:, None])  # T-E7 without noise
-    np.testing.assert_allclose(noiseless.alignment, nu @ size, rtol=1e-5)
-    np.testing.assert_allclose(noiseless.curvature, (nu**2).sum(axis=1), rtol=1e-5)
-    np.testing.assert_allclose(noiseless.mean, nu.mean(axis=1), rtol=1e-5)
+    np.testing.assert_allclose(
+        population.learning_rate(np.inf, eps), nu @ size / (nu**2).sum(axis=1), rtol=1e-4
+    )
     assert population.learning_rate(np.inf) == pytest.approx(size.mean(), rel=1e-12)
     # T-E7 to first order in a: mu = a, s = c.
-    small = population.small_batch_sums(update)
-    assert small.alignment == pytest.approx(size @ (size / noise), rel=1e-5)
-    assert small.curvature == pytest.approx(SIZE * 0.1 / 1.9, rel=1e-12)
-    assert small.mean == pytest.approx(np.mean(size / noise), rel=1e-5)
     batch = 1e-12 * population.noise_scale
-    sums = population.sums(update, batch, 0.0)
-    assert sums.alignment == pytest.approx(small.alignment * np.sqrt(batch), rel=1e-4)
-    assert sums.curvature == pytest.approx(small.curvature, rel=1e-4)
+    expected = size @ (size / noise) * np.sqrt(batch) / (SIZE * 0.1 / 1.9)
+    assert population.learning_rate(batch) == pytest.approx(expected, rel=1e-4)
+    model = moment_model("mean-field-outside")
+    alignment, curvature = population.average(model, model.bind(0.9), 1.0).small_batches()
+    gamma = population.grad_rms
+    assert alignment == pytest.approx(
+        np.mean(size**2 / noise) * np.sqrt(population.noise_scale) / gamma, rel=1e-4
+    )
+    assert curvature == pytest.approx(0.1 / 1.9, rel=1e-12)
 
 
 def test_coordinates_without_gradient_or_noise():
@@ -212,7 +228,7 @@ def test_coordinates_without_gradient_or_noise():
             nothing.learning_rate(9.0)
 
 
-@given(st.integers(-300, 300), st.floats(1e-3, 1e3), st.integers(0, 10))
+@given(st.integers(-900, 900), st.floats(1e-3, 1e3), st.integers(0, 10))
 @hypothesis_settings(max_examples=20)
 def test_scaled_gradients_want_a_scaled_learning_rate(power, batch, seed):
     # g, sigma and eps in another unit, a power of two: a and b stay, the alignment scales.
@@ -220,9 +236,11 @@ def test_scaled_gradients_want_a_scaled_learning_rate(power, batch, seed):
     gradient, noise, unit = rng.standard_normal(50), rng.random(50), 2.0**power
     one = GradientPopulation.from_arrays(gradient, noise)
     other = GradientPopulation.from_arrays(gradient * unit, noise * unit)
-    assert other.learning_rate(batch, 0.1 * unit) == pytest.approx(
-        one.learning_rate(batch, 0.1) * unit, rel=1e-4
-    )
+    for moments in ("mean-field-outside", "article", "sgd"):
+        rate = one.learning_rate(batch, 0.1, moments=moments)
+        found = other.learning_rate(batch, 0.1 * unit, moments=moments)
+        # SGD's update scales too.
+        assert found == pytest.approx(rate * (1 if moments == "sgd" else unit), rel=1e-9)
     assert other.noise_scale == pytest.approx(one.noise_scale, rel=1e-12)
     assert other.grad_rms == pytest.approx(one.grad_rms * unit, rel=1e-12)
 
@@ -258,7 +276,28 @@ def test_malformed_elements_are_nan_and_malformed_calls_raise():
 
 
 def test_extreme_requests_are_answered():
-    population = GradientPopulation.from_arrays([1e-200, 1.0, 1e150], [1.0, 1e-250, 1e200])
-    rates = population.learning_rate([1e-300, 1.0, 1e300, np.inf], [[0.0], [1e-320], [1e300]])
-    assert (rates > 0).all()
-    assert np.isfinite(rates).all()
+    population = GradientPopulation.from_arrays([1.0, 2.0, 1e5], [1.0, 1e-5, 1e6])
+    gradient, noise = np.array([1.0, 2.0, 1e5]), np.array([1.0, 1e-5, 1e6])
+    for batch in (1e-300, 1.0, 1e300):
+        for eps in (0.0, 1e-320, 1e-3, 1e100):
+            scale = np.hypot(gradient, noise / np.sqrt(batch)) + eps  # T-E7
+            mean, spread = gradient / scale, noise / np.sqrt(batch) / scale
+            expected = gradient @ mean / np.sum(mean**2 + spread**2 / 19)
+            assert population.learning_rate(batch, eps) == pytest.approx(expected, rel=1e-9)
+
+
+def test_extreme_populations_are_summed_or_refused():
+    rng = np.random.default_rng(11)
+    gradient, noise = log_normal_6_decades(rng, 2000)
+    one = GradientPopulation.from_arrays(gradient, noise)
+    tiny = GradientPopulation.from_arrays(1e-170 * gradient, 1e-170 * noise)
+    law, small = (
+        TransferLaw.from_population(Recipe(1e-3, 64.0, eps=eps), p)
+        for p, eps in ((one, 1e-2), (tiny, 1e-172))
+    )
+    for name in ("surge_end", "critical_batch_size", "noise_batch_size", "learning_rate_limit"):
+        unit = 1e-170 if name == "surge_end" else 1
+        assert getattr(small, name) == pytest.approx(getattr(law, name) * unit, rel=1e-3)
+    np.testing.assert_allclose(small.learning_rate([1.0, 1e6]), law.learning_rate([1.0, 1e6]), 1e-3)
+    with pytest.raises(DataError, match="the noise scale is not a number"):
+        GradientPopulation.from_arrays([1e-170, 2e-170], [1.0, 2.0]).learning_rate(1.0)

@@ -298,7 +298,7 @@ TEXT = SecondMoments.from_arrays([1.0, 4.0], [0.0]).to_json()
     [
         ("second moments", "population", "not second moments"),
         ('"version":1', '"version":2', "written in version 2"),
-        ('"zeros":1', '"zeros":1,"zeros":2', "a key stands twice"),
+        ('"zeros":1', '"zeros":1,"zeros":2', "stands twice in one object"),
         ('"zeros":1', '"zeros":1,"ones":2', "unknown field `ones`"),
         ('"zeros":1,', "", "missing required field `zeros`"),
         ('"zeros":1', '"zeros":-1', "not valid"),
@@ -308,7 +308,7 @@ TEXT = SecondMoments.from_arrays([1.0, 4.0], [0.0]).to_json()
         ('"counts":[1,', '"counts":[', "1 counts, but 2 sums"),
         ('"counts":[1,', '"counts":[9007199254740992,', "more than"),
         ('"sums":[1.0,', '"sums":[NaN,', "holds NaN"),
-        ('"sums":[1.0,', '"sums":[1e999,', "do not ascend"),
+        ('"sums":[1.0,', '"sums":[1e999,', "holds 1e999"),
         ('"sums":[1.0,', '"sums":[5.0,', "do not ascend"),
         ('"sums":[1.0,', '"sums":[0.0,', "not valid"),
         ("}", "", "not a whole JSON file"),

@@ -18,13 +18,18 @@ from scaling.numeric.recipes import RECIPE_RULES
 from scaling.numeric.tables import read_optima
 
 TUNED = Recipe(3e-4, 256, eps=1e-8, beta1=0.9, beta2=0.95, weight_decay=0.1)
-LAW = TransferLaw(Recipe(3e-4, 256, beta1=0.9), GradientStatistics(4000))
+LAW = TransferLaw(Recipe(3e-4, 256, beta1=0.9), GradientStatistics(4000), horizon=1)
 
 
 def shape(batch, beta1, noise_scale=4000):
     """f of T-E6 by hand: eps = 0, mean field, uniform population, diagonal Hessian."""
     a2, c = batch / noise_scale, (1 - beta1) / (1 + beta1)
     return np.sqrt(a2 / (a2 + 1)) * (a2 + 1) / (a2 + c)
+
+
+def keys(found):
+    """What is warned of."""
+    return [said.key for said in found.warnings]
 
 
 def test_law_sets_the_learning_rate_and_keeps_the_rest():
@@ -39,9 +44,15 @@ def test_law_takes_new_decay_rates_into_account():
     found = recipe(TUNED, 1024, "law+half-life", law=LAW)
     assert found.beta1 == pytest.approx(0.9**4)
     assert found.learning_rate == pytest.approx(3e-4 * shape(1024, 0.9**4) / shape(256, 0.9))
-    (warning,) = [text for text in found.warnings if "law's learning rate" in text]
-    assert "beta2" in warning
-    assert "beta1" not in warning
+    (warning,) = [said for said in found.warnings if said.key == "change left out"]
+    assert warning["name"] == "beta2"
+
+
+def test_decay_rates_change_nothing_over_a_run():
+    law = TransferLaw(Recipe(3e-4, 256, beta1=0.9), GradientStatistics(4000))
+    found = recipe(TUNED, 1024, "law+half-life", law=law)
+    assert found.learning_rate == pytest.approx(3e-4 * shape(1024, 0.0) / shape(256, 0.0))
+    assert "beta1" not in [said["name"] for said in found.warnings]
 
 
 def test_eps_of_the_recipe_enters_where_the_law_knows_it():
@@ -58,10 +69,10 @@ def test_a_fitted_law_gives_its_ratio_and_says_if_it_is_of_another_run(marek):
     found = recipe(TUNED, 1024, law=law)
     ratio = law.learning_rate(1024) / law.learning_rate(256)
     assert found.learning_rate == pytest.approx(3e-4 * ratio)
-    assert any("times the recipe's" in text for text in found.warnings)
+    assert "law of another run" in keys(found)
     near = Recipe(float(law.learning_rate(256)) * 1.2, 256, beta1=0.9, beta2=0.95)
     assert recipe(near, 1024, law=law).warnings == ()
-    assert any("extrapolated" in text for text in recipe(near, 1e6, law=law).warnings)
+    assert "extrapolated" in keys(recipe(near, 1e6, law=law))
 
 
 def spread(beta1, beta2, rate, eps, batch, examples, seed):
@@ -108,18 +119,20 @@ def test_sqrt_sde_says_where_it_ends():
     found = recipe(TUNED, 4096, "sqrt-sde", law=LAW)
     assert found.beta1 == pytest.approx(-0.6)
     assert not found.in_domain
-    assert any("beta1 = -0.6 is below 0" in text and "2560" in text for text in found.warnings)
-    assert any("above the noise scale, 4e+03" in text for text in found.warnings)
+    assert keys(found)[0] == "sqrt-sde below 0"
+    assert (found.warnings[0]["name"], found.warnings[0]["beta"]) == ("beta1", pytest.approx(-0.6))
+    assert found.warnings[0]["reach"] == pytest.approx(2560)
+    assert "sqrt-sde above the noise scale" in keys(found)
     with pytest.raises(InputError, match="beta1"):
         found.to_recipe()
     # At the very end of the domain beta1 is 0.
     assert recipe(TUNED, 2560, "sqrt-sde").beta1 == pytest.approx(0, abs=1e-12)
     assert recipe(TUNED, 512, "sqrt-sde", law=LAW).warnings == ()
-    assert any("not known" in text for text in recipe(TUNED, 512, "sqrt-sde").warnings)
+    assert keys(recipe(TUNED, 512, "sqrt-sde")) == ["sqrt-sde without noise scale"]
     pure_surge = BatchSizeLaw(256, 3e-4, np.inf, 100)
-    assert any("not known" in t for t in recipe(TUNED, 512, "sqrt-sde", law=pure_surge).warnings)
+    assert "sqrt-sde without noise scale" in keys(recipe(TUNED, 512, "sqrt-sde", law=pure_surge))
     fitted = BatchSizeLaw(256, 3e-4, 300, 100)
-    assert any("scale, 300" in t for t in recipe(TUNED, 512, "sqrt-sde", law=fitted).warnings)
+    assert recipe(TUNED, 512, "sqrt-sde", law=fitted).warnings[-1]["noise_scale"] == 300
 
 
 def examples_to_half(beta, batch):
@@ -145,7 +158,8 @@ def test_half_life_says_when_it_is_under_one_step():
     assert recipe(TUNED, 256 * 6, "half-life").beta1 > 0.5
     assert recipe(TUNED, 256 * 6, "half-life").warnings == ()
     (warning,) = recipe(TUNED, 256 * 7, "half-life").warnings
-    assert "beta1 = 0.478 is under one step" in warning
+    assert (warning.key, warning["name"]) == ("half-life under one step", "beta1")
+    assert warning["beta"] == pytest.approx(0.9**7)
     without = Recipe(3e-4, 256, beta1=0, beta2=0.999)
     assert recipe(without, 512, "half-life").warnings == ()
 
@@ -159,7 +173,7 @@ def test_weight_decay_keeps_what_is_left_of_old_weights():
         assert np.log(left(found)) == pytest.approx(np.log(left(TUNED)), rel=1e-3)
     assert recipe(TUNED, 1024, "weight-decay").weight_decay == pytest.approx(0.4)
     huge = Recipe(0.1, 1, beta1=0.9, beta2=0.999, weight_decay=1.0)
-    assert "under one step" in recipe(huge, 100, "weight-decay").warnings[0]
+    assert keys(recipe(huge, 100, "weight-decay")) == ["weight-decay under one step"]
 
 
 @given(

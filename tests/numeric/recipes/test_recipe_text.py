@@ -117,11 +117,11 @@ def test_a_recipe_is_read():
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("", "must be entries"),
-        ("lr", "must be entries"),
-        ("lr=3e-4,batch_size=256,", "must be entries"),
+        ("", "must be NAME=NUMBER"),
+        ("lr", "must be NAME=NUMBER"),
+        ("lr=3e-4,batch_size=256,", "must be NAME=NUMBER"),
         ("lr=3e-4,batch_size=256,momentum=0.9", "momentum"),
-        ("lr=3e-4,batch_size=256,lr=1", "lr twice"),
+        ("lr=3e-4,batch_size=256,lr=1", "lr is given twice"),
         ("lr=3e-4", "batch_size is missing"),
         ("batch_size=256", "lr is missing"),
         ("lr=0,batch_size=256", "lr must be"),

@@ -56,7 +56,7 @@ def test_leaving_the_range_is_refused_unless_told(marek):
         schedule(law, ramp)
     rate = schedule(law, ramp, extrapolate=True)
     assert rate(20) == law.learning_rate(65536)
-    assert "extrapolated" in rate.warnings[0]
+    assert rate.warnings[0].key == "extrapolated"
     assert schedule(law, {0: 1, 5: 4096}).warnings == ()
     with pytest.raises(DataError, match="at step 0"):
         schedule(law, lambda _: 0.5, steps=3)

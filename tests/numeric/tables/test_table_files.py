@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyarrow import parquet
 
-from scaling import DataError, InputError, ScalingError
+from scaling import DataError, InputError, MissingExtraError, ScalingError
 from scaling.numeric.tables import Table, as_table, read_table_file
 from scaling.numeric.tables._files import _read_csv
 
@@ -107,7 +107,7 @@ def test_structured_arrays_and_whole_numbers_beyond_floating_point():
         ({"lr": [[1, 2], [3, 4]], "bs": np.zeros((2, 2))}, DataError, "'bs' is not a vector"),
         ({"lr": [1], "bs": [1, 2]}, DataError, r"differ in length: \[1, 2\]"),
         ({3: [1]}, DataError, "named 3, which is not a text"),
-        (pd.DataFrame([[1, 2]], columns=["lr", "lr"]), DataError, "2 columns 'lr'"),
+        (pd.DataFrame([[1, 2]], columns=["lr", "lr"]), DataError, "'lr' 2 times"),
     ],
 )
 def test_what_is_no_table(data, error, says):
@@ -134,11 +134,14 @@ FILES = {
     "tabs": OPTUNA.replace(",", "\t"),
     "windows": WANDB.replace("\n", "\r\n"),
     "comment": "# my sweep, by me; and me\n\n" + OPTUNA + "\n#\n",
+    "quotes within cells": 'lr,bs,note,loss\n1e-3,64,5" disk,3.25\n\n# "a\n2e-3,128,,nan\n'
+    '3e-4,256,"a\n\n# b ""c""",3.5\n',
     "quoted header": '"lr";"bs, of all devices";"batch size";loss\n'
     "1e-3;1;64;3.25\n2e-3;1;128;NAN\n3e-4;1;256;3.5\n",
     "parquet": parquet_bytes(RUNS),
     "json": json.dumps(RECORDS),
     "json lines": "\n".join(json.dumps(record) for record in RECORDS) + "\n",
+    "json lines, spaced": "\n\n".join(json.dumps(record) for record in RECORDS),
     "json table": '{"columns": ["lr", "bs", "loss"], "data": '
     "[[1e-3, 64, 3.25], [2e-3, 128, NaN], [3e-4, 256, 3.5]]}",
 }
@@ -173,7 +176,6 @@ BAD_FILES = {
     "lr,loss\n" + "1,2\n" * 1000 + "1,2,3\n": r"row 1001 \(line 1002\) has 3 cells",
     'lr,loss\n1,"2\n': "not a CSV file: unexpected end of data, in line 2",
     'lr,loss\n1,"2"3\n': "not a CSV file",
-    'lr,note\n1,5" disk\n\n2,b\n': "a quote within a cell .* line 1",
     b"lr,loss\n1,\x002\n": "not a text file in UTF-8",
     "lr,loss\n1,2\n".encode("utf-16"): "not a text file in UTF-8",
     b"lr,loss\xe9\n1,2\n": "not a text file in UTF-8",
@@ -211,16 +213,44 @@ def test_compressed_tables_are_read_within_a_bound(tmp_path, monkeypatch):
     text = "lr,loss\n" + "1,2\n" * 1000
     path = write(tmp_path / "runs.csv.gz", gzip.compress(text.encode()))
     assert read_table_file(path).numbers("lr").tolist() == [1.0] * 1000
-    monkeypatch.setattr("scaling.numeric.tables._files._MOST_UNPACKED", len(text) - 1)
+    monkeypatch.setattr("scaling.numeric.tables._files.LARGEST", len(text) - 1)
     with pytest.raises(DataError, match=r"runs\.csv\.gz: not read: unpacked, it is larger"):
         read_table_file(path)
 
 
-def test_parquet_without_pyarrow_names_the_extra(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "pyarrow", None)
+@pytest.mark.parametrize("library", ["pyarrow", "narwhals"])
+def test_parquet_and_frames_name_the_extra(library, tmp_path, monkeypatch):
     path = write(tmp_path / "runs.parquet", parquet_bytes(RUNS))
-    with pytest.raises(DataError, match=r"pip install 'adam-lr-scaling\[sweeps\]'"):
+    frame = pd.DataFrame(RUNS)
+    monkeypatch.setitem(sys.modules, library, None)
+    for data in (path, frame) if library == "narwhals" else (path,):
+        with pytest.raises(MissingExtraError, match=rf"{library} .*adam-lr-scaling\[sweeps\]"):
+            as_table(data)
+    assert len(as_table(RUNS)) == 3
+
+
+def test_rows_beyond_a_bound_are_not_read(tmp_path):
+    repeated = pa.RunEndEncodedArray.from_arrays([10_000_001], [1.0]).to_numpy(zero_copy_only=False)
+    path = write(tmp_path / "runs.parquet", parquet_bytes({"lr": repeated}))
+    assert path.stat().st_size < 1e6
+    with pytest.raises(DataError, match="10000001 rows, and at most 10000000 are read"):
         read_table_file(path)
+
+
+def test_bytes_beyond_a_bound_are_not_read(tmp_path):
+    with (tmp_path / "sparse.csv").open("wb") as file:
+        file.truncate(2**40)
+    with pytest.raises(DataError, match="larger than 512 MiB"):
+        read_table_file(tmp_path / "sparse.csv")
+    with pytest.raises(DataError, match="/dev/zero: cannot be read: it is a device"):
+        read_table_file("/dev/zero")
+
+
+def test_columns_of_other_libraries_in_a_mapping():
+    table = as_table({"lr": pd.Series([1e-3, 2e-3]), "n": pl.Series([1, None]), "bs": range(1, 3)})
+    assert table.numbers("lr").tolist() == [1e-3, 2e-3]
+    np.testing.assert_array_equal(table.numbers("n", missing=True), [1, np.nan])
+    assert table.numbers("bs").tolist() == [1, 2]
 
 
 MISSING = ["", " ", "nan", "NaN", "NAN", "inf", "-inf", "Infinity", "1e999"]
@@ -303,7 +333,8 @@ def test_whatever_csv_writes_is_read(rows, separator, quoted):
     style = csv.QUOTE_ALL if quoted else csv.QUOTE_MINIMAL
     writer = csv.writer(text, delimiter=separator, quoting=style, lineterminator="\n")
     writer.writerows([("x", "a", "b"), *rows])
-    names, columns, lines = _read_csv("runs.csv", text.getvalue())
+    file = io.TextIOWrapper(io.BytesIO(text.getvalue().encode()), "utf-8-sig")
+    names, columns, lines = _read_csv("runs.csv", file)
     table = Table("runs.csv", tuple(names), tuple(columns), np.arange(len(rows)), lines)
     np.testing.assert_array_equal(table.numbers("x", missing=True), [row[0] for row in rows])
     assert table.texts("a") == [row[1] for row in rows]

@@ -98,7 +98,10 @@ def test_far_from_the_table_is_said():
     law = fit_steps(BATCH, 900 * (1 + 3000 / BATCH))
     assert law.batch_size_range == pytest.approx((64, 16384))
     assert law.warnings(64 / 7) == law.warnings(16384 * 7) == ()
-    assert "10 times outside the fitted range 64 to 16384" in law.warnings(6.4)[0]
+    (found,) = law.warnings(6.4)
+    assert [found[name] for name in ("value", "times", "low", "high")] == pytest.approx(
+        [6.4, 10, 64, 16384]
+    )
 
 
 def test_variances_are_those_of_many_tables():

@@ -14,7 +14,8 @@ from scaling.numeric.inference.optima.shifted_powers import (
     fit_shifted_powers,
 )
 from scaling.numeric.inputs.arrays import FloatArray, Real, as_positive, read_table
-from scaling.numeric.laws.batch_size_law import BatchSizeLaw
+from scaling.numeric.laws.batch_size_law import BatchSizeLaw, peak_batch_size
+from scaling.numeric.laws.facts import Fact, fact
 from scaling.numeric.laws.law import Point, Provenance, check_level
 
 #: T-E2: lr ~ sqrt(B) (B + B_n)^(1/2) (B + B_crit)^(-1).
@@ -22,9 +23,11 @@ _OPTIMA = ShiftedPowers(slope=0.5, powers=(0.5, -1.0))
 
 #: An optimum that counts less than this in the robust fit is pointed out.
 _DOWN_WEIGHTED = 0.7
+#: In octaves: a law nearer than this to all optima passes through them.
+_EXACT = 1e-3
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class FittedLaw(BatchSizeLaw):
     """T-E2 fitted to a table of optima; made by `fit_optima`.
 
@@ -112,64 +115,50 @@ class FittedLaw(BatchSizeLaw):
         if not self._fit.has_error:
             return None
         shifts, _, _ = self._fit.region(level)
-        peaks = [
-            law.peak.batch_size if law.peak else (0.0 if critical == 0 < noise else np.inf)
-            for noise, critical in shifts * self.reference_batch_size
-            for law in [BatchSizeLaw(1.0, 1.0, noise, critical)]
-        ]
+        noise, critical = shifts.T * self.reference_batch_size
         columns = {
-            "noise_batch_size": shifts[:, 0] * self.reference_batch_size,
-            "critical_batch_size": shifts[:, 1] * self.reference_batch_size,
-            "peak_batch_size": np.array(peaks),
+            "noise_batch_size": noise,
+            "critical_batch_size": critical,
+            "peak_batch_size": peak_batch_size(noise, critical),
         }
         return {name: (float(v.min()), float(v.max())) for name, v in columns.items()}
 
-    def undetermined(self, level: float = 0.95) -> tuple[str, ...]:
-        """Say in words which parameters the table leaves open, and the bounds that it gives."""
+    def undetermined(self, level: float = 0.95) -> tuple[Fact, ...]:
+        """State which parameters the table leaves open, and the bounds that it gives."""
         intervals = self.parameter_intervals(level)
-        said = []
-        for name, symbol, value in (
-            ("noise_batch_size", "B_n", self.noise_batch_size),
-            ("critical_batch_size", "B_crit", self.critical_batch_size),
-        ):
+        facts = []
+        for symbol, name in (("B_n", "noise_batch_size"), ("B_crit", "critical_batch_size")):
+            value = getattr(self, name)
             if intervals is None:
                 if not 0 < value < np.inf:
-                    end = "infinity" if value else "0"
-                    said.append(f"{symbol} ran to {end}, with no error bar")
+                    facts.append(fact("ran to the end", symbol=symbol, end=value))
                 continue
             low, high = intervals[name]
             if low == 0 and high == np.inf:
-                said.append(f"{symbol} is not determined by this table")
+                facts.append(fact("not determined", symbol=symbol))
             elif high == np.inf:
-                said.append(f"{symbol} has only a lower bound, {low:.3g} ({level:.0%})")
+                facts.append(fact("bounded below", symbol=symbol, bound=low, level=level))
             elif low == 0:
-                said.append(f"{symbol} has only an upper bound, {high:.3g} ({level:.0%})")
-        return tuple(said)
+                facts.append(fact("bounded above", symbol=symbol, bound=high, level=level))
+        return tuple(facts)
 
-    def assumptions(self) -> tuple[str, ...]:
-        """Say in words what the answer takes for granted, and how well the law fits."""
-        said = ["optimizer, model and budget are those of the fitted runs"]
+    def assumptions(self) -> tuple[Fact, ...]:
+        """State what the answer takes for granted, and how well the law fits."""
+        facts = [fact("as in the fitted optima")]
         octaves = self.residuals / np.log(2)
-        count, misfit = len(self.optima), float(np.abs(octaves).max())
+        optima, misfit = len(self.optima), float(np.abs(octaves).max())
         if self._fit.has_error:
-            said.append(
-                f"robust fit of 3 parameters to {count} optima, "
-                f"error {self.error / np.log(2):.2g} octave each"
-            )
-        elif misfit < 1e-3:
-            said.append(f"the law passes through all {count} optima: no scatter, hence no interval")
+            facts.append(fact("robust fit", optima=optima, error=float(self.error / np.log(2))))
+        elif misfit < _EXACT:
+            facts.append(fact("no scatter", optima=optima))
         else:
-            said.append(
-                f"3 parameters for {count} optima: no error can be estimated, hence no interval; "
-                f"the law cannot follow them closer than {misfit:.2g} octave"
-            )
-        said.extend(
-            f"the optimum at batch size {point.batch_size:.10g} lies {abs(residual):.2g} octave "
-            f"{'above' if residual > 0 else 'below'} the law and counts only {weight:.0%}"
-            for point, weight, residual in zip(self.optima, self.weights, octaves, strict=True)
+            facts.append(fact("no error", optima=optima, misfit=misfit))
+        facts.extend(
+            fact("counts less", batch_size=point.batch_size, octaves=float(octave), weight=weight)
+            for point, weight, octave in zip(self.optima, self.weights, octaves, strict=True)
             if weight < _DOWN_WEIGHTED
         )
-        return (*said, *self.undetermined())
+        return (*facts, *self.undetermined())
 
     def to_dict(self) -> dict[str, Any]:
         """Return what defines the law, as JSON values; infinite numbers are None."""

@@ -16,6 +16,7 @@ import numpy as np
 from scaling.errors import DataError
 from scaling.numeric.inference.optima._confidence import sample_region
 from scaling.numeric.inputs.arrays import FloatArray
+from scaling.numeric.laws.batch_size_law import shift_weights
 
 #: Huber's tuning constant: 95 % efficiency on Gaussian errors.
 _HUBER = 1.345
@@ -49,7 +50,7 @@ class ShiftedPowers:
         """
         result = self.slope * np.log(x)
         for j, power in enumerate(self.powers):
-            p, q = _weights(shifts[..., j, None])
+            p, q = shift_weights(shifts[..., j, None])
             result = result + power * np.log(p + q * x)
         return result
 
@@ -57,7 +58,7 @@ class ShiftedPowers:
         """Derivatives of log y by (constant, log X_1, ...), shape (n, size)."""
         columns = [np.ones_like(x)]
         for shift, power in zip(shifts, self.powers, strict=True):
-            p, q = _weights(np.asarray(shift))
+            p, q = shift_weights(shift)
             columns.append(power * p * q * (1 - x) / (p + q * x))
         return np.stack(columns, axis=-1)
 
@@ -212,7 +213,7 @@ def fit_shifted_powers(form: ShiftedPowers, x: FloatArray, log_y: FloatArray) ->
         scale = (
             _ABSOLUTE_SCALE if reweighting < _ABSOLUTE_ROUNDS else _robust_scale(sizes, form.size)
         )
-        reweighted = np.minimum(1, _HUBER * scale / np.maximum(sizes, _EXACT))
+        reweighted = huber_weights(sizes, scale)
         if reweighting > _ABSOLUTE_ROUNDS and np.max(np.abs(reweighted - weights)) < 1e-6:
             break
         weights = reweighted
@@ -221,6 +222,11 @@ def fit_shifted_powers(form: ShiftedPowers, x: FloatArray, log_y: FloatArray) ->
         restarts = np.stack([np.clip(logs, low - far, high + far) for far in (30, 1)])
         fit = _best_fit(form, x, log_y, weights, restarts, last=fit)
     return fit
+
+
+def huber_weights(residuals: FloatArray, scale: float) -> FloatArray:
+    """Weights of least squares that no gross error can upset (Huber 1964)."""
+    return np.asarray(np.minimum(1, _HUBER * scale / np.maximum(np.abs(residuals), _EXACT)))
 
 
 def _robust_scale(sizes: FloatArray, parameters: int) -> float:
@@ -307,10 +313,3 @@ def _corner_fit(
         )
         shifts = shifts_of(found.x[1:])
     return ShiftedPowersFit(form, x, log_y, weights, constant_of(shifts), shifts)
-
-
-def _weights(shift: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return p, q of (x + X)/(1 + X) = p + q x."""
-    q = 1 / (1 + shift)
-    with np.errstate(invalid="ignore"):
-        return np.where(shift == np.inf, 1.0, shift * q), q

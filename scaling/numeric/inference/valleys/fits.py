@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from scaling.errors import DataError
+from scaling.numeric.inference.optima.shifted_powers import huber_weights
 from scaling.numeric.inference.valleys._shape import (
     CHUNK,
     OCTAVE,
@@ -337,7 +338,7 @@ def _curvature_trend(cells: Cells, fitted: _Fitted, known: BoolArray) -> tuple[F
         found = np.linalg.solve(gram, (root * design).T @ (root[:, 0] * y))
         rest = y - design @ found
         scale = max(1.4826 * float(np.median(np.abs(rest[known]))), 0.05)
-        weight = np.where(known, np.minimum(1, 1.345 * scale / np.maximum(np.abs(rest), 1e-9)), 0)
+        weight = np.where(known, huber_weights(rest, scale), 0)
     return np.exp(design @ found), float(np.clip(scale, 0.15, 0.7))
 
 

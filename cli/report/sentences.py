@@ -1,0 +1,188 @@
+"""What the facts of the numeric layer say, in words: one sentence for each key."""
+
+import math
+from collections.abc import Callable
+
+from scaling.numeric.laws.facts import Fact
+
+
+def say(fact: Fact) -> str:
+    """Return the sentence for a fact."""
+    sentence, values = _SENTENCES[fact.key], dict(fact.values)
+    return sentence.format(**values) if isinstance(sentence, str) else sentence(**values)
+
+
+def say_all(facts: tuple[Fact, ...]) -> list[str]:
+    """Return the sentences, each once."""
+    return list(dict.fromkeys(map(say, facts)))
+
+
+def _extrapolated(quantity: str, value: float, times: float, low: float, high: float) -> str:
+    named = "" if quantity in {"batch_size", "covariate"} else f"{quantity} is "
+    return (
+        f"{named}extrapolated: {value:.10g} is {times:.3g} times outside the fitted range "
+        f"{low:.10g} to {high:.10g}"
+    )
+
+
+def _population(coordinates: str) -> Callable[..., str]:
+    """Say how the coordinates of a named population differ."""
+
+    def sentence(curvature_ratio: float) -> str:
+        diagonal = " (diagonal Hessian)" if curvature_ratio == 1 else ""
+        return f"{coordinates}, curvature ratio R0 = {curvature_ratio:g}{diagonal}"
+
+    return sentence
+
+
+def _sketch(
+    curvature_ratio: float,
+    count: int,
+    cell_count: int,
+    cells_per_octave: tuple[float, float],
+    *,
+    has_curvature: bool,
+    **left: int,
+) -> str:
+    said = [
+        f"{count} coordinates in {cell_count} cells, {cells_per_octave[0]:g} x "
+        f"{cells_per_octave[1]:g} to an octave of gradient x noise",
+        f"curvature {'known' if has_curvature else 'not known, 1 assumed'}",
+    ]
+    said += [
+        f"{left[name]} coordinates {what}" for name, what in _COORDINATES.items() if left[name]
+    ]
+    return _population("; ".join(said))(curvature_ratio)
+
+
+_COORDINATES = {
+    "nans": "left out: NaN",
+    "infinities": "left out: infinite (in float16, beyond 65504)",
+    "without_gradient": "with gradient 0: they add curvature by their noise",
+    "without_noise": "with noise 0: they move alike at every batch size",
+    "without_both": "with gradient 0 and noise 0: they do not move",
+}
+
+
+def _update(model: str, theory: str, beta1: float, beta2: float | None, step: float | None) -> str:
+    said = f"beta1 = {beta1:g}"
+    if beta2 is not None and step is not None:
+        when = "stationary averages" if math.isinf(step) else f"step {step:.10g}"
+        said += f", beta2 = {beta2:g}, {when}"
+    return f"{said}; update: {model} ({theory})"
+
+
+def _horizon(steps: float) -> str:
+    if math.isinf(steps):
+        return "a run of many steps, in which momentum damps no noise (T-I1)"
+    ahead = "one step" if steps == 1 else f"{steps:.10g} steps"
+    return f"{ahead} ahead; over a run momentum damps no noise (T-I1)"
+
+
+def _eps_left_out(why: str) -> Callable[..., str]:
+    """Say why an epsilon, or a change of epsilon, cannot enter."""
+
+    def sentence(eps: float, moments: str = "", reference: float | None = None) -> str:
+        reason = why.format(moments=moments)
+        if reference is not None:
+            return f"the change of eps from {reference:g} to {eps:g} is left out: {reason}"
+        if moments:
+            return reason
+        return (
+            f"eps -> 0: eps = {eps:g} cannot enter, {reason}; that is harmless while eps is far "
+            "below the gradient's RMS"
+        )
+
+    return sentence
+
+
+def _counts_less(batch_size: float, octaves: float, weight: float) -> str:
+    side = "above" if octaves > 0 else "below"
+    return (
+        f"the optimum at batch size {batch_size:.10g} lies {abs(octaves):.2g} octave {side} the "
+        f"law and counts only {weight:.0%}"
+    )
+
+
+def _setting(**values: float) -> str:
+    return "at " + ", ".join(f"{name} = {value:.6g}" for name, value in values.items())
+
+
+_SENTENCES: dict[str, str | Callable[..., str]] = {
+    # Why an answer should not be trusted.
+    "extrapolated": _extrapolated,
+    "acts as SGD": (
+        "{which} is {ratio:.3g} times the gradient's RMS: Adam divides by little else and acts as "
+        "SGD with momentum, its best learning rate growing in proportion to eps"
+    ),
+    "comes to act as SGD": (
+        "{which} is {ratio:.3g} times the gradient's RMS, though only {ratio_with_noise:.2g} times "
+        "that of the noisy batch gradient: with larger batches Adam comes to act as SGD with "
+        "momentum"
+    ),
+    "search widened": (
+        "batch size {batch_size:.10g} is {times:.3g} times outside the fitted range, which ends "
+        "at {edge:.10g}: the range of learning rates is widened from {from_low:.3g} .. "
+        "{from_high:.3g} to {low:.3g} .. {high:.3g}"
+    ),
+    # What a law through a tuned run takes for granted.
+    "no error bar": ("noise scale {noise_scale:g}: {source}, with no error bar, hence no interval"),
+    "uniform population": _population("every coordinate alike"),
+    "gaussian population": _population(
+        "gradients of the coordinates drawn from a Gaussian, equal noise"
+    ),
+    "sketched population": _sketch,
+    "update": _update,
+    "horizon": _horizon,
+    "eps enters": (
+        "eps = {eps:g} {stands} the root, {ratio:.3g} times the gradient's RMS {grad_rms:g}"
+    ),
+    "no eps": _eps_left_out("moments '{moments}' have no eps"),
+    "eps without gradient": _eps_left_out("the gradient's RMS is not given"),
+    # What a fitted law takes for granted, and how well it fits.
+    "as in the fitted optima": "optimizer, model and budget are those of the fitted runs",
+    "as in the fitted runs": "optimizer, model family and schedule are those of the fitted runs",
+    "setting": _setting,
+    "cross-validated error": "cross-validated error {octaves:.2g} octave (a factor of two is 1)",
+    "bootstrap": (
+        "intervals of the law from {replicates} bootstrap replicates; single optima scatter about "
+        "it besides"
+    ),
+    "robust fit": "robust fit of 3 parameters to {optima} optima, error {error:.2g} octave each",
+    "no scatter": "the law passes through all {optima} optima: no scatter, hence no interval",
+    "no error": (
+        "3 parameters for {optima} optima: no error can be estimated, hence no interval; the law "
+        "cannot follow them closer than {misfit:.2g} octave"
+    ),
+    "counts less": _counts_less,
+    "ran to the end": lambda symbol, end: (
+        f"{symbol} ran to {'infinity' if end else '0'}, with no error bar"
+    ),
+    "not determined": "{symbol} is not determined by this table",
+    "bounded below": "{symbol} has only a lower bound, {bound:.3g} ({level:.0%})",
+    "bounded above": "{symbol} has only an upper bound, {bound:.3g} ({level:.0%})",
+    # Where a rule for recipes leaves its domain.
+    "sqrt-sde below 0": (
+        "sqrt-sde leaves its domain: {name} = {beta:.3g} is below 0; from batch size "
+        "{batch_size:.10g} it reaches up to {reach:.10g}"
+    ),
+    "sqrt-sde without noise scale": (
+        "sqrt-sde holds below the gradient noise scale only, which is not known here"
+    ),
+    "sqrt-sde above the noise scale": (
+        "sqrt-sde leaves its domain: noise does not dominate the gradient at batch sizes above "
+        "the noise scale, {noise_scale:.3g}"
+    ),
+    "half-life under one step": (
+        "half-life leaves its domain: that of {name} = {beta:.3g} is under one step"
+    ),
+    "weight-decay under one step": (
+        "weight-decay leaves its domain: lr x weight decay is {product:.3g}, a timescale under "
+        "one step"
+    ),
+    "change left out": "the change of {name} does not enter this law's learning rate",
+    "law of another run": (
+        "the law's own learning rate at batch size {batch_size:.10g} is {times:.3g} times the "
+        "recipe's: is it of this model and optimizer? Only its ratio is used"
+    ),
+}

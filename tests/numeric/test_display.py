@@ -1,0 +1,65 @@
+"""How results show themselves at a prompt and in a notebook."""
+
+from xml.etree import ElementTree as ET
+
+import numpy as np
+import pytest
+
+import scaling
+from scaling import BatchSizeLaw, GradientStatistics, Recipe, TransferLaw, data
+from scaling.numeric.inference import SweepLaw
+from scaling.numeric.laws import Provenance
+from scaling.numeric.tables import as_table, read_optima
+
+LAW = BatchSizeLaw(256, 3e-4, 4000.0, 200.0)
+JOINT = SweepLaw.of(
+    learning_rate=1e-3,
+    reference_batch_size=256,
+    noise_batch_size=4000,
+    critical_batch_size=400,
+    covariates={"N": 1e9, "D": 1e10},
+)
+RUNS = scaling.simulate_sweep(LAW, [16, 64, 256, 1024], seed=1)
+STEPS = data.path("zhang_steps_to_target")
+
+
+@pytest.mark.parametrize(
+    ("make", "shows"),
+    [
+        (lambda: LAW, ["0.0003 at batch size 256", "4000", "200", "parameters as given"]),
+        (lambda: BatchSizeLaw(256, 3e-4, np.inf, 0), ["noise_batch_size=inf"]),
+        (
+            lambda: TransferLaw(Recipe(3e-4, 256), GradientStatistics(4000, 2e-6)),
+            ["0.0003 at batch size 256", "assumed=through one tuned run"],
+        ),
+        (
+            lambda: scaling.fit_optima(*read_optima(data.path("marek_adam_1d"))),
+            ["fitted="],
+        ),
+        (lambda: JOINT, ["needs=N, D"]),
+        (lambda: JOINT.at(N=1e9, D=2e10), ["N=1e+09, D=2e+10", "0.001 at batch size 256"]),
+        (lambda: scaling.fit_sweep(RUNS, replicates=2), [f"runs={len(RUNS)}", "octave", "surge="]),
+        (lambda: RUNS, [f"runs={len(RUNS)}", "batch_size=16 to 1024"]),
+        (lambda: as_table({"lr": [1e-3, 2e-3]}), ["rows=2", "columns=lr"]),
+        (lambda: as_table({f"column {i}" * 20: [1] for i in range(99)}), ["rows=1"]),
+        (lambda: scaling.fit_tradeoff(STEPS), ["batch_size", "groups=("]),
+        (lambda: scaling.fit_steps([8, 16, 32, 64], [90, 50, 28, 18]), ["steps_min="]),
+        (lambda: scaling.recipe(Recipe(3e-4, 256), 512, law=LAW), ["batch_size=512"]),
+        (lambda: scaling.schedule(LAW, {step: 64 + step for step in range(999)}), ["steps="]),
+    ],
+)
+def test_results_show_themselves_on_one_line_and_as_a_table(make, shows):
+    found = make()
+    text = repr(found)
+    assert len(text) < 300
+    assert "\n" not in text
+    assert all(part in text for part in shows), text
+    table = ET.fromstring(found._repr_html_())  # noqa: S314 - our own
+    assert table.tag == "table"
+    assert len(table.findall("tr")) == len(found.summary())
+
+
+def test_a_notebook_runs_nothing_that_a_name_says():
+    law = BatchSizeLaw(256, 3e-4, 4000.0, 200.0, Provenance("fitted", "<script>alert(1)</script>"))
+    assert "&lt;script&gt;" in law._repr_html_()
+    assert "<script>" not in law._repr_html_()
