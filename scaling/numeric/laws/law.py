@@ -168,6 +168,10 @@ class Law(Shown, ABC):
         """The eps that enters, 0 if it cannot; None where the law knows of none."""
         return None
 
+    def eps_effect(self, batch_size: float) -> Fact | None:  # noqa: ARG002 - of laws that know
+        """State what epsilon does at a batch size; None where the law knows of none."""
+        return None
+
     @property
     def surge_end(self) -> float | None:
         """Epsilon beyond which the optimum no longer falls as the batch grows (T-B10).
