@@ -79,23 +79,6 @@ def _horizon(steps: float) -> str:
     return f"{ahead} ahead; over a run momentum damps no noise (T-I1)"
 
 
-def _eps_left_out(why: str) -> Callable[..., str]:
-    """Say why an epsilon, or a change of epsilon, cannot enter."""
-
-    def sentence(eps: float, moments: str = "", reference: float | None = None) -> str:
-        reason = why.format(moments=moments)
-        if reference is not None:
-            return f"the change of eps from {reference:g} to {eps:g} is left out: {reason}"
-        if moments:
-            return reason
-        return (
-            f"eps -> 0: eps = {eps:g} cannot enter, {reason}; that is harmless while eps is far "
-            "below the gradient's RMS"
-        )
-
-    return sentence
-
-
 def _eps_acts(eps: float, reference: float, factor: float, share: float | None = None) -> str:
     said = f"eps {eps:g}"
     if share is not None:
@@ -151,8 +134,11 @@ _SENTENCES: dict[str, str | Callable[..., str]] = {
         "eps = {eps:g} acts by Adam's second moments, whose mean root is {mean_root:.3g}; taken "
         "at the start or after convergence they mislead (T-J1)"
     ),
-    "no eps": _eps_left_out("moments '{moments}' have no eps"),
-    "eps without gradient": _eps_left_out("the gradient's RMS is not given"),
+    "no eps": "moments '{moments}' have no eps",
+    "eps without gradient": (
+        "eps = {eps:g} as in the tuned run; what it does as the batch grows is not known without "
+        "Adam's second moments, which is harmless while eps is far below sqrt(v)"
+    ),
     # What a fitted law takes for granted, and how well it fits.
     "as in the fitted optima": "optimizer, model and budget are those of the fitted runs",
     "as in the fitted runs": "optimizer, model family and schedule are those of the fitted runs",

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scaling import GradientStatistics, Recipe, TransferLaw
+from scaling import GradientStatistics, Recipe, SecondMoments, TransferLaw
 
 RUN = ("--ref-lr", "3e-4", "--ref-batch-size", "32x8", "--noise-scale", "4000")
 
@@ -61,16 +61,49 @@ def test_null_stands_for_infinite_or_absent(lr):
 
 def test_eps_enters_with_the_size_of_the_gradient(lr):
     gradient = ("--grad-rms", "2e-6")
-    row = answer(lr, *RUN, *gradient, "--eps", "1e-6", "--batch-size", 1024)["results"][0]
+    both = ("--eps", "1e-6", "--ref-eps", "1e-6")
+    row = answer(lr, *RUN, *gradient, *both, "--batch-size", 1024)["results"][0]
     statistics = GradientStatistics(4000, 2e-6)
     law = TransferLaw(Recipe(3e-4, 256, eps=1e-6), statistics)
     assert row["learning_rate"] == law.learning_rate(1024)
     assert row["eps"] == 1e-6
-    changed = answer(
-        lr, *RUN, *gradient, "--eps", "1e-6", "--ref-eps", "1e-8", "--batch-size", 1024
-    )
+    changed = answer(lr, *RUN, *gradient, "--eps", "1e-6", "--batch-size", 1024)
     law = TransferLaw(Recipe(3e-4, 256, eps=1e-8), statistics, eps=1e-6)
     assert changed["results"][0]["learning_rate"] == law.learning_rate(1024)
+
+
+def test_eps_by_second_moments(lr, tmp_path):
+    moments = SecondMoments.from_arrays([1e-12, 4e-10, 1e-8])
+    (tmp_path / "moments.json").write_text(moments.to_json())
+    known = ("--second-moments", tmp_path / "moments.json")
+    ran = lr("query", *RUN, *known, "--eps", "1e-5", "--batch-size", 256)
+    factor = moments.eps_shift(1e-5, 1e-8)
+    assert f"learning rate {3e-4 * factor:.3g} at batch size 256" in ran.out
+    first = " ".join(ran.out.split("\n\n")[0].split())
+    assert f"eps 1e-05 lies above sqrt(v) of 33 % of the parameters: {factor:.3g} x" in first
+    row = answer(lr, *RUN, *known, "--eps", "1e-5", "--batch-size", 1024)["results"][0]
+    law = TransferLaw(Recipe(3e-4, 256), GradientStatistics(4000), eps=1e-5, second_moments=moments)
+    assert row["learning_rate"] == law.learning_rate(1024)
+
+
+@pytest.mark.parametrize(
+    ("more", "status", "says"),
+    [
+        ((), 2, "--eps: 1e-05, the tuned run had 1e-08; to know what"),
+        (("--second-moments", "no.json"), 1, "no.json: cannot be read"),
+        (("--second-moments", "law.json"), 1, "law.json: second moments: not second moments"),
+        (("--second-moments", "/dev/zero"), 1, "/dev/zero: cannot be read: it is a device"),
+        (("--second-moments", "m.json", "--grad-rms", "1e-6"), 2, "--second-moments: take the"),
+        (("--second-moments", "m.json", "--moments", "sign"), 2, "--second-moments: moments"),
+    ],
+)
+def test_a_change_of_eps_needs_to_be_explained(lr, more, status, says, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "law.json").write_text("{}")
+    (tmp_path / "m.json").write_text(SecondMoments.from_arrays([1e-12, 1e-8]).to_json())
+    ran = lr("query", *RUN, *more, "--eps", "1e-5", "--batch-size", 1024)
+    assert (ran.status, ran.out, ran.err.count("\n")) == (status, "", 1)
+    assert says in ran.err
 
 
 def test_beta1_of_target_and_reference(lr):
@@ -144,7 +177,7 @@ def test_words_fit_the_terminal(lr, marek, columns, monkeypatch):
         for said in ("learning rate", "sqrt would say", "B_crit", "assumed", "route"):
             assert said in ran.out
     assert "WARNING" in ran.out
-    assert "cannot enter" in lr("query", *RUN, "--batch-size", 512).out.replace(
+    assert "as in the tuned run" in lr("query", *RUN, "--batch-size", 512).out.replace(
         "\n" + " " * 12, " "
     )
 

@@ -116,6 +116,8 @@ def refuse(tmp_path, text):
 # A text field accepts any text, and null stands for infinite, absent or default in these.
 TEXTS = {"description"}
 NULLABLE = {
+    "second_moments",
+    "horizon",
     "noise_batch_size",
     "critical_batch_size",
     "grad_rms",
@@ -123,7 +125,6 @@ NULLABLE = {
     "beta1",
     "beta2",
     "step",
-    "horizon",
     "batch_size_range",
     "error",
     "eps_form",

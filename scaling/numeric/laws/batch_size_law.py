@@ -182,7 +182,7 @@ def peak_batch_size(noise: npt.ArrayLike, critical: npt.ArrayLike) -> Real:
     B_n B_crit/(B_n - 2 B_crit); 0 if it falls from the beginning, infinity if nowhere.
     """
     noise, critical = np.asarray(noise, dtype=float), np.asarray(critical, dtype=float)
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         peak = critical / (1 - 2 * critical / noise)
     return np.where(noise > 2 * critical, peak, np.inf)[()]
 

@@ -226,7 +226,7 @@ class TransferLaw(Law):
     def _why_eps_is_left_out(self) -> str:
         if self.model.eps == "absent":
             return f"moments {self.moments!r} have no eps"
-        return "give Adam's second moments, or the RMS of the mean gradient"
+        return "give second_moments, or grad_rms"
 
     def _check_statistics(self, population: "GradientPopulation") -> None:
         """Refuse statistics that are not the population's, and a population without a best step."""
@@ -383,14 +383,6 @@ class TransferLaw(Law):
             counted = {name: getattr(population, name) for name in _COUNTED}
             population = "sketched"
         optimizer = {"beta1": self.beta1, "beta2": self.beta2, "step": self.step}
-        eps: dict[str, Any] = {"eps": self.eps}
-        entered = "eps enters"
-        if self.second_moments is not None:
-            entered = "second moments"
-            eps["mean_root"] = self.second_moments.mean_root
-        elif self.eps_enters:
-            ratio = float(self._eps_ratio)
-            eps |= {"stands": model.eps, "ratio": ratio, "grad_rms": statistics.grad_rms}
         return (
             fact(
                 "no error bar",
@@ -400,7 +392,7 @@ class TransferLaw(Law):
             fact(f"{population} population", curvature_ratio=statistics.curvature_ratio, **counted),
             fact("update", model=model.summary, theory=model.theory, **optimizer),
             fact("horizon", steps=self.horizon),
-            fact(entered, **eps) if self.eps_enters else self._eps_is_left_out(**eps),
+            self._how_eps_enters(),
         )
 
     def warnings(self, batch_size: float) -> tuple[Fact, ...]:
@@ -412,11 +404,17 @@ class TransferLaw(Law):
             facts += self._large_eps("the reference's eps", reference, self.recipe.batch_size)
         return tuple(facts)
 
-    def _eps_is_left_out(self, **eps: Any) -> Fact:
-        """State for want of what: the moment model's own epsilon, or the gradient's RMS."""
+    def _how_eps_enters(self) -> Fact:
+        """State by what epsilon enters, or for want of what it does not."""
         if self.model.eps == "absent":
-            return fact("no eps", moments=self.moments, **eps)
-        return fact("eps without gradient", **eps)
+            return fact("no eps", moments=self.moments)
+        if self.second_moments is not None:
+            return fact("second moments", eps=self.eps, mean_root=self.second_moments.mean_root)
+        gamma = self.statistics.grad_rms
+        if gamma is None:
+            return fact("eps without gradient", eps=self.eps)
+        ratio = float(self._eps_ratio)
+        return fact("eps enters", eps=self.eps, stands=self.model.eps, ratio=ratio, grad_rms=gamma)
 
     def _large_eps(self, which: str, eps: float, batch_size: float) -> list[Fact]:
         """State that eps is as large as the gradient, if it is."""

@@ -5,8 +5,9 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from scaling import MOMENT_MODELS, GradientStatistics, InputError, Recipe, TransferLaw
+from scaling import GradientStatistics, InputError, Recipe, TransferLaw
 from scaling.numeric.laws.rules_of_thumb import power_rule
+from scaling.numeric.moments import MOMENT_MODELS
 
 BATCH = np.geomspace(1.0, 1e6, 13)
 WITH_BETA1 = [name for name, model in MOMENT_MODELS.items() if "beta1" in model.knows]

@@ -8,10 +8,10 @@ from scaling import (
     GradientPopulation,
     GradientStatistics,
     Recipe,
-    SweepLaw,
     TransferLaw,
     fit_optima,
 )
+from scaling.numeric.inference import SweepLaw
 
 SWEPT = SweepLaw.of(
     learning_rate=1e-3,

@@ -154,7 +154,7 @@ def test_from_the_shell(lr, population, coordinates, tmp_path):
     path = tmp_path / "sketch.json"
     path.write_text(population.to_json())
     run = ("query", "--ref-lr", "3e-4", "--ref-batch-size", "256", "--batch-size", "1024")
-    ran = lr(*run, "--population", path, "--eps", "1e-7", "--horizon", 1)
+    ran = lr(*run, "--population", path, "--eps", "1e-7", "--ref-eps", "1e-7", "--horizon", 1)
     assert (ran.status, ran.err) == (0, "")
     moments = "mean-field-outside"
     ratio = full_sum(coordinates, 1024.0, 1e-7, 1, moments) / full_sum(
