@@ -35,15 +35,22 @@ BATCH_SIZE = _parser("parse_batch_size", "SIZE")
 _DECAY_RATE = _parser("parse_decay_rate", "NUMBER")
 
 
-def _run(text: str, **how: Any) -> Any:
-    return typer.Option(help=text, rich_help_panel="From a tuned run", **how)
+def _panel(title: str) -> Callable[..., Any]:
+    """Make options that `--help` shows under a title of their own."""
+
+    def option(text: str, **how: Any) -> Any:
+        return typer.Option(help=text, rich_help_panel=title, **how)
+
+    return option
 
 
-def _file(text: str, metavar: str) -> Any:
-    return typer.Option(help=text, rich_help_panel="From a table or a file", metavar=metavar)
+_run = _panel("From a tuned run")
+_file = _panel("From a table or a file")
+_theory = _panel("For those who know the theory")
 
 
 # Each class is a group of options as Typer reads them, and the type of those that were given.
+# The plain ones come first.
 
 
 class _TunedRun(TypedDict, total=False):
@@ -55,39 +62,52 @@ class _TunedRun(TypedDict, total=False):
             **BATCH_SIZE,
         ),
     ]
-    ref_eps: Annotated[
-        float, _run("Adam's epsilon in the reference run (default: --eps).", **NON_NEGATIVE)
-    ]
-    ref_beta1: Annotated[
-        float, _run("Adam's beta1 in the reference run (default: --beta1).", **_DECAY_RATE)
-    ]
-    ref_beta2: Annotated[
-        float, _run("Adam's beta2 in the reference run (default: --beta2).", **_DECAY_RATE)
-    ]
 
 
-class _Gradients(TypedDict, total=False):
+class _NoiseScale(TypedDict, total=False):
     noise_scale: Annotated[
         float,
         _run("Gradient noise scale tr(Sigma)/|g|^2, in the unit of the batch size.", **NUMBER),
     ]
-    grad_rms: Annotated[
-        float,
-        _run(
-            "RMS of the gradient's entries, in the unit of eps; without it eps cannot enter.",
-            **NUMBER,
-        ),
+
+
+class _Eps(TypedDict, total=False):
+    eps: Annotated[
+        float, _run("Adam's epsilon (default: 1e-8; with --law its own).", **NON_NEGATIVE)
     ]
-    curvature_ratio: Annotated[
-        float,
-        _run(
-            "sign(g)^T H sign(g) / tr(H), which is 1 for a diagonal Hessian (default: 1).",
-            **NUMBER,
-        ),
-    ]
-    moments: Annotated[
+    second_moments: Annotated[
         str,
         _run(
+            "Adam's second moments half-way through the tuned run, SecondMoments.to_json(): they "
+            "tell what another eps does.",
+            metavar="FILE.json",
+        ),
+    ]
+    ref_eps: Annotated[
+        float, _run("Adam's epsilon in the tuned run (default: 1e-8).", **NON_NEGATIVE)
+    ]
+
+
+class _Files(TypedDict, total=False):
+    points: Annotated[
+        str, _file("CSV of optima, columns batch_size and learning_rate.", metavar="FILE")
+    ]
+    law: Annotated[
+        str, _file("Law saved with `lr query --save` or `lr fit --save`.", metavar="FILE")
+    ]
+    covariate: Annotated[
+        list[str],
+        _file(
+            "What a law from `lr fit` is to answer for, such as N=1e9; repeatable.",
+            metavar="NAME=NUMBER",
+        ),
+    ]
+
+
+class _Theory(TypedDict, total=False):
+    moments: Annotated[
+        str,
+        _theory(
             "Model of Adam's update: sgd, sign, sign-isru, clip, article, mean-field (eps inside "
             "the root), mean-field-outside (eps as in PyTorch); without stand-ins exact-softsign, "
             "exact-adam (eps as in PyTorch), exact-adam-inside (default: mean-field-outside).",
@@ -96,64 +116,76 @@ class _Gradients(TypedDict, total=False):
     ]
     population: Annotated[
         str,
-        _run(
+        _theory(
             "How gradients differ between coordinates: uniform (not at all), gaussian, or the "
             "file of a sketch, GradientPopulation.to_json(), which also tells noise scale and RMS "
             "(default: uniform).",
             metavar="NAME|FILE.json",
         ),
     ]
-    step: Annotated[
+    curvature_ratio: Annotated[
         float,
-        _run(
-            "Number of the step, for exact-adam (default: many steps, stationary averages).",
+        _theory(
+            "sign(g)^T H sign(g) / tr(H), which is 1 for a diagonal Hessian (default: 1).",
             **NUMBER,
         ),
     ]
     horizon: Annotated[
         float,
-        _run(
+        _theory(
             "Steps of which the noise adds up: 1 for the best rate of one step, as the articles "
             "have it (default: a run of many).",
             **NUMBER,
         ),
     ]
-
-
-class _Optimizer(TypedDict, total=False):
-    eps: Annotated[
-        float, _run("Adam's epsilon (default: 1e-8; with --law its own).", **NON_NEGATIVE)
+    step: Annotated[
+        float,
+        _theory(
+            "Number of the step, for exact-adam (default: many steps, stationary averages).",
+            **NUMBER,
+        ),
     ]
+    grad_rms: Annotated[
+        float,
+        _theory(
+            "RMS of the entries of the mean gradient (not of a batch's, which is mostly noise), "
+            "in the unit of eps: tells what eps does where --second-moments cannot.",
+            **NUMBER,
+        ),
+    ]
+
+
+class _DecayRates(TypedDict, total=False):
     beta1: Annotated[
         float,
-        _run(
+        _theory(
             "Adam's beta1 (default: 0.9, or 0 if --moments has none; with --law its own).",
             **_DECAY_RATE,
         ),
     ]
     beta2: Annotated[
         float,
-        _run("Adam's beta2, for exact-adam (default: 0.999; with --law its own).", **_DECAY_RATE),
-    ]
-
-
-class _Files(TypedDict, total=False):
-    points: Annotated[str, _file("CSV of optima, columns batch_size and learning_rate.", "FILE")]
-    law: Annotated[str, _file("Law saved with `lr query --save` or `lr fit --save`.", "FILE")]
-    covariate: Annotated[
-        list[str],
-        _file(
-            "What a law from `lr fit` is to answer for, such as N=1e9; repeatable.", "NAME=NUMBER"
+        _theory(
+            "Adam's beta2, for exact-adam (default: 0.999; with --law its own).", **_DECAY_RATE
         ),
     ]
+    ref_beta1: Annotated[
+        float, _theory("Adam's beta1 in the tuned run (default: --beta1).", **_DECAY_RATE)
+    ]
+    ref_beta2: Annotated[
+        float, _theory("Adam's beta2 in the tuned run (default: --beta2).", **_DECAY_RATE)
+    ]
 
 
-class RecipeOptions(_Gradients, _Files, total=False):
+class RecipeOptions(_NoiseScale, _Files, _Theory, total=False):
     """Options that turn a recipe into a law, or name one."""
 
 
-class LawOptions(_TunedRun, RecipeOptions, _Optimizer, total=False):
+class LawOptions(_TunedRun, _NoiseScale, _Eps, _Files, _Theory, _DecayRates, total=False):
     """Options from which a law is made."""
+
+
+_OPTIMIZER = ("eps", "beta1", "beta2")
 
 
 def takes_law(command: Callable[..., None]) -> Callable[..., None]:
@@ -204,9 +236,7 @@ def make_law(given: LawOptions) -> "Law":
         )
     if source == "ref_lr":
         return _transfer(given)
-    allowed = (
-        {"points"} if source == "points" else {"law", "covariate", *_Optimizer.__annotations__}
-    )
+    allowed = {"points"} if source == "points" else {"law", "covariate", *_OPTIMIZER}
     for name in given:
         if name not in allowed:
             raise InputError(f"cannot be combined with {flag(source)}; leave one out", name)
@@ -236,38 +266,69 @@ def _transfer(given: LawOptions) -> "Law":
             "only a law from `lr fit` (--law) has covariates; leave it out", "covariate"
         )
     _check_reference(given)
-    optimizer = _some(given, *_Optimizer.__annotations__)
-    own = {name.removeprefix("ref_"): x for name, x in _some(given, *_OF_REFERENCE).items()}
-    recipe = Recipe(given["ref_lr"], given["ref_batch_size"], **(optimizer | own))
-    chosen = optimizer | _some(given, "moments", "population", "step", "horizon")
-    known = _some(given, "noise_scale", "grad_rms", "curvature_ratio")
+    optimizer = _pick(given, *_OPTIMIZER)
+    own = {name.removeprefix("ref_"): x for name, x in _pick(given, *_OF_REFERENCE).items()}
+    betas = _pick(given, "beta1", "beta2")
+    recipe = Recipe(given["ref_lr"], given["ref_batch_size"], **(betas | own))
+    if not (sketch or recipe.eps == given.get("eps", recipe.eps)):
+        _check_eps(given, recipe.eps)
+    chosen = optimizer | _pick(given, "moments", "population", "step", "horizon")
+    known = _pick(given, "noise_scale", "grad_rms", "curvature_ratio")
     if sketch:
+        if "second_moments" in given:
+            raise InputError("cannot be combined with a sketch; leave one out", "second_moments")
         return _transfer_of_sketch(recipe, chosen, known)
+    if "second_moments" in given:
+        chosen["second_moments"] = _read(given["second_moments"], "SecondMoments")
     return TransferLaw(recipe, GradientStatistics(**known), **chosen)
+
+
+def _read(path: str, kind: str) -> Any:
+    """Read a summary of gradients that was saved as JSON; errors name the file."""
+    import scaling
+    from scaling.numeric.inputs.files import read_text
+
+    text = read_text(path)
+    try:
+        return getattr(scaling, kind).from_json(text)
+    except DataError as error:
+        said = str(error)
+        raise DataError(said if said.startswith(path) else f"{path}: {said}") from None
+
+
+def _check_eps(given: LawOptions, reference: float) -> None:
+    """Refuse a change of epsilon of which nothing tells what it does."""
+    if "second_moments" not in given and "grad_rms" not in given:
+        raise InputError(
+            f"{given['eps']:g}, the tuned run had {reference:g}; to know what the change does, "
+            "give --second-moments (or --grad-rms); if the tuned run had this eps too, give "
+            f"--ref-eps {given['eps']:g}",
+            "eps",
+        )
 
 
 _OF_REFERENCE = ("ref_eps", "ref_beta1", "ref_beta2")
 
 
-def _some(given: LawOptions, *names: str) -> dict[str, Any]:
+def _pick(given: LawOptions, *names: str) -> dict[str, Any]:
     return {name: x for name, x in given.items() if name in names}
 
 
 def _transfer_of_sketch(recipe: "Recipe", chosen: dict[str, Any], known: dict[str, Any]) -> "Law":
     """Make the law of a model's own population of gradients."""
-    from scaling import GradientPopulation, TransferLaw
-    from scaling.numeric.inputs.files import read_text
+    from scaling import TransferLaw
 
     path = chosen.pop("population")
     for name in ("noise_scale", "grad_rms"):
         if name in known:
             raise InputError("cannot be combined with a sketch, which tells it; leave it out", name)
     try:
-        population = GradientPopulation.from_json(read_text(path))
-        return TransferLaw.from_population(recipe, population, **known, **chosen)
+        return TransferLaw.from_population(
+            recipe, _read(path, "GradientPopulation"), **known, **chosen
+        )
     except DataError as error:
-        text = str(error)
-        raise DataError(text if text.startswith(path) else f"{path}: {text}") from None
+        said = str(error)
+        raise DataError(said if said.startswith(path) else f"{path}: {said}") from None
 
 
 def _check_reference(given: LawOptions) -> None:
@@ -299,5 +360,5 @@ def _load(given: LawOptions) -> "Law":
 
     law = load_law(given["law"])
     setting = parse_settings(given.get("covariate", []), "covariate")
-    setting |= _some(given, *_Optimizer.__annotations__)
+    setting |= _pick(given, *_OPTIMIZER)
     return law.at(**setting) if setting or not law.setting else law

@@ -36,6 +36,7 @@ _FORMULAS = {
     ("T-E6", "T-F5"): f"{_TRANSFER}, gaussian population",
     ("T-A1", "T-A2"): f"{_TRANSFER}, sketched population",
     ("T-E7",): "lr ~ (sqrt(gamma^2 + sigma^2/B) + eps) B / (B + B_crit)",
+    ("T-J3",): "lr = lr_ref f(B)/f(B_ref) J1(t(B), eps)/J1(t(B_ref), eps_ref)",
     ("T-F3",): "lr ~ tau h1(eps/tau)/h2(eps/tau) B / (B + B_crit), tau^2 = gamma^2 + sigma^2/B",
 }
 
@@ -72,6 +73,9 @@ def _answer(law: Law, result: dict[str, Any]) -> list[str]:
         f"{result['ratio']:.3g} x {known} at batch size {reference.batch_size:.10g} "
         f"({reference.learning_rate:.3g})",
     )
+    effect = law.eps_effect(result["batch_size"])
+    if effect is not None:
+        lines += field("eps", say(effect))
     lines += field(
         "regime",
         f"{result['regime']}, locally lr ~ B^{result['exponent']:+.2f}: "
@@ -96,7 +100,7 @@ def _landmarks(law: Law) -> list[str]:
     intervals = law.parameter_intervals() or {}
 
     def known(name: str, value: float) -> str:
-        return with_interval(value, intervals.get(name))
+        return format_interval(value, intervals.get(name))
 
     peak = law.peak
     return [
@@ -139,7 +143,7 @@ def _surge(law: Law) -> list[str]:
     )
 
 
-def with_interval(batch_size: float, interval: tuple[float, float] | None) -> str:
+def format_interval(batch_size: float, interval: tuple[float, float] | None) -> str:
     """Write a batch size with its 95 % interval, if there is one."""
     if interval is None:
         return size(batch_size)

@@ -96,6 +96,15 @@ def _eps_left_out(why: str) -> Callable[..., str]:
     return sentence
 
 
+def _eps_acts(eps: float, reference: float, factor: float, share: float | None = None) -> str:
+    said = f"eps {eps:g}"
+    if share is not None:
+        said += f" lies above sqrt(v) of {100 * share:.2g} % of the parameters"
+    if eps == reference:
+        return f"{said}, as in the tuned run" if share is not None else f"{said} as tuned"
+    return f"{said}: {factor:.3g} x the rate at eps {reference:g}"
+
+
 def _counts_less(batch_size: float, octaves: float, weight: float) -> str:
     side = "above" if octaves > 0 else "below"
     return (
@@ -136,6 +145,11 @@ _SENTENCES: dict[str, str | Callable[..., str]] = {
     "horizon": _horizon,
     "eps enters": (
         "eps = {eps:g} {stands} the root, {ratio:.3g} times the gradient's RMS {grad_rms:g}"
+    ),
+    "eps acts": _eps_acts,
+    "second moments": (
+        "eps = {eps:g} acts by Adam's second moments, whose mean root is {mean_root:.3g}; taken "
+        "at the start or after convergence they mislead (T-J1)"
     ),
     "no eps": _eps_left_out("moments '{moments}' have no eps"),
     "eps without gradient": _eps_left_out("the gradient's RMS is not given"),

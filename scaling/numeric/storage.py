@@ -97,6 +97,7 @@ class _Transfer(TypedDict):
     beta2: float | None
     step: float | None
     horizon: float | None
+    second_moments: dict[str, Any] | None
 
 
 def _transfer(document: dict[str, Any], version: int) -> Law:
@@ -109,6 +110,7 @@ def _transfer(document: dict[str, Any], version: int) -> Law:
                 inner.update({name: None for name in names if name not in inner})
     if version < 3:  # which answered for one step
         document.setdefault("horizon", 1)
+        document.setdefault("second_moments", None)
     found: dict[str, Any] = {**convert(document, _Transfer)}
     if found["horizon"] is None:
         found["horizon"] = float("inf")
@@ -116,6 +118,10 @@ def _transfer(document: dict[str, Any], version: int) -> Law:
         from scaling.numeric.population.gradients import GradientPopulation
 
         found["population"] = GradientPopulation.from_json(json.dumps(found["population"]))
+    if found["second_moments"] is not None:
+        from scaling.numeric.population.second_moments import SecondMoments
+
+        found["second_moments"] = SecondMoments.from_json(json.dumps(found["second_moments"]))
     return TransferLaw(**found)
 
 

@@ -24,6 +24,7 @@ from scaling.numeric.inputs.arrays import (
     as_non_negative,
     as_positive,
     non_negative,
+    positive,
     step_number,
 )
 from scaling.numeric.inputs.recipe import GradientStatistics, Recipe
@@ -32,9 +33,11 @@ from scaling.numeric.laws.facts import Fact, fact
 from scaling.numeric.laws.law import OPTIMIZER, Law, Point, Provenance, bisect, finite_or_none
 from scaling.numeric.moments.models import DEFAULT_MODEL, MomentModel, evaluate, moment_model
 from scaling.numeric.population.averages import Average, average, is_sketch
+from scaling.numeric.population.second_moments import root_ratio
 
 if TYPE_CHECKING:
     from scaling.numeric.population.gradients import GradientPopulation
+    from scaling.numeric.population.second_moments import SecondMoments
 
 #: What is told of a sketched population.
 _COUNTED = (
@@ -67,6 +70,9 @@ class TransferLaw(Law):
     population : {"uniform", "gaussian"} or GradientPopulation
         How gradients differ between coordinates: not at all, drawn from N(0, gamma^2), or as in
         an actual model, of whose population the statistics then must be; see `from_population`.
+    second_moments : SecondMoments, optional
+        Adam's own second moments, taken half-way through the tuned run at its batch size: epsilon
+        then acts by T-J3 instead of through the gradient's RMS, whose place they take.
     step : float, optional
         Number t of the step at which both runs are compared; by default infinity (stationary
         averages). It enters ``exact-adam`` only.
@@ -108,6 +114,7 @@ class TransferLaw(Law):
     beta2: float | None = None
     step: float | None = None
     horizon: float = np.inf
+    second_moments: "SecondMoments | None" = None
     noise_batch_size: float = field(init=False)
     critical_batch_size: float = field(init=False)
 
@@ -186,6 +193,7 @@ class TransferLaw(Law):
             ("horizon", step_number(self.horizon, "horizon")),
         ):
             object.__setattr__(self, name, value)
+        self._check_eps()
         # T-E2 as the limits of T-E6 for B -> 0 and B -> infinity, for every moment model.
         slope, pure_noise = self._average.small_batches()
         alignment, relative_curvature = self._noiseless
@@ -196,6 +204,29 @@ class TransferLaw(Law):
         critical = noise_scale * pure_noise / slope**2 / relative_curvature
         object.__setattr__(self, "noise_batch_size", 0.0 if model.in_gradient_units else noise)
         object.__setattr__(self, "critical_batch_size", critical)
+
+    def _check_eps(self) -> None:
+        """Refuse an epsilon of which nothing tells what it does."""
+        if self.second_moments is not None:
+            if self.statistics.grad_rms is not None or self.population != "uniform":
+                raise InputError(
+                    "take the place of the gradient's RMS and of a population; give one of them",
+                    "second_moments",
+                )
+            if self.model.eps == "absent":
+                raise InputError(f"moments {self.moments!r} have no eps", "second_moments")
+        if self.eps != self.recipe.eps and not self.eps_enters:
+            raise InputError(
+                f"changes from {self.recipe.eps:g} to {self.eps:g}, and what that does is not "
+                f"known: {self._why_eps_is_left_out}",
+                "eps",
+            )
+
+    @property
+    def _why_eps_is_left_out(self) -> str:
+        if self.model.eps == "absent":
+            return f"moments {self.moments!r} have no eps"
+        return "give Adam's second moments, or the RMS of the mean gradient"
 
     def _check_statistics(self, population: "GradientPopulation") -> None:
         """Refuse statistics that are not the population's, and a population without a best step."""
@@ -223,21 +254,21 @@ class TransferLaw(Law):
         """Ids of the formula, which depends on the population."""
         if not isinstance(self.population, str):
             return "T-A1", "T-A2"
+        if self.second_moments is not None:
+            return ("T-J3",)
         return ("T-E6",) if self.population == "uniform" else ("T-E6", "T-F5")
 
     @property
     def knows(self) -> tuple[str, ...]:
         """Which of eps, beta1 and beta2 enter."""
-        return tuple(
-            name
-            for name in OPTIMIZER
-            if (self.eps_enters if name == "eps" else name in self.model.knows)
-        )
+        found = {"eps"} if self.eps_enters else set()
+        return tuple(name for name in OPTIMIZER if name in found.union(self.model.knows))
 
     @cached_property
     def eps_enters(self) -> bool:
-        """Whether epsilon enters: the model has one, and the gradient's RMS is known."""
-        return self.statistics.grad_rms is not None and self.model.eps != "absent"
+        """Whether epsilon enters: the model has one, and something tells what it does."""
+        known = self.statistics.grad_rms is not None or self.second_moments is not None
+        return known and self.model.eps != "absent"
 
     @property
     def effective_eps(self) -> float:
@@ -255,7 +286,8 @@ class TransferLaw(Law):
         if self._plain is not None:
             return self._plain.learning_rate_limit
         alignment, relative_curvature = self._noiseless
-        return self._unit / (alignment * relative_curvature)
+        shift = self._eps_shift(np.asarray(np.inf), self.effective_eps)
+        return float(self._unit * shift / (alignment * relative_curvature))
 
     @cached_property
     def surge_end(self) -> float | None:
@@ -297,15 +329,11 @@ class TransferLaw(Law):
             without epsilon.
         """
         batch = as_positive(batch_size, "batch_size")
-        if eps is None:
-            return self._unit * self._value(self._average, batch, self._eps_ratio)
-        if not self.eps_enters:
-            why = "the gradient's RMS is not given"
-            if self.model.eps == "absent":
-                why = f"moments '{self.moments}' have no eps"
-            raise InputError(f"cannot enter: {why}", "eps")
-        ratio = self.eps_ratio(as_non_negative(eps, "eps"))
-        return self._unit * self._value(self._average, batch, ratio)
+        if eps is not None and not self.eps_enters:
+            raise InputError(f"cannot enter: {self._why_eps_is_left_out}", "eps")
+        own = np.asarray(self.effective_eps) if eps is None else as_non_negative(eps, "eps")
+        value = self._value(self._average, batch, self.eps_ratio(own))
+        return (self._unit * value * self._eps_shift(batch, own))[()]
 
     def steps_factor(self, batch_size: npt.ArrayLike) -> Real:
         """S/S_min, by T-A1 the largest possible decrease over the decrease at ``batch_size``."""
@@ -314,6 +342,37 @@ class TransferLaw(Law):
         alignment, curvature = self._average.sums(signal, signal * self._eps_ratio)
         _, relative_curvature = self._noiseless
         return curvature / alignment / alignment / relative_curvature
+
+    def eps_effect(self, batch_size: float) -> Fact | None:
+        """State what epsilon does at a batch size, beside the tuned run's; None if it is unknown.
+
+        With Adam's second moments the share of the parameters whose sqrt(v) lies below it, too.
+        """
+        if not self.eps_enters:
+            return None
+        own, reference = self.effective_eps, self.recipe.eps
+        batch = positive(batch_size, "batch_size")
+        values: dict[str, Any] = {"eps": own, "reference": reference}
+        values["factor"] = float(
+            self.learning_rate(batch) / self.learning_rate(batch, eps=reference)
+        )
+        if self.second_moments is not None:
+            ratio = self._root_ratio(np.asarray(batch))
+            values["share"] = float(self.second_moments.share_below(own / ratio))
+        return fact("eps acts", **values)
+
+    def _eps_shift(self, batch: FloatArray, eps: npt.ArrayLike) -> Real:
+        """Return what epsilon does besides entering f: T-J1 at this batch size (T-J2, T-J3)."""
+        if self.second_moments is None:
+            return 1.0
+        # Epsilon over the scaled t is the scaled epsilon over t.
+        scaled = np.asarray(eps) / self._root_ratio(batch)
+        return self.second_moments.eps_shift(
+            scaled, self.recipe.eps, inside=self.model.eps == "inside"
+        )
+
+    def _root_ratio(self, batch: FloatArray) -> FloatArray:
+        return root_ratio(batch, self.recipe.batch_size, self.statistics.noise_scale)
 
     def assumptions(self) -> tuple[Fact, ...]:
         """State where the statistics come from, and what the update and its epsilon are."""
@@ -325,7 +384,11 @@ class TransferLaw(Law):
             population = "sketched"
         optimizer = {"beta1": self.beta1, "beta2": self.beta2, "step": self.step}
         eps: dict[str, Any] = {"eps": self.eps}
-        if self.eps_enters:
+        entered = "eps enters"
+        if self.second_moments is not None:
+            entered = "second moments"
+            eps["mean_root"] = self.second_moments.mean_root
+        elif self.eps_enters:
             ratio = float(self._eps_ratio)
             eps |= {"stands": model.eps, "ratio": ratio, "grad_rms": statistics.grad_rms}
         return (
@@ -337,15 +400,13 @@ class TransferLaw(Law):
             fact(f"{population} population", curvature_ratio=statistics.curvature_ratio, **counted),
             fact("update", model=model.summary, theory=model.theory, **optimizer),
             fact("horizon", steps=self.horizon),
-            fact("eps enters", **eps) if self.eps_enters else self._eps_is_left_out(**eps),
+            fact(entered, **eps) if self.eps_enters else self._eps_is_left_out(**eps),
         )
 
     def warnings(self, batch_size: float) -> tuple[Fact, ...]:
         """State why the answer at this batch size should not be trusted, if so."""
         own, reference = float(self.eps or 0.0), self.recipe.eps
         facts = list(super().warnings(batch_size))
-        if own != reference and not self.eps_enters:
-            facts.append(self._eps_is_left_out(eps=own, reference=reference))
         facts += self._large_eps("eps", own, batch_size)
         if own != reference:
             facts += self._large_eps("the reference's eps", reference, self.recipe.batch_size)
@@ -382,6 +443,7 @@ class TransferLaw(Law):
             "beta2": self.beta2,
             "step": None if self.step is None else finite_or_none(self.step),
             "horizon": finite_or_none(self.horizon),
+            "second_moments": self.second_moments and json.loads(self.second_moments.to_json()),
         }
 
     def eps_ratio(self, eps: npt.ArrayLike) -> Real:
@@ -433,7 +495,7 @@ class TransferLaw(Law):
         if (
             self.population != "uniform"
             or not model.is_algebraic
-            or (model.eps == "outside" and self.effective_eps)
+            or (self.effective_eps and (model.eps == "outside" or self.second_moments is not None))
         ):
             return None
         batch = self.recipe.batch_size

@@ -326,10 +326,9 @@ class SecondMoments:
         >>> moments.at_batch_size(400, 100, noise_scale=float("inf")).mean_root
         0.75
         """
-        signal = 0.0 if noise_scale == np.inf else 1 / positive(noise_scale, "noise_scale")
-        new = 1 / positive(batch_size, "batch_size") + signal
-        old = 1 / positive(reference, "reference") + signal
-        return replace(self, sums=self.sums * (new / old))
+        batch = np.asarray(positive(batch_size, "batch_size"))
+        ratio = root_ratio(batch, positive(reference, "reference"), noise_scale)
+        return replace(self, sums=self.sums * ratio**2)
 
     def to_json(self) -> str:
         """Return a text that `from_json` reads, of some 30 bytes for each cell.
@@ -422,6 +421,12 @@ class SecondMoments:
             rest = e / size * (e / (size + t)) if inside else e / size
             result[start : start + rows] = (u * rest) @ weight / ((u * u) @ weight) / largest
         return result.reshape(eps.shape)
+
+
+def root_ratio(batch_size: FloatArray, reference: float, noise_scale: float) -> FloatArray:
+    """Return t at a batch size over t at the reference (T-J2); the sizes are checked before."""
+    signal = 0.0 if noise_scale == np.inf else 1 / positive(noise_scale, "noise_scale")
+    return np.asarray(np.sqrt((1 / batch_size + signal) / (1 / reference + signal)))
 
 
 _LEFT_OUT = ("zeros", "negatives", "nans", "infinities")
