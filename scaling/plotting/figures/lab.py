@@ -50,7 +50,7 @@ def lab_optimum() -> Figure:
 
     Examples
     --------
-    >>> lab_optimum().axes[0].get_title()
+    >>> lab_optimum().axes[0].get_title("left")
     'logistic, examples'
     """
     problems = lab_problems()
@@ -231,7 +231,7 @@ def lab_changes() -> Figure:
 
     Examples
     --------
-    >>> lab_changes().axes[0].get_title()
+    >>> lab_changes().axes[0].get_title("left")
     'beta2 0.95, not 0.999'
     """
     tables = {problem: lab_optima(problem) for problem in lab_problems()}
