@@ -23,7 +23,6 @@ from scaling.plotting.style import (
     LONG,
     MARKERS,
     VERMILLION,
-    batch_size_axis,
     caption,
     log_axes,
     new_figure,
@@ -51,12 +50,12 @@ def lab_optimum() -> Figure:
 
     Examples
     --------
-    >>> lab_optimum().axes[0].get_title()
+    >>> lab_optimum().axes[0].get_title("left")
     'logistic, examples'
     """
     problems = lab_problems()
     figure = new_figure(0.7 + 1.75 * len(problems))
-    panels = figure.subplots(len(problems), 2, sharey="row", squeeze=False)
+    panels = figure.subplots(len(problems), 2, sharex=True, sharey="row", squeeze=False)
     for row, problem in zip(panels, problems, strict=True):
         found = lab_optima(problem)
         for ax, budget in zip(row, _BUDGETS, strict=True):
@@ -72,12 +71,11 @@ def lab_optimum() -> Figure:
             at = base.batch_size[tuned], 2 ** base.log_rate[tuned]
             ax.plot(*at, "o", color=BLACK, zorder=5, **ring)
             ax.set_title(f"{problem}, {budget}")
-        for ax in row:
-            log_axes(ax)
-            batch_size_axis(ax, base.batch_size[::3])
+        log_axes(row[0], "y")
         row[0].set_ylabel("best learning rate")
     for ax in panels[-1]:
         ax.set_xlabel("batch size")
+    log_axes(panels[0, 0], "x")
     panels[0, 0].legend(
         title="eps", fontsize=6, title_fontsize=6, handlelength=1, labelspacing=0.2, borderpad=0.1
     )
@@ -233,7 +231,7 @@ def lab_changes() -> Figure:
 
     Examples
     --------
-    >>> lab_changes().axes[0].get_title()
+    >>> lab_changes().axes[0].get_title("left")
     'beta2 0.95, not 0.999'
     """
     tables = {problem: lab_optima(problem) for problem in lab_problems()}
