@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from scaling.errors import DataError
-from scaling.measure._tensors import StoredTensor
+from scaling.measure.checkpoints._tensors import StoredTensor
 
 #: Bytes of the header, as the format allows.
 _MOST_HEADER = 100_000_000

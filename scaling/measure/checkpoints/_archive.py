@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from scaling.errors import DataError
-from scaling.measure._plain_pickle import Made, Named, read_pickle
-from scaling.measure._tensors import DTYPES, StoredTensor, is_dense
+from scaling.measure.checkpoints._plain_pickle import Made, Named, read_pickle
+from scaling.measure.checkpoints._tensors import DTYPES, StoredTensor, is_dense
 
 #: Bytes of the description; a model of a thousand tensors has some hundred thousand.
 _MOST_DESCRIPTION = 1 << 28

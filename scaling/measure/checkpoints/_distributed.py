@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from scaling.errors import DataError
-from scaling.measure._archive import read_archive
-from scaling.measure._plain_pickle import read_pickle
-from scaling.measure._tensors import ShardedTensor, StoredTensor, regular_file
+from scaling.measure.checkpoints._archive import read_archive
+from scaling.measure.checkpoints._plain_pickle import read_pickle
+from scaling.measure.checkpoints._tensors import ShardedTensor, StoredTensor, regular_file
 
 _MOST_METADATA = 1 << 28
 #: What of a parameter's state is opened.
