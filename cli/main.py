@@ -9,7 +9,9 @@ from scaling.errors import DataError, InputError, MissingExtraError
 
 from .commands.compare import compare
 from .commands.derive import derive
+from .commands.doctor import doctor
 from .commands.fit import fit
+from .commands.measure import measure
 from .commands.plot import app as plot_app
 from .commands.query import query
 from .commands.recipe import recipe
@@ -32,6 +34,8 @@ app.command()(simulate)
 app.command()(tradeoff)
 app.command()(recipe)
 app.command()(sweep)
+app.command()(measure)
+app.command()(doctor)
 app.command()(derive)
 app.add_typer(plot_app, name="plot")
 

@@ -36,7 +36,7 @@ _Options: TypeAlias = dict[str, tuple[Any, str, dict[str, Any]]]
 
 NUMBER = _parser("parse_positive", "NUMBER")
 NON_NEGATIVE = _parser("parse_non_negative", "NUMBER")
-_DECAY_RATE = _parser("parse_decay_rate", "NUMBER")
+DECAY_RATE = _parser("parse_decay_rate", "NUMBER")
 BATCH_SIZE = _parser("parse_batch_size", "SIZE")
 
 _RUN = "From a tuned run"
@@ -56,8 +56,8 @@ _RUN_OPTIONS: _Options = {
         NUMBER,
     ),
     "ref_eps": (float, "Adam's epsilon in the reference run (default: --eps).", NON_NEGATIVE),
-    "ref_beta1": (float, "Adam's beta1 in the reference run (default: --beta1).", _DECAY_RATE),
-    "ref_beta2": (float, "Adam's beta2 in the reference run (default: --beta2).", _DECAY_RATE),
+    "ref_beta1": (float, "Adam's beta1 in the reference run (default: --beta1).", DECAY_RATE),
+    "ref_beta2": (float, "Adam's beta2 in the reference run (default: --beta2).", DECAY_RATE),
     "grad_rms": (
         float,
         "RMS of the gradient's entries, in the unit of eps; without it eps cannot enter.",
@@ -94,12 +94,12 @@ _OPTIMIZER_OPTIONS: _Options = {
     "beta1": (
         float,
         "Adam's beta1 (default: 0.9, or 0 if --moments has none; with --law its own).",
-        _DECAY_RATE,
+        DECAY_RATE,
     ),
     "beta2": (
         float,
         "Adam's beta2, for exact-adam (default: 0.999; with --law its own).",
-        _DECAY_RATE,
+        DECAY_RATE,
     ),
 }
 _FILE_OPTIONS: _Options = {

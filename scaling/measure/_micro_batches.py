@@ -113,15 +113,19 @@ class MicroBatches:
         if not self._sizes:
             raise InputError("step() without micro_batch(); call that after each backward")
         sizes, sums = np.array(self._sizes), self._sums / scale**2
-        ranks = self.ranks
         if self.sharded:
-            sizes, sums = sizes * ranks, _all_reduced(sums)
-        elif ranks > 1:
-            found = self._over_ranks(sizes, sums, clipped=clipped)
-            self._forget()
-            return found
+            values = _from_products(sizes * self.ranks, _all_reduced(sums))
+        elif self.ranks > 1:
+            values = self._over_ranks(sizes, sums, clipped=clipped)
+        else:
+            values = _from_products(sizes, sums)
+        # Adam's metric is missing before its first step.
+        known = zip(
+            self._metrics, values if values is not None else (), self._complete, strict=False
+        )
+        totals = {name: found for name, found, complete in known if complete}
         self._forget()
-        return self._named(_from_products(sizes, sums))
+        return totals or None
 
     def unscaled_by(self) -> float | None:
         """Power of two by which gradients were divided since backward, as loss scaling does."""
@@ -148,9 +152,9 @@ class MicroBatches:
             return False
         beta2 = float(watched.optimizer.param_groups[watched.group]["betas"][1])
         seen = float(state["exp_avg_sq"].float().sum()) / (1 - beta2 ** float(state["step"]))
-        return float(torch.stack(watched.sums).sum()) > _SCALED**2 * seen > 0
+        return bool(float(torch.stack(watched.sums).sum()) > _SCALED**2 * seen > 0)
 
-    def _over_ranks(self, sizes: FloatArray, sums: FloatArray, *, clipped: bool) -> Totals | None:
+    def _over_ranks(self, sizes: FloatArray, sums: FloatArray, *, clipped: bool) -> FloatArray:
         """Compare ranks, or where that cannot be any more, average what each has found."""
         ranks = self.ranks
         if clipped:
@@ -160,7 +164,7 @@ class MicroBatches:
                     "one micro-batch to a rank, and gradients that are clipped already, tell no "
                     "noise scale: accumulate two or more, or measure before clipping"
                 )
-            return self._named(_all_reduced(own) / ranks)
+            return _all_reduced(own) / ranks
         mean = self._squares_of_mean()
         counts = _all_reduced(np.array([sizes.sum(), (sizes**2).sum(), sizes.size]))
         squares = _all_reduced(np.stack([sums[0], sums[1], mean, mean**2])) / ranks**2
@@ -173,14 +177,7 @@ class MicroBatches:
         total, square_sizes, number = counts
         gradient = (mean - squares[0]) / (1 - square_sizes / total**2)
         trace = (squares[1] * total - gradient) * (total / number)
-        return self._named(np.stack([gradient, trace], axis=-1))
-
-    def _named(self, values: FloatArray | None) -> Totals | None:
-        """Name the metrics; Adam's is missing before its first step."""
-        if values is None:
-            return None
-        known = zip(self._metrics, values, self._complete, strict=False)
-        return {name: found for name, found, complete in known if complete}
+        return np.stack([gradient, trace], axis=-1)
 
     def _hook(self, watched: _Watched) -> Any:
         def catch(gradient: Tensor) -> None:

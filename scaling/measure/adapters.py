@@ -59,7 +59,7 @@ def trainer_callback(**settings: Any) -> Any:
     """
     transformers = _library("transformers", "transformers")
 
-    class NoiseScaleCallback(_Holder, transformers.TrainerCallback):  # type: ignore[misc]
+    class NoiseScaleCallback(_Holder, transformers.TrainerCallback):  # type: ignore[misc, name-defined]
         def on_train_begin(
             self, args: Any, state: Any, control: Any, *, model: Any, optimizer: Any, **_: Any
         ) -> None:
@@ -113,7 +113,7 @@ def lightning_callback(micro_batch: float, **settings: Any) -> Any:
     """
     lightning = _library("lightning.pytorch", "lightning")
 
-    class NoiseScaleCallback(_Holder, lightning.Callback):  # type: ignore[misc]
+    class NoiseScaleCallback(_Holder, lightning.Callback):  # type: ignore[misc, name-defined]
         def on_train_start(self, trainer: Any, pl_module: Any) -> None:
             (optimizer,) = trainer.optimizers
             scaler = getattr(trainer.precision_plugin, "scaler", None)

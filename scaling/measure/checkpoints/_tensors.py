@@ -118,12 +118,13 @@ def regular_file(path: str | os.PathLike[str]) -> Path:
     """
     file = Path(path)
     try:
-        if not file.exists():
-            raise DataError(f"{path}: there is no such file")
-        if not file.is_file():
-            raise DataError(f"{path}: not a regular file; give a checkpoint")
-    except (OSError, ValueError) as error:
+        exists, regular = file.exists(), file.is_file()
+    except (OSError, ValueError) as error:  # such as a null byte in the name
         raise DataError(f"{str(path)!r}: cannot be read: {error}") from None
+    if not exists:
+        raise DataError(f"{path}: there is no such file")
+    if not regular:
+        raise DataError(f"{path}: not a regular file; give a checkpoint")
     return file
 
 
