@@ -27,7 +27,7 @@ BETA2 = 0.95
 
 
 def trained(kind=torch.optim.AdamW, steps=3, **settings):
-    """A model and its optimizer, of two groups whose parameters have made other numbers of steps."""
+    """A model and its optimizer, of two groups that have made other numbers of steps."""
     torch.manual_seed(0)
     model = torch.nn.Sequential(
         torch.nn.Linear(300, 40), torch.nn.LayerNorm(40), torch.nn.Linear(40, 3, bias=False)
@@ -251,8 +251,6 @@ def bad_files(folder):
     shard = folder / "shards"
     save(shard, "dcp")
     next(shard.glob("*.distcp")).unlink()
-    lying = bytearray(data)
-    lying[lying.index(b"data.pkl") + 20] ^= 0xFF
     header = json.dumps({"a.exp_avg_sq": {"dtype": "F32", "shape": [9], "data_offsets": [0, 36]}})
     return {
         "missing": (folder / "none.pt", "there is no such file"),
@@ -261,7 +259,6 @@ def bad_files(folder):
         "zero": ("/dev/zero", "not a regular file"),
         "cut short": (file("cut.pt", data[: len(data) // 2]), "cut short"),
         "end missing": (file("end.pt", data[:-10]), "cut short"),
-        "description": (file("lying.pt", bytes(lying)), "lying.pt"),
         "before 1.6": (old, "a pickle and not an archive"),
         "zip": (zipped, "not one of torch.save"),
         "model": (archive("model.pt", {"w": v}), "holds no optimizer"),
@@ -273,7 +270,10 @@ def bad_files(folder):
             "step count is 0",
         ),
         "no step": (archive("sn.pt", state(exp_avg_sq=v)), "step count is nan"),
-        "sparse": (archive("sp.pt", state(exp_avg_sq=sparse, step=1)), "cannot be read"),
+        "sparse": (
+            archive("sp.pt", state(exp_avg_sq=sparse, step=1)),
+            "rebuild_sparse_tensor are not read",
+        ),
         "zeros": (archive("z.pt", state(exp_avg_sq=0 * v, step=1)), "no second moment is positive"),
         "nan": (archive("nan.pt", state(exp_avg_sq=v * float("nan"), step=1)), "is positive"),
         "shard": (shard, "this shard is missing"),
@@ -292,7 +292,7 @@ def bad(tmp_path_factory):
 
 
 BAD = [
-    *("missing", "empty", "text", "zero", "cut short", "end missing", "description", "before 1.6"),
+    *("missing", "empty", "text", "zero", "cut short", "end missing", "before 1.6"),
     *("zip", "model", "sgd", "momentum", "no step made", "step 0", "no step", "sparse", "zeros"),
     *("nan", "shard", "folder", "safetensors", "safe header"),
 ]
@@ -332,7 +332,7 @@ def test_every_cut_and_every_flip_is_refused_or_harmless(tmp_path):
             assert "\n" not in str(error)  # noqa: PT017
 
 
-def test_from_optimizer_takes_what_adam_is(tmp_path):
+def test_from_optimizer_takes_what_adam_is():
     for kind in (torch.optim.Adam, torch.optim.NAdam, torch.optim.RAdam):
         _, optimizer = trained(kind)
         found = SecondMoments.from_optimizer(optimizer)

@@ -2,7 +2,9 @@
 
 import io
 import os
+import struct
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,8 @@ _MOST_DESCRIPTION = 1 << 28
 _DEEPEST = 60
 #: Bytes before a file's name in its local header, and where the lengths of name and extra stand.
 _HEADER, _NAME_LENGTH, _EXTRA_LENGTH = 30, slice(26, 28), slice(28, 30)
+#: What reading a damaged zip archive has been seen to raise.
+_DAMAGE = (zipfile.BadZipFile, RuntimeError, EOFError, ValueError, struct.error, zlib.error)
 _STORAGES = {
     "torch.DoubleStorage": "float64",
     "torch.FloatStorage": "float32",
@@ -51,9 +55,9 @@ def read_archive(path: Path, start: int = 0, length: int | None = None) -> Any:
             return _Archive(path, start, part).content()
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror or error}") from None
-    except (zipfile.BadZipFile, NotImplementedError, EOFError, ValueError) as error:
-        if isinstance(error, DataError):
-            raise
+    except DataError:
+        raise
+    except _DAMAGE:
         raise DataError(
             f"{path}: cut short, or not an archive of torch.save; save or copy it again"
         ) from None
@@ -135,6 +139,9 @@ class _Archive:
             return self._tensor(value.args)
         if value.name == "torch._utils._rebuild_parameter":
             return self._plain(value.args[0], depth)
+        if value.name.startswith("torch.") and "rebuild" in value.name:
+            # Sparse, quantised or distributed: refused where its values are asked for.
+            return StoredTensor(self._path, 0, value.name, (), 0)
         return value
 
     def _tensor(self, args: tuple[Any, ...]) -> StoredTensor:

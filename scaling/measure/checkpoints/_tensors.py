@@ -65,7 +65,9 @@ class StoredTensor:
         """
         dtype = DTYPES.get(self.dtype)
         if dtype is None:
-            raise DataError(f"{self.path}: tensors of {self.dtype} are not read; save float32")
+            raise DataError(
+                f"{self.path}: tensors of {self.dtype} are not read; save plain ones of float32"
+            )
         if not self.dense:
             raise DataError(f"{self.path}: a tensor is a view with gaps; save a copy of it")
         size, width = math.prod(self.shape), np.dtype(dtype).itemsize
