@@ -99,6 +99,8 @@ class MicroBatches:
         if problem is not None:
             self._forget()
             raise InputError(problem)
+        if self.sharded:  # ranks are averaged before anybody can look
+            size *= self.ranks
         self._sizes.append(size)
         for watched in self._watched:
             watched.reached = False
@@ -114,7 +116,7 @@ class MicroBatches:
             raise InputError("step() without micro_batch(); call that after each backward")
         sizes, sums = np.array(self._sizes), self._sums / scale**2
         if self.sharded:
-            values = _from_products(sizes * self.ranks, _all_reduced(sums))
+            values = _from_products(sizes, _all_reduced(sums))
         elif self.ranks > 1:
             values = self._over_ranks(sizes, sums, clipped=clipped)
         else:
