@@ -214,7 +214,7 @@ class MicroBatches:
 
     def _look(self, watched: _Watched, gradient: Tensor, before: Tensor | None) -> None:
         """Add the square of a gradient, and its product with those before."""
-        weights = self._weights(watched) if len(self._metrics) > 1 else None
+        weigh = self._weights(watched) if len(self._metrics) > 1 else None
         own = watched is self._watched[0]
         piece = _CPU_PIECE if gradient.device.type == "cpu" else _DEVICE_PIECE
         flat = gradient.reshape(-1)
@@ -230,14 +230,14 @@ class MicroBatches:
                 self._found(0, watched.group, 1, product)
             if own:
                 watched.sums += [square] if product is None else [square, product]
-            if weights is not None:
-                weighted = c * weights(at)
+            if weigh is not None:
+                weighted = weigh(at, c)
                 self._found(1, watched.group, 0, torch.dot(c, weighted))
                 if s is not None:
                     self._found(1, watched.group, 1, 2 * torch.dot(s, weighted))
 
     def _weights(self, watched: _Watched) -> Any:
-        """How parameters count in units of Adam, 1/(sqrt(v_hat) + eps), a stretch at a time."""
+        """How to weight a stretch by Adam's 1/(sqrt(v_hat) + eps), or by 0 where v is."""
         key, optimizer = watched.parameter, watched.optimizer
         state = optimizer.state.get(key, {})
         moment, step = state.get("exp_avg_sq"), state.get("step")
@@ -245,15 +245,16 @@ class MicroBatches:
             self._complete[1] = False
             return None
         group = optimizer.param_groups[watched.group]
-        eps, steps = float(group["eps"]), float(step)
-        root = math.sqrt(-math.expm1(steps * math.log(float(group["betas"][1]))))
+        root = math.sqrt(-math.expm1(float(step) * math.log(float(group["betas"][1]))))
+        eps = root * float(group["eps"])
         flat = (moment.to_local() if watched.sharded else moment).reshape(-1)
 
-        def weights(at: slice) -> Tensor:
+        def weighted(at: slice, values: Tensor) -> Tensor:
             v = _single(flat[at])
-            return (v.sqrt() / root + eps).reciprocal_().masked_fill_(v == 0, 0)
+            # Few passes, each over what is in the cache: most of what measuring costs.
+            return values.div(v.sqrt().add_(eps)).mul_(v.sign()).mul_(root)
 
-        return weights
+        return weighted
 
     def _found(self, metric: int, group: int, kind: int, value: Tensor) -> None:
         self._pending.setdefault((metric, group, kind), []).append(value)
