@@ -33,7 +33,7 @@ types: $(VENV)/installed-test
 	$(BIN)/mypy scaling cli
 
 doctest: $(VENV)/installed-test
-	$(BIN)/python -m pytest --doctest-modules scaling cli
+	$(BIN)/python -m pytest --doctest-modules --doctest-ignore-import-errors scaling cli
 
 # Ratios of running times against what a user would do instead; not part of any test.
 benchmark: $(VENV)/installed-test
@@ -42,6 +42,7 @@ benchmark: $(VENV)/installed-test
 	$(BIN)/python tests/benchmarks/exact_moments.py
 	$(BIN)/python tests/benchmarks/population.py
 	$(BIN)/python tests/benchmarks/sweep_speed.py
+	$(BIN)/python tests/benchmarks/noise_scale.py
 	$(BIN)/python tests/benchmarks/worth_it.py
 
 # The derivation as a PDF, with every step checked.

@@ -6,7 +6,7 @@ from typing import Any
 from .prose import field, percent, size, wrap
 
 #: What T-J1 was off by on trainings of four kinds, in octaves (theory J).
-_OFF = "good to 0.1 to 0.4 octave on trainings of four kinds"
+_OFF = "off by 0.1 to 0.4 octave on trainings of four kinds"
 _MISLEADS = (
     "take a checkpoint from the middle of the tuned run: at the start or after convergence, v "
     "misleads"

@@ -6,7 +6,6 @@ from datetime import timedelta
 
 import torch
 import torch.distributed as dist
-from torch.distributed.fsdp import fully_shard
 from torch.nn.parallel import DistributedDataParallel
 
 from scaling.errors import InputError
@@ -24,6 +23,8 @@ def train(rank, kind):
     micro = 4 // ranks if kind != "ddp without accumulation" else 1
     model, examples, generator = network(), data(), torch.Generator().manual_seed(3)
     if kind == "fsdp":
+        from torch.distributed.fsdp import fully_shard
+
         for layer in model:
             fully_shard(layer)
         fully_shard(model)
