@@ -270,6 +270,7 @@ def bad_files(folder):
             "step count is 0",
         ),
         "no step": (archive("sn.pt", state(exp_avg_sq=v)), "step count is nan"),
+        "steps": (archive("st.pt", state(exp_avg_sq=v, step=v)), "step count is nan"),
         "sparse": (
             archive("sp.pt", state(exp_avg_sq=sparse, step=1)),
             "rebuild_sparse_tensor are not read",
@@ -291,10 +292,30 @@ def bad(tmp_path_factory):
     return bad_files(tmp_path_factory.mktemp("bad"))
 
 
+#: Their names, as pytest wants them before there are files.
 BAD = [
-    *("missing", "empty", "text", "zero", "cut short", "end missing", "before 1.6"),
-    *("zip", "model", "sgd", "momentum", "no step made", "step 0", "no step", "sparse", "zeros"),
-    *("nan", "shard", "folder", "safetensors", "safe header"),
+    "missing",
+    "empty",
+    "text",
+    "zero",
+    "cut short",
+    "end missing",
+    "before 1.6",
+    "zip",
+    "model",
+    "sgd",
+    "momentum",
+    "no step made",
+    "step 0",
+    "no step",
+    "steps",
+    "sparse",
+    "zeros",
+    "nan",
+    "shard",
+    "folder",
+    "safetensors",
+    "safe header",
 ]
 
 

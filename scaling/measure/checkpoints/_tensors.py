@@ -79,8 +79,9 @@ class StoredTensor:
 
     def __float__(self) -> float:
         """Its value, if it has only one."""
-        (value,) = np.concatenate([np.zeros(0), *self.pieces()])
-        return float(value)
+        if math.prod(self.shape) != 1:
+            raise ValueError("more values than one, or none")
+        return float(next(self.pieces())[0])
 
     def _read(self, dtype: str, count: int, offset: int) -> FloatArray:
         try:
