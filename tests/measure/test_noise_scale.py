@@ -146,6 +146,31 @@ def test_scale_of_the_loss_cancels():
     assert scaled.trace == pytest.approx(1e12 * plain.trace, rel=1e-5)
 
 
+def test_one_step_by_its_formulas():
+    """With three micro-batches, and weights of which v has not seen any gradient."""
+    model, generator = network(), torch.Generator().manual_seed(6)
+    x, y = data()
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, eps=1e-3)
+    loss_of(model, (x * (torch.arange(x.shape[1]) > 0), y)).backward()  # the first input is dead
+    optimizer.step()
+    optimizer.zero_grad()
+    monitor = NoiseScale(model, SIZE, optimizer=optimizer)
+    drawn = batches((x, y), 3, SIZE, generator)
+    gradients = [torch.autograd.grad(loss_of(model, b), list(model.parameters())) for b in drawn]
+    g = torch.stack([torch.cat([part.flatten() for part in gs]) for gs in gradients]).double()
+    weights = root_v_weights(optimizer)
+    assert (weights == 0).sum() == 16
+    accumulate(model, monitor, drawn)
+    monitor.step()
+    for metric, w in (("l2", torch.ones_like(weights)), ("adam", weights)):
+        gram = (g * w) @ g.T
+        square = float(gram.sum() - gram.trace()) / 6
+        found = monitor.estimate(metric)
+        assert found.gradient_square == pytest.approx(square, rel=1e-4)
+        assert found.trace == pytest.approx(SIZE * (float(gram.trace()) / 3 - square), rel=1e-4)
+        assert found.interval == (0, math.inf)  # one step has no scatter
+
+
 def test_groups_add_up():
     model = network()
     groups = [
