@@ -154,12 +154,12 @@ def test_one_step_by_its_formulas():
     loss_of(model, (x * (torch.arange(x.shape[1]) > 0), y)).backward()  # the first input is dead
     optimizer.step()
     optimizer.zero_grad()
-    monitor = NoiseScale(model, SIZE, optimizer=optimizer)
     drawn = batches((x, y), 3, SIZE, generator)
     gradients = [torch.autograd.grad(loss_of(model, b), list(model.parameters())) for b in drawn]
     g = torch.stack([torch.cat([part.flatten() for part in gs]) for gs in gradients]).double()
     weights = root_v_weights(optimizer)
     assert (weights == 0).sum() == 16
+    monitor = NoiseScale(model, SIZE, optimizer=optimizer)
     accumulate(model, monitor, drawn)
     monitor.step()
     for metric, w in (("l2", torch.ones_like(weights)), ("adam", weights)):
