@@ -51,6 +51,7 @@ benchmark: $(VENV)/installed-test
 	$(BIN)/python tests/benchmarks/exact_moments.py
 	$(BIN)/python tests/benchmarks/population.py
 	$(BIN)/python tests/benchmarks/sweep_speed.py
+	$(BIN)/python tests/benchmarks/noise_scale.py
 	$(BIN)/python tests/benchmarks/worth_it.py
 
 # The derivation as a PDF, with every step checked.

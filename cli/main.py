@@ -10,13 +10,15 @@ from scaling.errors import DataError, InputError, MissingExtraError
 from .commands.compare import compare
 from .commands.derive import derive
 from .commands.fit import fit
-from .commands.lab import app as lab_app
 from .commands.plot import app as plot_app
 from .commands.query import query
 from .commands.recipe import recipe
 from .commands.simulate import simulate
 from .commands.sweep import sweep
 from .commands.tradeoff import tradeoff
+from .commands.training.doctor import doctor
+from .commands.training.lab import app as lab_app
+from .commands.training.measure import measure
 from .options import flag
 
 app = typer.Typer(
@@ -33,6 +35,8 @@ app.command()(simulate)
 app.command()(tradeoff)
 app.command()(recipe)
 app.command()(sweep)
+app.command()(measure)
+app.command()(doctor)
 app.command()(derive)
 app.add_typer(plot_app, name="plot")
 app.add_typer(lab_app, name="lab")

@@ -32,7 +32,7 @@ def _parser(name: str, metavar: str) -> dict[str, Any]:
 NUMBER = _parser("parse_positive", "NUMBER")
 NON_NEGATIVE = _parser("parse_non_negative", "NUMBER")
 BATCH_SIZE = _parser("parse_batch_size", "SIZE")
-_DECAY_RATE = _parser("parse_decay_rate", "NUMBER")
+DECAY_RATE = _parser("parse_decay_rate", "NUMBER")
 
 
 def _panel(title: str) -> Callable[..., Any]:
@@ -160,20 +160,18 @@ class _DecayRates(TypedDict, total=False):
         float,
         _theory(
             "Adam's beta1 (default: 0.9, or 0 if --moments has none; with --law its own).",
-            **_DECAY_RATE,
+            **DECAY_RATE,
         ),
     ]
     beta2: Annotated[
         float,
-        _theory(
-            "Adam's beta2, for exact-adam (default: 0.999; with --law its own).", **_DECAY_RATE
-        ),
+        _theory("Adam's beta2, for exact-adam (default: 0.999; with --law its own).", **DECAY_RATE),
     ]
     ref_beta1: Annotated[
-        float, _theory("Adam's beta1 in the tuned run (default: --beta1).", **_DECAY_RATE)
+        float, _theory("Adam's beta1 in the tuned run (default: --beta1).", **DECAY_RATE)
     ]
     ref_beta2: Annotated[
-        float, _theory("Adam's beta2 in the tuned run (default: --beta2).", **_DECAY_RATE)
+        float, _theory("Adam's beta2 in the tuned run (default: --beta2).", **DECAY_RATE)
     ]
 
 

@@ -25,6 +25,7 @@ from scaling.errors import DataError, InputError
 from scaling.numeric.inputs.arrays import FloatArray, Real, as_non_negative, positive
 from scaling.numeric.inputs.documents import open_document
 from scaling.numeric.population._coordinates import Coordinates, stretches
+from scaling.numeric.population.optimizer_state import adam_groups
 
 IntArray: TypeAlias = npt.NDArray[np.int64]
 
@@ -47,8 +48,8 @@ _STILL, _MOST_STEPS = 1e-13, 10_000
 class SecondMoments:
     """The distribution of t = sqrt(v_hat) over the parameters of a tuned run at a small eps.
 
-    v_hat is Adam's ``exp_avg_sq / (1 - beta2**step)``. Made by `from_arrays` or `from_chunks`, in
-    one pass and in flat memory; two are merged by ``+``.
+    v_hat is Adam's ``exp_avg_sq / (1 - beta2**step)``. Made by `from_optimizer`, `from_arrays` or
+    `from_chunks`, in one pass and in flat memory; two are merged by ``+``.
 
     Attributes
     ----------
@@ -145,6 +146,42 @@ class SecondMoments:
             for values in stretches(chunk, "v_hat"):
                 counter.add(values)
         return cls(*counter.cells(), *counter.left_out)
+
+    @classmethod
+    def from_optimizer(cls, optimizer: Any) -> "SecondMoments":
+        """Summarise the second moments of an optimizer of PyTorch, while it trains.
+
+        Parameters
+        ----------
+        optimizer : torch.optim.Optimizer or mapping
+            Adam, AdamW or another that keeps ``exp_avg_sq`` and ``step``, on any device and of any
+            type; or its ``state_dict()``. Each parameter is corrected by its own number of steps.
+            With amsgrad, ``max_exp_avg_sq`` is taken, by which that divides. Of tensors that are
+            sharded over ranks, the share of this rank: add up those of all.
+
+        Returns
+        -------
+        SecondMoments
+
+        Raises
+        ------
+        InputError
+            If it is no optimizer.
+        DataError
+            If it is not Adam's, or has made no step.
+
+        Examples
+        --------
+        After one step with beta2 = 0.999, v_hat is v/0.001:
+
+        >>> state = {"exp_avg_sq": np.array([1e-3, 4e-3]), "step": 1}
+        >>> group = {"params": [0], "betas": (0.9, 0.999)}
+        >>> SecondMoments.from_optimizer({"state": {0: state}, "param_groups": [group]})
+        <SecondMoments of 2 values in 2 cells, mean root 1.5>
+        """
+        return cls.from_chunks(
+            values for group in adam_groups(optimizer) for values in group.v_hat()
+        )
 
     def __add__(self, other: object) -> "SecondMoments":
         if not isinstance(other, SecondMoments):

@@ -1,0 +1,1 @@
+"""Commands about models in training: trials, measurements, findings."""

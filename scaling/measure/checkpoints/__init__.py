@@ -1,0 +1,1 @@
+"""Second moments from checkpoints, which are files from strangers: decoded, never executed."""
