@@ -150,7 +150,7 @@ def _parameters(found: _Plain) -> tuple[float, float, float, float, Provenance]:
 
 
 def _fitted(found: _Fitted) -> Law:
-    from scaling.numeric.inference.optima.optima import FittedLaw
+    from scaling.numeric.fits.optima.optima import FittedLaw
 
     optima = tuple(Point(row.batch_size, row.learning_rate) for row in found["optima"])
     law = FittedLaw(*_parameters(found), optima, tuple(row.weight for row in found["optima"]))
@@ -170,7 +170,7 @@ class _Replicate:
 
 
 def _sweep(document: dict[str, Any]) -> Law:
-    from scaling.numeric.inference.sweep_law import Covariate, SweepLaw
+    from scaling.numeric.fits.sweep_law import Covariate, SweepLaw
 
     class Sweep(TypedDict):
         eps_form: Literal["outside", "inside", "gaussian"] | None

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure, SubFigure
 
 from scaling.errors import InputError
-from scaling.numeric.inference.fit import SweepFit, fit_sweep
+from scaling.numeric.fits.fit import SweepFit, fit_sweep
 from scaling.plotting.data import digits_sweep
 from scaling.plotting.figures.valley import (
     add_bar,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scaling.numeric.inference.forms import Design, Form
+from scaling.numeric.fits.forms import Design, Form
 from scaling.numeric.inputs.arrays import FloatArray, IntArray
 
 #: Degrees of freedom of the scatter's t distribution.
