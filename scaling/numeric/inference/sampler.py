@@ -1,0 +1,214 @@
+"""Draws from a posterior by sequential Monte Carlo (Del Moral, Doucet, Jasra 2006), vectorised.
+
+Draws of the prior are led to the posterior by raising the likelihood to powers from almost 0 to
+1: reweighted, resampled, and moved by differential evolution (ter Braak 2006), which takes its
+scales from the draws themselves. With little evidence the first power is 1 already, and all that
+is done is importance resampling. The marginal likelihood comes along.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from scaling.numeric._arrays import FloatArray
+
+#: Smallest share of the draws that the weights may leave.
+_KEPT = 0.5
+_MOVES = 5
+_LAST_MOVES = 12
+_JITTER = 1e-4
+_SMALLEST = 1e-5
+
+
+class Diagnostics(NamedTuple):
+    """How draws came about.
+
+    Attributes
+    ----------
+    effective : float
+        How many independent draws they are worth.
+    stages : int
+        Powers of the likelihood; 1 is importance resampling.
+    acceptance : float
+        Share of the last moves that were accepted; 1 if none was needed.
+    pareto_k : float
+        Shape of the tail of the first stage's weights: over 0.7 they should not be trusted.
+    log_evidence : float
+        Log marginal likelihood, up to a constant that is the same for every prior.
+    """
+
+    effective: float
+    stages: int
+    acceptance: float
+    pareto_k: float
+    log_evidence: float
+
+
+@dataclass(frozen=True, eq=False)
+class Sampled:
+    """Draws (P, d), equally weighted."""
+
+    draws: FloatArray
+    diagnostics: Diagnostics
+
+
+Propose = Callable[[float], tuple[FloatArray, FloatArray]]
+LogDensity = Callable[[FloatArray], FloatArray]
+
+
+def effective(log_weight: FloatArray) -> float:
+    """How many equal draws the weights are worth (Kish)."""
+    weight = np.exp(log_weight - log_weight.max())
+    return float(weight.sum() ** 2 / (weight**2).sum())
+
+
+def sample(
+    propose: Propose, log_prior: LogDensity, log_likelihood: LogDensity, rng: np.random.Generator
+) -> Sampled:
+    """Draw from prior times likelihood.
+
+    Parameters
+    ----------
+    propose : callable
+        Given the power of the likelihood: first draws (P, d) and their log density (P,).
+    log_prior, log_likelihood : callable
+        Of draws (P, d), shape (P,).
+    rng : Generator
+    """
+    power, state, weight = _first(propose, log_prior, log_likelihood)
+    evidence, tail, kept = _log_mean(weight), pareto_k(weight), effective(weight)
+    state = _resample(state, weight, rng)
+    if power == 1.0 and kept > len(weight) / 2:
+        return Sampled(state[0], Diagnostics(kept, 1, 1.0, tail, evidence))
+    stages, step, acceptance = 1, 1.0, 1.0
+    while True:
+        before = state[0]
+        last = power == 1.0
+        for _ in range(max(_LAST_MOVES, 2 * before.shape[1]) if last else _MOVES):
+            state, acceptance, step = _move(state, power, step, log_prior, log_likelihood, rng)
+        if last:
+            break
+        increase = _increase(state[2], 1.0 - power)
+        weight = increase * state[2]
+        evidence, kept = evidence + _log_mean(weight), effective(weight)
+        power = 1.0 if increase == 1.0 - power else power + increase
+        stages += 1
+        state = _resample(state, weight, rng)
+    # Draws that have not moved since are worth what the weights left of them.
+    stuck = _likeness(before, state[0])
+    worth = kept * stuck + len(before) * (1 - stuck)
+    return Sampled(state[0], Diagnostics(worth, stages, acceptance, tail, evidence))
+
+
+def _first(
+    propose: Propose, log_prior: LogDensity, log_likelihood: LogDensity
+) -> tuple[float, "State", FloatArray]:
+    """Power to begin with, draws, and their log weights."""
+    power = 1.0
+    while True:
+        draws, density = propose(power)
+        prior, likelihood = log_prior(draws), log_likelihood(draws)
+        weight = prior + power * likelihood - density
+        if effective(weight) > len(draws) / 5 or power < _SMALLEST:
+            return power, (draws, prior, likelihood), weight
+        power /= 2
+
+
+State = tuple[FloatArray, FloatArray, FloatArray]
+
+
+def _move(
+    state: State,
+    power: float,
+    step: float,
+    log_prior: LogDensity,
+    log_likelihood: LogDensity,
+    rng: np.random.Generator,
+) -> tuple[State, float, float]:
+    """One move of every draw, each half along differences within the other."""
+    draws, prior, likelihood = (part.copy() for part in state)
+    size, dimensions = draws.shape
+    order = rng.permutation(size)
+    halves = order[: size // 2], order[size // 2 :]
+    accepted = 0
+    spread = draws.std(axis=0)
+    for mine, others in (halves, halves[::-1]):
+        first, second = rng.integers(others.size, size=(2, mine.size))
+        gamma = step * 2.38 / np.sqrt(2 * dimensions) * np.exp(0.5 * rng.standard_normal(mine.size))
+        along = draws[others[first]] - draws[others[second]]
+        noise = _JITTER * spread * rng.standard_normal((mine.size, dimensions))
+        trial = draws[mine] + gamma[:, None] * along + noise
+        trial_prior, trial_likelihood = log_prior(trial), log_likelihood(trial)
+        gain = trial_prior + power * trial_likelihood - prior[mine] - power * likelihood[mine]
+        taken = np.log(rng.uniform(size=mine.size)) < gain
+        rows = mine[taken]
+        draws[rows], prior[rows], likelihood[rows] = (
+            trial[taken],
+            trial_prior[taken],
+            trial_likelihood[taken],
+        )
+        accepted += int(taken.sum())
+    share = accepted / size
+    return (draws, prior, likelihood), share, float(np.clip(step * np.exp(share - 0.27), 0.1, 2.0))
+
+
+def _increase(likelihood: FloatArray, most: float) -> float:
+    """By how much the power may rise so that the weights leave enough draws (bisection)."""
+    low, high = 0.0, most
+    if effective(most * likelihood) >= _KEPT * likelihood.size:
+        return most
+    for _ in range(40):
+        middle = (low + high) / 2
+        enough = effective(middle * likelihood) >= _KEPT * likelihood.size
+        low, high = (middle, high) if enough else (low, middle)
+    return low
+
+
+def _resample(state: State, log_weight: FloatArray, rng: np.random.Generator) -> State:
+    """Systematic resampling."""
+    weight = np.exp(log_weight - log_weight.max())
+    edges = np.cumsum(weight) / weight.sum()
+    edges[-1] = 1.0
+    rows = np.searchsorted(edges, (np.arange(weight.size) + rng.uniform()) / weight.size)
+    return state[0][rows], state[1][rows], state[2][rows]
+
+
+def _likeness(before: FloatArray, after: FloatArray) -> float:
+    """Largest correlation of a parameter with itself, from 0 to 1."""
+    before, after = (x - x.mean(axis=0) for x in (before, after))
+    product = (before * after).sum(axis=0)
+    norm = np.sqrt((before**2).sum(axis=0) * (after**2).sum(axis=0))
+    return float(np.clip(np.max(product / np.maximum(norm, 1e-300)), 0, 1))
+
+
+def _log_mean(values: FloatArray) -> float:
+    top = values.max()
+    return float(top + np.log(np.mean(np.exp(values - top))))
+
+
+def pareto_k(log_weight: FloatArray) -> float:
+    """Shape of the generalised Pareto tail of the weights (Zhang and Stephens 2009).
+
+    Below 0.5 the weights have a finite variance, above 0.7 they should not be trusted
+    (Vehtari et al. 2024).
+    """
+    size = log_weight.size
+    count = int(min(size / 5, 3 * np.sqrt(size)))
+    ordered = np.exp(np.sort(log_weight)[-count - 1 :] - log_weight.max())
+    excess = ordered[1:] - ordered[0]
+    if count < 5 or excess[-1] <= 1e-12:
+        return -np.inf
+    excess = np.maximum(excess, 1e-300)
+    number = 30 + int(np.sqrt(count))
+    quarter = excess[(count + 2) // 4 - 1]
+    theta = 1 / excess[-1] + (1 - np.sqrt(number / (np.arange(1, number + 1) - 0.5))) / (
+        3 * max(quarter, 1e-12)
+    )
+    k = np.log1p(-theta[:, None] * excess).mean(axis=1)
+    profile = count * (np.log(-theta / k) - k - 1)
+    weights = 1 / np.exp(profile - profile[:, None]).sum(axis=1)
+    best = float(theta @ weights)
+    shape = float(np.log1p(-best * excess).mean())
+    return (shape * count + 0.5 * 10) / (count + 10)

@@ -1,0 +1,119 @@
+"""The density that is sampled: prior times likelihood, and where the sampler begins."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from math import lgamma, log, pi
+
+import numpy as np
+
+from scaling.numeric._arrays import FloatArray
+from scaling.numeric.inference.cells import Gathered
+from scaling.numeric.inference.evidence import Measured
+from scaling.numeric.inference.family import Design, Family, bend
+from scaling.numeric.inference.likelihood import DEGREES
+from scaling.numeric.inference.prior import Prior
+
+_LOG2E = 1 / log(2)
+
+
+@dataclass(frozen=True, eq=False)
+class Target:
+    """Prior and likelihood of draws (P, d) of a family."""
+
+    family: Family
+    gathered: Gathered
+    prior: Prior
+    noise_scale: Measured | None
+    root_second_moment: Measured | None
+
+    def scatters(self, draws: FloatArray) -> tuple[FloatArray, FloatArray | None]:
+        """Scales of what is left over, of cells and of groups."""
+        groups = self.family.get(draws, "log_group_scatter") if self.family.groups else None
+        return self.family.get(draws, "log_scatter"), groups
+
+    def log_likelihood(self, draws: FloatArray) -> FloatArray:
+        """Of the optima, shape (P,)."""
+        law = self.family.evaluate(draws, self.gathered.design)
+        return self.gathered.cells.log_likelihood(law, *self.scatters(draws))
+
+    def log_prior(self, draws: FloatArray) -> FloatArray:
+        """Of the parameters, and of what was measured besides, shape (P,)."""
+        mean, spread = self._moments
+        z = (draws - mean) / spread
+        proper = np.isfinite(spread)
+        value = (
+            -(z * z).sum(axis=1) / 2 - np.log(spread[proper]).sum() - proper.sum() * _HALF_LOG_2PI
+        )
+        if self.noise_scale is not None:
+            noise = self.family.corners(draws, np.zeros((1, self.family.covariates)))[1][:, 0]
+            value -= self._away(noise + self.gathered.center, self.noise_scale) ** 2 / 2
+        if self.root_second_moment is not None:
+            value -= self._away(self._log_mean_root(draws), self.root_second_moment) ** 2 / 2
+        return np.asarray(value)
+
+    def propose(
+        self, power: float, size: int, rng: np.random.Generator
+    ) -> tuple[FloatArray, FloatArray]:
+        """Draw from the prior, and the linear parameters by least squares given the rest.
+
+        Without it nearly all draws of the prior would lie far from the optima. Tails are
+        Student's, so that the weights stay finite; for one optimum they are all equal.
+        """
+        mean, spread = self._moments
+        linear = self.family.linear
+        z = rng.standard_normal((size, mean.size - linear))
+        draws = np.empty((size, mean.size))
+        draws[:, linear:] = mean[linear:] + spread[linear:] * z
+        density = -(z * z).sum(axis=1) / 2 - np.log(spread[linear:]).sum()
+        density -= z.shape[1] * _HALF_LOG_2PI
+        center, root = self._least_squares(draws, power)
+        t = rng.standard_normal((size, linear))
+        t /= np.sqrt(rng.chisquare(DEGREES, (size, 1)) / DEGREES)
+        draws[:, :linear] = center + (root @ t[..., None])[..., 0]
+        density -= np.log(np.diagonal(root, axis1=1, axis2=2)).sum(axis=1)
+        density += lgamma((DEGREES + linear) / 2) - lgamma(DEGREES / 2)
+        density -= linear / 2 * log(DEGREES * pi)
+        density -= (DEGREES + linear) / 2 * np.log1p((t * t).sum(axis=1) / DEGREES)
+        return draws, density
+
+    def _least_squares(self, draws: FloatArray, power: float) -> tuple[FloatArray, FloatArray]:
+        """Center (P, L) and root of the covariance (P, L, L) of the linear parameters."""
+        mean, spread = self._moments
+        cells, design, linear = self.gathered.cells, self.gathered.design, self.family.linear
+        columns = self.family.linear_columns(draws, design)
+        scatter, groups = self.scatters(draws)
+        below, above = cells.scales(scatter)
+        weight = cells.count * np.minimum(below, above) ** 2
+        if groups is not None:
+            # A group's effect is common to its cells: together they weigh at most 1/scale^2.
+            number = np.bincount(cells.group)[cells.group]
+            weight = weight / (1 + number * weight * groups[:, None] ** 2)
+        weight = power * weight
+        rest = cells.optimum - self.family.shape(draws, design)
+        transposed = np.swapaxes(columns, 1, 2)
+        gram = (transposed * weight[:, None]) @ columns
+        own = np.where(np.isfinite(spread[:linear]), spread[:linear] ** -2.0, 1e-12)
+        gram[:, range(linear), range(linear)] += own
+        product = transposed @ (weight * rest)[..., None] + (own * mean[:linear])[:, None]
+        inverse = np.linalg.inv(gram)
+        return (inverse @ product)[..., 0], np.linalg.cholesky(inverse)
+
+    def _log_mean_root(self, draws: FloatArray) -> FloatArray:
+        """log2 of the mean of sqrt(v) where it was measured (T-J2)."""
+        assert self.root_second_moment is not None  # noqa: S101 - asked only where there is one
+        where = log(self.root_second_moment.batch_size or 1) * _LOG2E - self.gathered.center
+        noise = self.family.corners(draws, np.zeros((1, self.family.covariates)))[1][:, 0]
+        spread = self.family.get(draws, "log_eps_spread")
+        scale = self.family.get(draws, "eps_scale") + bend(noise - where, 1.0) / 2
+        return np.asarray(scale + spread**2 / 2 * _LOG2E)
+
+    @staticmethod
+    def _away(found: FloatArray, measured: Measured) -> FloatArray:
+        return np.asarray((found * log(2) - log(measured.value)) / log(measured.factor))
+
+    @cached_property
+    def _moments(self) -> tuple[FloatArray, FloatArray]:
+        return self.prior.moments(self.family)
+
+
+_HALF_LOG_2PI = log(2 * pi) / 2
