@@ -12,7 +12,7 @@ from scaling.numeric.inference.family import Design
 from scaling.numeric.inference.likelihood import Cells
 
 #: More cells than this are joined with their neighbours.
-_MOST = 400
+_MOST = 256
 #: Cells that stand for all those of one place, where there are more.
 _QUANTILES = 8
 _FINEST = 1 / 16

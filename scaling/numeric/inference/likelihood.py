@@ -16,7 +16,7 @@ from scaling.numeric._arrays import FloatArray
 
 DEGREES = 5.0
 #: log of Student's density at 0: 8/(3 pi sqrt(5)).
-_LOG_TOP = float(np.log(8 / (3 * np.pi * np.sqrt(5))))
+LOG_TOP = float(np.log(8 / (3 * np.pi * np.sqrt(5))))
 _LN2 = float(np.log(2))
 #: Gauss and Hermite (probabilists').
 _NODES, _WEIGHTS = (
@@ -34,7 +34,7 @@ def student_cdf(t: FloatArray) -> FloatArray:
     cosine = np.cos(angle)
     inner = 0.5 + (angle + np.sin(angle) * cosine * (1 + 2 / 3 * cosine**2)) / np.pi
     far = np.minimum(t, -100.0)
-    outer = np.exp(_LOG_TOP) * DEGREES**2 / np.abs(far) ** 5 * (1 - 75 / 7 / far**2)
+    outer = np.exp(LOG_TOP) * DEGREES**2 / np.abs(far) ** 5 * (1 - 75 / 7 / far**2)
     return np.asarray(np.where(t < -100.0, outer, inner))
 
 
@@ -148,7 +148,7 @@ class _Terms:
         )
         with np.errstate(divide="ignore"):
             mean = (1 / self.below + 1 / self.above) / 2
-        self.top = cells.count * (_LOG_TOP - np.log(mean))
+        self.top = cells.count * (LOG_TOP - np.log(mean))
         self.top[:, self.bounds] = 0.0
 
     def log_density(self, rest: FloatArray) -> FloatArray:

@@ -210,7 +210,9 @@ class Posterior:
         """Return what defines the posterior, as JSON values, with so many of its draws."""
         rows = np.linspace(0, len(self.draws) - 1, min(draws, len(self.draws))).astype(int)
         # Effects of very many groups are left out: those groups are then answered like new ones.
-        kept = self.groups if self.groups.shape[0] * rows.size <= _MOST_EFFECTS else self.groups[:0]
+        kept = self.groups[: self.effects.shape[1]]
+        if kept.shape[0] * rows.size > _MOST_EFFECTS:
+            kept = kept[:0]
         return {
             "groups_differ": self.family.groups,
             "eps_matters": self.family.eps,

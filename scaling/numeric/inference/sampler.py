@@ -16,6 +16,8 @@ from scaling.numeric._arrays import FloatArray
 
 #: Smallest share of the draws that the weights may leave.
 _KEPT = 0.5
+#: The same of the first draws.
+_FIRST = 0.1
 _MOVES = 5
 _LAST_MOVES = 12
 _JITTER = 1e-4
@@ -111,7 +113,7 @@ def _first(
         draws, density = propose(power)
         prior, likelihood = log_prior(draws), log_likelihood(draws)
         weight = prior + power * likelihood - density
-        if effective(weight) > len(draws) / 5 or power < _SMALLEST:
+        if effective(weight) > _FIRST * len(draws) or power < _SMALLEST:
             return power, (draws, prior, likelihood), weight
         power /= 2
 
