@@ -1,9 +1,9 @@
 """Learn the prior's scales from real sweeps, and write them down with their source.
 
 Every sweep of one model is drawn from with a broad prior; reweighting its draws gives the
-likelihood of any other prior. The means and standard deviations that suit all sweeps best are
-found, held near those of theory.md T-K2 by a weak hyperprior. Kin count less than strangers: n
-sweeps of one kin weigh as sqrt(n). By hand, some minutes:
+likelihood of any other prior, hence a posterior of the prior's means and standard deviations, with
+a weak hyperprior around those of theory.md T-K2. Kin count less than strangers: n sweeps of one
+kin weigh as sqrt(n). By hand, a minute:
 
     python tests/evidence/learn_prior.py [--write] [folder of the shared data]
 """
@@ -13,7 +13,6 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from scipy.optimize import minimize
 from sweeps import SHARED, load
 
 from scaling.numeric.inference.posterior import target_of
@@ -36,7 +35,7 @@ BEFORE = {
 LEARNED = ("corner", "ratio", "log_sharpness", "log_scatter", "log_misfit")
 #: By how much broader the prior is with which the sweeps are drawn from.
 BROADER = 1.8
-DRAWS = 4000
+DRAWS, HYPER_DRAWS = 400, 600
 #: Hyperprior: means N(T-K2's, its standard deviation), log standard deviations N(T-K2's, this).
 LOG_SPREAD = 0.5
 
@@ -58,26 +57,42 @@ def draw(evidence, seed=0):
     return found.draws[:, [target.family.names.index(name) for name in LEARNED]]
 
 
-def learn(drawn, weights):
-    """Means and standard deviations that suit the draws of all sweeps best."""
+def learn(drawn, weights, seed=0):
+    """Means and standard deviations of a new sweep's parameters, given the draws of others.
+
+    The hyperparameters are drawn from their posterior; what is not known of them is part of the
+    standard deviations.
+    """
     before = np.array([BEFORE[name] for name in LEARNED]).T
     mean, spread = before[0], before[1] * BROADER
+    size = mean.size
+    rng = np.random.default_rng(seed)
 
-    def cost(x):
-        m, s = x[: mean.size], np.exp(x[mean.size :])
-        total = (((m - before[0]) / before[1]) ** 2).sum() / 2
-        total += (((np.log(s) - np.log(before[1])) / LOG_SPREAD) ** 2).sum() / 2
+    def log_prior(x):
+        z = np.hstack([(x[:, :size] - before[0]) / before[1], x[:, size:] / LOG_SPREAD])
+        return -(z**2).sum(axis=1) / 2
+
+    def log_likelihood(x):
+        m, s = x[:, None, :size], before[1] * np.exp(x[:, None, size:])
+        total = np.zeros(len(x))
         for draws, weight in zip(drawn, weights, strict=True):
             ratio = -(((draws - m) / s) ** 2 - ((draws - mean) / spread) ** 2) / 2
-            ratio = (ratio - np.log(s / spread)).sum(axis=1)
-            top = ratio.max()
-            total -= weight * (top + np.log(np.mean(np.exp(ratio - top))))
+            ratio = (ratio - np.log(s / spread)).sum(axis=2)
+            top = ratio.max(axis=1)
+            total += weight * (top + np.log(np.mean(np.exp(ratio - top[:, None]), axis=1)))
         return total
 
-    start = np.concatenate([before[0], np.log(before[1])])
-    found = minimize(cost, start, method="L-BFGS-B").x
+    def propose(_):
+        z = rng.standard_normal((HYPER_DRAWS, 2 * size))
+        x = z * np.concatenate([before[1], np.full(size, LOG_SPREAD)])
+        x[:, :size] += before[0]
+        return x, log_prior(x)
+
+    x = sample(propose, log_prior, log_likelihood, rng).draws
+    m, s = x[:, :size], before[1] * np.exp(x[:, size:])
+    spread = np.sqrt((s**2).mean(axis=0) + m.var(axis=0))
     return {
-        name: (round(float(found[k]), 2), round(float(np.exp(found[mean.size + k])), 2))
+        name: (round(float(m[:, k].mean()), 2), round(float(spread[k]), 2))
         for k, name in enumerate(LEARNED)
     }
 

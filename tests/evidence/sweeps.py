@@ -43,6 +43,7 @@ class Sweep:
             e.above[rows],
             {name: column[rows] for name, column in e.covariates.items()},
             e.eps[rows],
+            e.reading,
         )
         curves = tuple(self.curves[i] for i in np.flatnonzero(rows)) if self.curves else ()
         return Sweep(self.name, self.kin, part, curves)
@@ -54,7 +55,7 @@ class Sweep:
         for setting in np.unique(key, axis=0):
             part = self.take((key == setting).all(axis=1))
             p = part.evidence
-            alone = Evidence(p.batch_size, p.learning_rate, p.below, p.above)
+            alone = Evidence(p.batch_size, p.learning_rate, p.below, p.above, reading=p.reading)
             label = ", ".join(f"{x:.3g}" for x in setting)
             yield Sweep(f"{self.name} {label}", self.kin, alone, part.curves)
 

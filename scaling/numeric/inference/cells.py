@@ -31,6 +31,7 @@ class Gathered(NamedTuple):
     groups: FloatArray
     names: tuple[str, ...]
     ranges: FloatArray
+    reading: float
 
 
 class _Table(NamedTuple):
@@ -60,6 +61,7 @@ def gather(evidence: Evidence) -> Gathered:
     table = _merged(_sorted(table))
     if table.optimum.size > _MOST:
         table = _thinned(table)
+    tried = evidence.batch_size, *evidence.covariates.values()
     settings, start = np.unique(table.place[:, :-1], axis=0, return_index=True)
     order = np.argsort(start)
     batch, covariates, eps = table.place[:, -1], table.place[:, :-2], table.place[:, -2]
@@ -72,9 +74,8 @@ def gather(evidence: Evidence) -> Gathered:
         middles,
         settings[order],
         tuple(evidence.covariates),
-        np.array(
-            [[x.min(), x.max()] for x in (evidence.batch_size, *evidence.covariates.values())]
-        ),
+        np.array([[column.min(), column.max()] for column in tried]),
+        evidence.reading,
     )
 
 

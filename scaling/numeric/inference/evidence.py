@@ -12,8 +12,9 @@ from scaling.numeric._arrays import FloatArray, as_array
 from scaling.numeric.inference.valleys import read_valleys
 from scaling.numeric.sweep.runs import Runs, cells_of
 
-#: Error, in octaves, of an optimum of which nothing more is said.
-READING = 0.1
+#: Error, in octaves, of an optimum of which nothing more is said: what vertices of three losses are
+#: off by in the sweeps of tests/evidence (0.1 to 0.4).
+READING = 0.2
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,8 @@ class Evidence:
         Positive numbers, such as model size and tokens.
     eps : array_like, optional
         Adam's epsilon, outside the root; 0 without.
+    reading : float, default 0.2
+        Error in octaves of optima as a new sweep would read them.
     noise_scale : Measured, optional
         B_n of T-E2, at the middle of the covariates.
     root_second_moment : Measured, optional
@@ -81,6 +84,7 @@ class Evidence:
     above: FloatArray | float = READING
     covariates: Mapping[str, FloatArray] = field(default_factory=dict)
     eps: FloatArray | float = 0.0
+    reading: float = READING
     noise_scale: Measured | None = None
     root_second_moment: Measured | None = None
 
@@ -153,6 +157,7 @@ class Evidence:
             valleys.above,
             {name: cells.covariates[:, k] for k, name in enumerate(runs.covariates)},
             cells.eps,
+            max(valleys.reading, READING / 2) if np.isfinite(valleys.reading) else READING,
         )
 
 

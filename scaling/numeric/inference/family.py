@@ -23,7 +23,7 @@ import numpy as np
 from scaling.numeric._arrays import FloatArray
 
 #: Octaves over which the misfit is alike.
-LENGTH = 2.0
+LENGTH = 4.0
 #: Gauss and Hermite, for the spread of sqrt(v) between coordinates.
 _NODES, _WEIGHTS = np.array(
     [

@@ -372,7 +372,6 @@ def posterior_of(target: Target, found: Sampled, rng: np.random.Generator) -> Po
     if group_scatter is not None:
         law = target.family.evaluate(found.draws, design)
         effects = cells.draw_groups(law, scatter, group_scatter, rng)
-    errors = np.concatenate([cells.below, cells.above])
     return Posterior(
         target.family,
         found.draws,
@@ -381,7 +380,7 @@ def posterior_of(target: Target, found: Sampled, rng: np.random.Generator) -> Po
         target.gathered.middles,
         target.gathered.groups,
         effects,
-        float(np.median(errors[np.isfinite(errors)])),
+        target.gathered.reading,
         target.gathered.ranges,
         found.diagnostics,
     )

@@ -13,6 +13,7 @@ ones, borrows from the others.
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from scaling.errors import DataError
 from scaling.numeric._arrays import FloatArray
@@ -39,13 +40,17 @@ _WALL = 9.0
 #: Error of reading a vertex between learning rates, in steps of their grid.
 _SHAPE_ERROR = 0.12
 _CHUNK = 4_000_000
+#: Median of the square of a standard normal.
+_MEDIAN_SQUARE = 0.4549
 
 
 @dataclass(frozen=True, eq=False)
 class Valleys:
     """Optima of cells in octaves (log2 of the learning rate), with errors below and above.
 
-    An infinite error marks a bound: the optimum lies on that side, or there about.
+    An infinite error marks a bound: the optimum lies on that side, or there about. ``reading`` is
+    how far the vertex of the three lowest losses, which is how optima are usually read, lies from
+    the optimum (a standard deviation); NaN where no cell tells.
     """
 
     optimum: FloatArray
@@ -53,6 +58,7 @@ class Valleys:
     above: FloatArray
     noise: FloatArray
     curvature: FloatArray
+    reading: float
 
 
 def height(u: FloatArray, a: FloatArray) -> FloatArray:
@@ -242,10 +248,7 @@ def _read(
 ) -> Valleys:
     """Optimum and errors from the misfit of every cell."""
     ceiling = cells.ceiling / _OCTAVE
-    steps = np.diff(np.sort(np.where(there, rate, np.inf), axis=1), axis=1)
-    with np.errstate(invalid="ignore"):
-        steps = np.where((steps > 1e-6) & np.isfinite(steps), steps, np.nan)
-    step = np.nan_to_num(np.nanmedian(steps, axis=1), nan=1.0)
+    step = _steps(rate, there)
     cost = fit.cost + _WALL * np.maximum(grid - ceiling[:, None], 0.0) ** 2
     cost = cost - cost.min(axis=1)[:, None]
     node = np.clip(np.argmin(cost, axis=1), 1, grid.size - 2)
@@ -278,4 +281,35 @@ def _read(
     # Nor is anything claimed of what lies beyond.
     lower, upper = np.minimum(lower, highest), np.maximum(upper, lowest)
     optimum = np.where(at_least, lower, np.where(at_most, upper, optimum))
-    return Valleys(optimum, below, above, noise, fit.curvature)
+    away = (_vertices(cells) - optimum)[np.isfinite(below) & np.isfinite(above)]
+    away = away[np.isfinite(away)]
+    reading = float(np.sqrt(np.median(away**2) / _MEDIAN_SQUARE)) if away.size else np.nan
+    return Valleys(optimum, below, above, noise, fit.curvature, reading)
+
+
+def _steps(rate: FloatArray, there: npt.NDArray[np.bool_]) -> FloatArray:
+    """Octaves between neighbouring learning rates of each cell; 1 where there is one only."""
+    result = np.ones(len(rate))
+    for i, row in enumerate(rate):
+        different = np.unique(np.round(row[there[i]], 6))
+        if different.size > 1:
+            result[i] = np.median(np.diff(different))
+    return result
+
+
+def _vertices(cells: Cells) -> FloatArray:
+    """Vertex of the parabola through each cell's lowest mean loss and its neighbours; or NaN."""
+    result = np.full(len(cells), np.nan)
+    for i in range(len(cells)):
+        there = cells.count[i] > 0
+        x, label = np.unique(cells.log_rate[i, there] / _OCTAVE, return_inverse=True)
+        weight = cells.count[i, there]
+        z = np.bincount(label, weight * cells.log_loss[i, there]) / np.bincount(label, weight)
+        k = int(np.argmin(z))
+        if 0 < k < x.size - 1:
+            (left, right), (down, up) = np.diff(x[k - 1 : k + 2]), np.diff(z[k - 1 : k + 2])
+            slopes = down / left, up / right
+            turn = slopes[1] - slopes[0]
+            middle = (x[k - 1] + x[k]) / 2
+            result[i] = middle - slopes[0] * (left + right) / 2 / turn if turn > 0 else np.nan
+    return result
