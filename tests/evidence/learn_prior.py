@@ -47,14 +47,47 @@ def broad():
 def draw(evidence, seed=0):
     """Draws of the learned parameters, shape (P, learned)."""
     target = target_of(evidence, broad())
-    rng = np.random.default_rng(seed)
-    found = sample(
-        lambda power: target.propose(power, DRAWS, rng),
-        target.log_prior,
-        target.log_likelihood,
-        rng,
-    )
+    found = sample(target, DRAWS, np.random.default_rng(seed))
     return found.draws[:, [target.family.names.index(name) for name in LEARNED]]
+
+
+class Hyper:
+    """Means and log standard deviations (relative to T-K2's) of the learned parameters."""
+
+    def __init__(self, drawn, weights):
+        self.drawn, self.weights = drawn, weights
+        self.mean, self.spread = np.array([BEFORE[name] for name in LEARNED]).T
+
+    def propose(self, _power, size, rng):
+        z = rng.standard_normal((size, 2 * self.mean.size))
+        z[:, : self.mean.size] = self.mean + self.spread * z[:, : self.mean.size]
+        z[:, self.mean.size :] *= LOG_SPREAD
+        return z, self.log_prior(z)
+
+    def redraw(self, x, _power, _rng):
+        return np.empty((len(x), 0)), np.zeros(len(x))
+
+    def redraw_density(self, x, _power):
+        return np.zeros(len(x))
+
+    def moments(self, x):
+        return x[:, : self.mean.size], self.spread * np.exp(x[:, self.mean.size :])
+
+    def log_prior(self, x):
+        m, s = self.moments(x)
+        z = np.hstack([(m - self.mean) / self.spread, np.log(s / self.spread) / LOG_SPREAD])
+        return -(z**2).sum(axis=1) / 2
+
+    def log_likelihood(self, x):
+        m, s = (each[:, None] for each in self.moments(x))
+        broad = self.spread * BROADER
+        total = np.zeros(len(x))
+        for draws, weight in zip(self.drawn, self.weights, strict=True):
+            ratio = -(((draws - m) / s) ** 2 - ((draws - self.mean) / broad) ** 2) / 2
+            ratio = (ratio - np.log(s / broad)).sum(axis=2)
+            top = ratio.max(axis=1)
+            total += weight * (top + np.log(np.mean(np.exp(ratio - top[:, None]), axis=1)))
+        return total
 
 
 def learn(drawn, weights, seed=0):
@@ -63,36 +96,12 @@ def learn(drawn, weights, seed=0):
     The hyperparameters are drawn from their posterior; what is not known of them is part of the
     standard deviations.
     """
-    before = np.array([BEFORE[name] for name in LEARNED]).T
-    mean, spread = before[0], before[1] * BROADER
-    size = mean.size
-    rng = np.random.default_rng(seed)
-
-    def log_prior(x):
-        z = np.hstack([(x[:, :size] - before[0]) / before[1], x[:, size:] / LOG_SPREAD])
-        return -(z**2).sum(axis=1) / 2
-
-    def log_likelihood(x):
-        m, s = x[:, None, :size], before[1] * np.exp(x[:, None, size:])
-        total = np.zeros(len(x))
-        for draws, weight in zip(drawn, weights, strict=True):
-            ratio = -(((draws - m) / s) ** 2 - ((draws - mean) / spread) ** 2) / 2
-            ratio = (ratio - np.log(s / spread)).sum(axis=2)
-            top = ratio.max(axis=1)
-            total += weight * (top + np.log(np.mean(np.exp(ratio - top[:, None]), axis=1)))
-        return total
-
-    def propose(_):
-        z = rng.standard_normal((HYPER_DRAWS, 2 * size))
-        x = z * np.concatenate([before[1], np.full(size, LOG_SPREAD)])
-        x[:, :size] += before[0]
-        return x, log_prior(x)
-
-    x = sample(propose, log_prior, log_likelihood, rng).draws
-    m, s = x[:, :size], before[1] * np.exp(x[:, size:])
-    spread = np.sqrt((s**2).mean(axis=0) + m.var(axis=0))
+    problem = Hyper(drawn, weights)
+    draws = sample(problem, HYPER_DRAWS, np.random.default_rng(seed)).draws
+    m, s = problem.moments(draws)
+    mean, spread = m.mean(axis=0), np.sqrt((s**2).mean(axis=0) + m.var(axis=0))
     return {
-        name: (round(float(m[:, k].mean()), 2), round(float(spread[k]), 2))
+        name: (round(float(mean[k]), 2), round(float(spread[k]), 2))
         for k, name in enumerate(LEARNED)
     }
 

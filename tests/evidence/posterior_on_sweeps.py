@@ -19,7 +19,6 @@ from scaling.numeric.inference.evidence import Evidence
 from scaling.numeric.inference.posterior import infer, target_of
 from scaling.numeric.inference.prior import Prior
 from scaling.numeric.inference.scoring import Predictions, folds, predict_left_out
-from scaling.numeric.inference.cells import gather
 
 DRAWS = 600
 

@@ -80,7 +80,8 @@ def read(path, kin, batch, rate, loss, covariates=(), eps=None):
     """A sweep from a CSV of runs; None if there is no such file."""
     if not path.is_file():
         return None
-    rows = list(csv.DictReader(path.open()))
+    with path.open() as file:
+        rows = list(csv.DictReader(file))
 
     def column(name):
         return np.array([float(row[name]) for row in rows])
@@ -117,7 +118,8 @@ def load(shared=SHARED):
         ),
         "digits": read(OURS / "digits_sweep.csv", "digits", *digits, eps="eps"),
     }
-    rows = list(csv.DictReader((OURS / "marek_adam_1d.csv").open()))
+    with (OURS / "marek_adam_1d.csv").open() as file:
+        rows = list(csv.DictReader(file))
     batch, rate = ([float(row[c]) for row in rows] for c in ("batch_size", "learning_rate"))
     found["marek"] = Sweep("marek", "marek", Evidence(batch, rate))
     return {name: sweep for name, sweep in found.items() if sweep is not None}

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from scaling.numeric._arrays import FloatArray
 from scaling.numeric.inference.cells import Gathered
@@ -63,15 +64,15 @@ class Baseline:
         return np.asarray(shapes(design.batch)[self.shape] + _columns(design, free) @ self.linear)
 
 
-def fit_baseline(name: str, gathered: Gathered, rows: FloatArray) -> Baseline:
+def fit_baseline(name: str, gathered: Gathered, rows: npt.NDArray[np.bool_]) -> Baseline:
     """Fit a baseline to the cells among ``rows`` (boolean) that are not bounds."""
     shapes, free = BASELINES[name]
     cells, design = gathered.cells, gathered.design
-    rows = np.flatnonzero(rows & (cells.bound == 0))
-    columns = _columns(design, free)[rows]
-    rest = cells.optimum[rows] - shapes(design.batch[rows])
-    scale = np.sqrt(_SCATTER**2 + (cells.below[rows] ** 2 + cells.above[rows] ** 2) / 2)
-    count = cells.count[rows]
+    known = np.flatnonzero(rows & (cells.bound == 0))
+    columns = _columns(design, free)[known]
+    rest = cells.optimum[known] - shapes(design.batch[known])
+    scale = np.sqrt(_SCATTER**2 + (cells.below[known] ** 2 + cells.above[known] ** 2) / 2)
+    count = cells.count[known]
     own = np.full(columns.shape[1], _EXPONENT_SPREAD**-2.0)
     own[0] = 1e-9
     linear = np.zeros((len(rest), columns.shape[1]))

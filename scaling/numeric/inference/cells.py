@@ -16,6 +16,8 @@ _MOST = 256
 #: Cells that stand for all those of one place, where there are more.
 _QUANTILES = 8
 _FINEST = 1 / 16
+#: Errors, in octaves, below this are none.
+_SMALLEST = 1e-3
 
 
 class Gathered(NamedTuple):
@@ -39,7 +41,7 @@ class _Table(NamedTuple):
     optimum: FloatArray
     below: FloatArray
     above: FloatArray
-    count: FloatArray
+    number: FloatArray
 
 
 def gather(evidence: Evidence) -> Gathered:
@@ -57,7 +59,8 @@ def gather(evidence: Evidence) -> Gathered:
         columns = [*evidence.covariates.values(), evidence.eps, evidence.batch_size]
         place = np.log2(np.column_stack(columns))
     ones = np.ones(len(evidence))
-    table = _Table(place, np.log2(evidence.learning_rate), evidence.below, evidence.above, ones)
+    below, above = (np.maximum(x, _SMALLEST) for x in (evidence.below, evidence.above))
+    table = _Table(place, np.log2(evidence.learning_rate), below, above, ones)
     table = _merged(_sorted(table))
     if table.optimum.size > _MOST:
         table = _thinned(table)
@@ -68,7 +71,7 @@ def gather(evidence: Evidence) -> Gathered:
     center = float(batch.min() + batch.max()) / 2
     middles = covariates.mean(axis=0)
     return Gathered(
-        Cells(table.optimum, table.below, table.above, table.count, start[order]),
+        Cells(table.optimum, table.below, table.above, table.number, start[order]),
         Design(batch - center, covariates - middles, eps),
         center,
         middles,
@@ -126,19 +129,19 @@ def _thinned(table: _Table) -> _Table:
     rank[order] = np.arange(label.size) - np.repeat(np.cumsum(number) - number, number)
     part = rank * np.minimum(number, _QUANTILES)[label] // number[label]
     part = _labels(np.column_stack([label, part]))
-    count = np.bincount(part, table.count)
+    total = np.bincount(part, table.number)
     # Batch size and optimum are averaged per part, covariates per bin: a group is one bin.
-    weights = np.bincount(label, table.count)
+    weights = np.bincount(label, table.number)
 
     def mean(column: FloatArray) -> FloatArray:
-        return np.asarray(np.bincount(part, column * table.count) / count)
+        return np.asarray(np.bincount(part, column * table.number) / total)
 
     def over_bin(column: FloatArray) -> FloatArray:
-        return np.asarray((np.bincount(label, column * table.count) / weights)[label])
+        return np.asarray((np.bincount(label, column * table.number) / weights)[label])
 
     setting = _labels(bins[:, :-1])
     place = [
-        (np.bincount(setting, c * table.count) / np.bincount(setting, table.count))[setting]
+        (np.bincount(setting, c * table.number) / np.bincount(setting, table.number))[setting]
         for c in table.place.T[:-1]
     ]
     joined = _Table(
@@ -146,7 +149,7 @@ def _thinned(table: _Table) -> _Table:
         mean(table.optimum),
         np.sqrt(mean(table.below**2)),
         np.sqrt(mean(table.above**2)),
-        count,
+        total.astype(float),
     )
     return _sorted(joined)
 

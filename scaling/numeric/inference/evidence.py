@@ -1,7 +1,7 @@
 """What a user has, read once: optima with errors, bounds, a noise scale, second moments."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Self
 
 import numpy as np
@@ -80,10 +80,10 @@ class Evidence:
 
     batch_size: FloatArray
     learning_rate: FloatArray
-    below: FloatArray | float = READING
-    above: FloatArray | float = READING
+    below: FloatArray = READING  # type: ignore[assignment] # numbers are for all rows
+    above: FloatArray = READING  # type: ignore[assignment]
     covariates: Mapping[str, FloatArray] = field(default_factory=dict)
-    eps: FloatArray | float = 0.0
+    eps: FloatArray = 0.0  # type: ignore[assignment]
     reading: float = READING
     noise_scale: Measured | None = None
     root_second_moment: Measured | None = None
@@ -117,22 +117,23 @@ class Evidence:
         """Both together; the rows must have the same covariates."""
         if set(self.covariates) != set(other.covariates):
             raise InputError("must be the same in both", "covariates")
-        joined = {
-            name: np.concatenate([getattr(self, name), getattr(other, name)])
-            for name in ("batch_size", "learning_rate", "below", "above", "eps")
-        }
-        covariates = {
-            n: np.concatenate([v, other.covariates[n]]) for n, v in self.covariates.items()
-        }
         for name in ("noise_scale", "root_second_moment"):
             if getattr(self, name) is not None and getattr(other, name) is not None:
                 raise InputError("is given twice", name)
-        return replace(
-            self,
-            **joined,
-            covariates=covariates,
-            noise_scale=self.noise_scale or other.noise_scale,
-            root_second_moment=self.root_second_moment or other.root_second_moment,
+
+        def joined(name: str) -> FloatArray:
+            return np.concatenate([getattr(self, name), getattr(other, name)])
+
+        return type(self)(
+            joined("batch_size"),
+            joined("learning_rate"),
+            joined("below"),
+            joined("above"),
+            {n: np.concatenate([v, other.covariates[n]]) for n, v in self.covariates.items()},
+            joined("eps"),
+            max(self.reading, other.reading),
+            self.noise_scale or other.noise_scale,
+            self.root_second_moment or other.root_second_moment,
         )
 
     @classmethod

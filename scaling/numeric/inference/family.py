@@ -7,7 +7,8 @@ the latter two relative to the middle of what was tried. With x = log2 B and z t
     shape = x/2 + bend(x - c - r)/2 - bend(x - c) - (the same at the middle of everything),
     bend(x) = log2(1 + 2^(s x))/s,   c = corner + b.z,
 
-so that B_crit = 2^c, B_n = 2^(c + r) and s is the sharpness (s = 1 is T-E2).
+so that B_crit = 2^c, B_n = 2^(c + r) and s is the sharpness (s = 1 is T-E2). What is log-linear in
+the covariates is lr/sqrt(B) of small batches and B_crit, hence T-I4's C and B_n as well.
 
 Real optima leave the law in ways that are alike at neighbouring batch sizes. The misfit is a
 Gaussian process (Matern 3/2) of unknown scale; it is held by its values at some batch sizes, the
@@ -112,7 +113,8 @@ class Family:
     def get(self, draws: FloatArray, name: str) -> FloatArray:
         """Draws of one parameter, shape (P,); exponentiated if it is a logarithm."""
         column = draws[:, self.names.index(name)]
-        return np.exp(column) if name.startswith("log_") else column
+        # What the sampler tries may be absurd; it is to be unlikely, not to overflow.
+        return np.exp(np.clip(column, -12, 6)) if name.startswith("log_") else column
 
     def corners(self, draws: FloatArray, covariates: FloatArray) -> tuple[FloatArray, FloatArray]:
         """log2 of B_crit and B_n, octaves from the middle, each (P, n)."""

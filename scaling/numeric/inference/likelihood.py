@@ -62,8 +62,8 @@ class Cells:
     def take(self, rows: npt.NDArray[np.bool_]) -> "Cells":
         """Some of the rows; groups without any are gone."""
         start = np.flatnonzero(np.diff(self.group[rows], prepend=-1))
-        columns = (self.optimum, self.below, self.above, self.count)
-        return Cells(*(column[rows] for column in columns), start)
+        optimum, below, above = self.optimum[rows], self.below[rows], self.above[rows]
+        return Cells(optimum, below, above, self.count[rows], start)
 
     @cached_property
     def bound(self) -> FloatArray:
@@ -103,7 +103,7 @@ class Cells:
         scatter: FloatArray,
         group_scatter: FloatArray,
         rng: np.random.Generator,
-        tries: int = 8,
+        tries: int = 24,
     ) -> FloatArray:
         """Draw the groups' effects given the rest, shape (P, G), by importance resampling."""
         rest = law - self.optimum

@@ -85,7 +85,7 @@ class Prior:
             return cls(scales, str(found.get("source", "")))
         except (ValueError, TypeError, KeyError, AttributeError):
             raise DataError(
-                f'{ascii(str(where))} is not a prior: JSON like {{"scales": {{"corner": [0, 4]}}}}'
+                f'{str(where)!a} is not a prior: JSON like {{"scales": {{"corner": [0, 4]}}}}'
             ) from None
 
     def moments(self, family: Family) -> tuple[FloatArray, FloatArray]:

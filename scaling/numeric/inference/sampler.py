@@ -2,13 +2,14 @@
 
 Draws of the prior are led to the posterior by raising the likelihood to powers from almost 0 to
 1: reweighted, resampled, and moved by differential evolution (ter Braak 2006), which takes its
-scales from the draws themselves. With little evidence the first power is 1 already, and all that
-is done is importance resampling. The marginal likelihood comes along.
+scales from the draws themselves. Every other move redraws the linear parameters given the new
+others, for where the scatter is small those are held so closely by the rest that they could not
+move alone. With little evidence the first power is 1 already, and all that is done is importance
+resampling. The marginal likelihood comes along.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -18,8 +19,11 @@ from scaling.numeric._arrays import FloatArray
 _KEPT = 0.5
 #: The same of the first draws.
 _FIRST = 0.1
-_MOVES = 5
-_LAST_MOVES = 12
+#: Pairs of moves after every stage, and after the last.
+_MOVES = 2
+_LAST_MOVES = 10
+#: Share of moves that is best accepted.
+_WANTED = 0.27
 _JITTER = 1e-4
 _SMALLEST = 1e-5
 
@@ -56,8 +60,27 @@ class Sampled:
     diagnostics: Diagnostics
 
 
-Propose = Callable[[float], tuple[FloatArray, FloatArray]]
-LogDensity = Callable[[FloatArray], FloatArray]
+class Problem(Protocol):
+    """What is sampled; draws are (P, d), their first columns linear parameters."""
+
+    def propose(
+        self, power: float, size: int, rng: np.random.Generator, /
+    ) -> tuple[FloatArray, FloatArray]:
+        """First draws for a power of the likelihood, and their log density (P,)."""
+
+    def redraw(
+        self, draws: FloatArray, power: float, rng: np.random.Generator, /
+    ) -> tuple[FloatArray, FloatArray]:
+        """Linear parameters (P, L) given the others, and their log density (P,)."""
+
+    def redraw_density(self, draws: FloatArray, power: float, /) -> FloatArray:
+        """Log density (P,) with which `redraw` makes the linear parameters of draws."""
+
+    def log_prior(self, draws: FloatArray) -> FloatArray:
+        """Shape (P,)."""
+
+    def log_likelihood(self, draws: FloatArray) -> FloatArray:
+        """Shape (P,)."""
 
 
 def effective(log_weight: FloatArray) -> float:
@@ -66,31 +89,28 @@ def effective(log_weight: FloatArray) -> float:
     return float(weight.sum() ** 2 / (weight**2).sum())
 
 
-def sample(
-    propose: Propose, log_prior: LogDensity, log_likelihood: LogDensity, rng: np.random.Generator
-) -> Sampled:
+def sample(problem: Problem, size: int, rng: np.random.Generator) -> Sampled:
     """Draw from prior times likelihood.
 
     Parameters
     ----------
-    propose : callable
-        Given the power of the likelihood: first draws (P, d) and their log density (P,).
-    log_prior, log_likelihood : callable
-        Of draws (P, d), shape (P,).
+    problem : Problem
+    size : int
+        Number of draws.
     rng : Generator
     """
-    power, state, weight = _first(propose, log_prior, log_likelihood)
+    power, state, weight = _first(problem, size, rng)
     evidence, tail, kept = _log_mean(weight), pareto_k(weight), effective(weight)
     state = _resample(state, weight, rng)
-    if power == 1.0 and kept > len(weight) / 2:
+    if power == 1.0 and kept > size / 2:
         return Sampled(state[0], Diagnostics(kept, 1, 1.0, tail, evidence))
-    stages, step, acceptance = 1, 1.0, 1.0
+    stages = 1
+    mover = _Mover(problem, rng)
     while True:
         before = state[0]
-        last = power == 1.0
-        for _ in range(max(_LAST_MOVES, 2 * before.shape[1]) if last else _MOVES):
-            state, acceptance, step = _move(state, power, step, log_prior, log_likelihood, rng)
-        if last:
+        for _ in range(_MOVES if power < 1.0 else _LAST_MOVES):
+            state = mover.move(mover.move(state, power, redraw=True), power, redraw=False)
+        if power == 1.0:
             break
         increase = _increase(state[2], 1.0 - power)
         weight = increase * state[2]
@@ -100,60 +120,68 @@ def sample(
         state = _resample(state, weight, rng)
     # Draws that have not moved since are worth what the weights left of them.
     stuck = _likeness(before, state[0])
-    worth = kept * stuck + len(before) * (1 - stuck)
-    return Sampled(state[0], Diagnostics(worth, stages, acceptance, tail, evidence))
+    worth = kept * stuck + size * (1 - stuck)
+    return Sampled(state[0], Diagnostics(worth, stages, mover.acceptance, tail, evidence))
+
+
+#: Draws, log prior, log likelihood.
+State = tuple[FloatArray, FloatArray, FloatArray]
 
 
 def _first(
-    propose: Propose, log_prior: LogDensity, log_likelihood: LogDensity
-) -> tuple[float, "State", FloatArray]:
+    problem: Problem, size: int, rng: np.random.Generator
+) -> tuple[float, State, FloatArray]:
     """Power to begin with, draws, and their log weights."""
     power = 1.0
     while True:
-        draws, density = propose(power)
-        prior, likelihood = log_prior(draws), log_likelihood(draws)
+        draws, density = problem.propose(power, size, rng)
+        prior, likelihood = problem.log_prior(draws), problem.log_likelihood(draws)
         weight = prior + power * likelihood - density
-        if effective(weight) > _FIRST * len(draws) or power < _SMALLEST:
+        if effective(weight) > _FIRST * size or power < _SMALLEST:
             return power, (draws, prior, likelihood), weight
         power /= 2
 
 
-State = tuple[FloatArray, FloatArray, FloatArray]
+class _Mover:
+    """Moves of all draws, with step lengths that follow the share that is accepted."""
 
+    def __init__(self, problem: Problem, rng: np.random.Generator) -> None:
+        self.problem, self.rng = problem, rng
+        self.steps = {True: 0.6, False: 0.6}
+        self.acceptance = 1.0
 
-def _move(
-    state: State,
-    power: float,
-    step: float,
-    log_prior: LogDensity,
-    log_likelihood: LogDensity,
-    rng: np.random.Generator,
-) -> tuple[State, float, float]:
-    """One move of every draw, each half along differences within the other."""
-    draws, prior, likelihood = (part.copy() for part in state)
-    size, dimensions = draws.shape
-    order = rng.permutation(size)
-    halves = order[: size // 2], order[size // 2 :]
-    accepted = 0
-    spread = draws.std(axis=0)
-    for mine, others in (halves, halves[::-1]):
-        first, second = rng.integers(others.size, size=(2, mine.size))
-        gamma = step * 2.38 / np.sqrt(2 * dimensions) * np.exp(0.5 * rng.standard_normal(mine.size))
-        along = draws[others[first]] - draws[others[second]]
-        noise = _JITTER * spread * rng.standard_normal((mine.size, dimensions))
-        trial = draws[mine] + gamma[:, None] * along + noise
-        trial_prior, trial_likelihood = log_prior(trial), log_likelihood(trial)
-        gain = trial_prior + power * trial_likelihood - prior[mine] - power * likelihood[mine]
-        taken = np.log(rng.uniform(size=mine.size)) < gain
-        rows = mine[taken]
-        draws[rows], prior[rows], likelihood[rows] = (
-            trial[taken],
-            trial_prior[taken],
-            trial_likelihood[taken],
-        )
-        accepted += int(taken.sum())
-    share = accepted / size
-    return (draws, prior, likelihood), share, float(np.clip(step * np.exp(share - 0.27), 0.1, 2.0))
+    def move(self, state: State, power: float, *, redraw: bool) -> State:
+        """Move each half of the draws along differences within the other."""
+        draws, prior, likelihood = (part.copy() for part in state)
+        size = len(draws)
+        order = self.rng.permutation(size)
+        halves = order[: size // 2], order[size // 2 :]
+        accepted = 0
+        for mine, others in (halves, halves[::-1]):
+            old = draws[mine]
+            trial = self._along(old, draws[others], redraw=redraw)
+            gain = -prior[mine] - power * likelihood[mine]
+            if redraw:
+                linear, density = self.problem.redraw(trial, power, self.rng)
+                trial[:, : linear.shape[1]] = linear
+                gain += self.problem.redraw_density(old, power) - density
+            found = self.problem.log_prior(trial), self.problem.log_likelihood(trial)
+            gain += found[0] + power * found[1]
+            taken = np.log(self.rng.uniform(size=mine.size)) < gain
+            rows = mine[taken]
+            draws[rows], prior[rows], likelihood[rows] = (x[taken] for x in (trial, *found))
+            accepted += int(taken.sum())
+        self.acceptance = accepted / size
+        step = self.steps[redraw] * np.exp(self.acceptance - _WANTED)
+        self.steps[redraw] = float(np.clip(step, 0.02, 2.0))
+        return draws, prior, likelihood
+
+    def _along(self, old: FloatArray, others: FloatArray, *, redraw: bool) -> FloatArray:
+        """Old draws, displaced by some share of the difference of two others."""
+        first, second = self.rng.integers(len(others), size=(2, len(old)))
+        scale = self.steps[redraw] * np.exp(0.5 * self.rng.standard_normal((len(old), 1)))
+        jitter = _JITTER * others.std(axis=0) * self.rng.standard_normal(old.shape)
+        return np.asarray(old + scale * (others[first] - others[second]) + jitter)
 
 
 def _increase(likelihood: FloatArray, most: float) -> float:

@@ -161,15 +161,42 @@ def without(target: Target, posterior: Posterior, out: BoolArray) -> Posterior:
         ),
     )
 
-    def full(draws: FloatArray) -> FloatArray:
-        return target.log_prior(draws) + target.log_likelihood(draws)
-
-    def taken_back(draws: FloatArray) -> FloatArray:
-        return kept.log_likelihood(draws) - target.log_likelihood(draws)
-
     rng = np.random.default_rng(0)
-    start = posterior.draws, full(posterior.draws)
-    return posterior_of(kept, sample(lambda _: start, full, taken_back, rng), rng)
+    found = sample(_TakenBack(target, kept, posterior.draws), len(posterior.draws), rng)
+    return posterior_of(kept, found, rng)
+
+
+@dataclass(frozen=True, eq=False)
+class _TakenBack:
+    """From the posterior of everything to that of what is kept (a `Problem`)."""
+
+    everything: Target
+    kept: Target
+    draws: FloatArray
+
+    def propose(
+        self, _power: float, _size: int, _rng: np.random.Generator, /
+    ) -> tuple[FloatArray, FloatArray]:
+        """The draws of everything, whatever the power."""
+        return self.draws, self.log_prior(self.draws)
+
+    def redraw(
+        self, draws: FloatArray, _power: float, rng: np.random.Generator, /
+    ) -> tuple[FloatArray, FloatArray]:
+        """As for what is kept, whatever the power."""
+        return self.kept.redraw(draws, 1.0, rng)
+
+    def redraw_density(self, draws: FloatArray, _power: float, /) -> FloatArray:
+        """As for what is kept, whatever the power."""
+        return self.kept.redraw_density(draws, 1.0)
+
+    def log_prior(self, draws: FloatArray) -> FloatArray:
+        """Posterior of everything."""
+        return self.everything.log_prior(draws) + self.everything.log_likelihood(draws)
+
+    def log_likelihood(self, draws: FloatArray) -> FloatArray:
+        """What takes the likelihood of the others back."""
+        return self.kept.log_likelihood(draws) - self.everything.log_likelihood(draws)
 
 
 def _rows(design: Design, rows: BoolArray) -> Design:

@@ -3,13 +3,15 @@
 from dataclasses import dataclass
 from functools import cached_property
 from math import log, pi
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from scaling.numeric._arrays import FloatArray
 from scaling.numeric.inference.cells import Gathered
 from scaling.numeric.inference.evidence import Measured
-from scaling.numeric.inference.family import Design, Family, bend
+from scaling.numeric.inference.family import Family, bend
 from scaling.numeric.inference.likelihood import DEGREES, LOG_TOP
 from scaling.numeric.inference.prior import Prior
 
@@ -72,17 +74,27 @@ class Target:
         draws[:, linear:] = mean[linear:] + spread[linear:] * z
         density = -(z * z).sum(axis=1) / 2 - np.log(spread[linear:]).sum()
         density -= z.shape[1] * _HALF_LOG_2PI
+        draws[:, :linear], conditional = self.redraw(draws, power, rng)
+        return draws, density + conditional
+
+    def redraw(
+        self, draws: FloatArray, power: float, rng: np.random.Generator
+    ) -> tuple[FloatArray, FloatArray]:
+        """Draw the linear parameters (P, L) given the rest, with the log density of each draw."""
         center, root = self._least_squares(draws, power)
-        t = rng.standard_normal((size, linear))
-        t[:, 0] /= np.sqrt(rng.chisquare(DEGREES, size) / DEGREES)
-        draws[:, :linear] = center + (root @ t[..., None])[..., 0]
-        density -= np.log(np.diagonal(root, axis1=1, axis2=2)).sum(axis=1)
-        density -= (t[:, 1:] ** 2).sum(axis=1) / 2 + (linear - 1) * _HALF_LOG_2PI
-        density += LOG_TOP - (DEGREES + 1) / 2 * np.log1p(t[:, 0] ** 2 / DEGREES)
-        return draws, density
+        t = np.asarray(rng.standard_normal(center.shape))
+        t[:, 0] /= np.sqrt(rng.chisquare(DEGREES, len(t)) / DEGREES)
+        away = np.linalg.solve(np.swapaxes(root, 1, 2), t[..., None])
+        return center + away[..., 0], _log_density(t, root)
+
+    def redraw_density(self, draws: FloatArray, power: float) -> FloatArray:
+        """Log density with which `redraw` would have drawn what is there, shape (P,)."""
+        center, root = self._least_squares(draws, power)
+        away = draws[:, : self.family.linear] - center
+        return _log_density((away[:, None] @ root)[:, 0], root)
 
     def _least_squares(self, draws: FloatArray, power: float) -> tuple[FloatArray, FloatArray]:
-        """Center (P, L) and root of the covariance (P, L, L) of the linear parameters."""
+        """Center (P, L) and lower root of the precision (P, L, L) of the linear parameters."""
         mean, spread = self._moments
         cells, design, linear = self.gathered.cells, self.gathered.design, self.family.linear
         columns = self.family.linear_columns(draws, design)
@@ -93,15 +105,21 @@ class Target:
             # A group's effect is common to its cells: together they weigh at most 1/scale^2.
             number = np.bincount(cells.group)[cells.group]
             weight = weight / (1 + number * weight * groups[:, None] ** 2)
-        weight = power * weight
         rest = cells.optimum - self.family.shape(draws, design)
-        transposed = np.swapaxes(columns, 1, 2)
-        gram = (transposed * weight[:, None]) @ columns
         own = spread[:linear] ** -2.0
-        gram[:, range(linear), range(linear)] += own
-        product = transposed @ (weight * rest)[..., None] + (own * mean[:linear])[:, None]
-        inverse = np.linalg.inv(gram)
-        return (inverse @ product)[..., 0], np.linalg.cholesky(inverse)
+        transposed = np.swapaxes(columns, 1, 2)
+        trust = np.ones_like(rest)
+        for reweighting in (True, False):
+            w = power * weight * trust
+            gram = (transposed * w[:, None]) @ columns
+            gram[:, range(linear), range(linear)] += own
+            product = transposed @ (w * rest)[..., None] + (own * mean[:linear])[:, None]
+            center = np.linalg.solve(gram, product)
+            if reweighting:
+                # What lies far off counts less, as Student's t has it.
+                z = (rest - (columns @ center)[..., 0]) ** 2 * weight / cells.count
+                trust = (DEGREES + 1) / (DEGREES + z)
+        return center[..., 0], np.linalg.cholesky(gram)
 
     def _log_mean_root(self, draws: FloatArray) -> FloatArray:
         """log2 of the mean of sqrt(v) where it was measured (T-J2)."""
@@ -123,6 +141,14 @@ class Target:
         # Were it flat, tempered likelihoods would not be proper.
         mean[0], spread[0] = np.median(self.gathered.cells.optimum), _LEVEL_SPREAD
         return mean, spread
+
+
+def _log_density(t: npt.NDArray[Any], root: FloatArray) -> FloatArray:
+    """Of center + root^-T t, the first of t being Student's and the others normal."""
+    value = np.log(np.diagonal(root, axis1=1, axis2=2)).sum(axis=1)
+    value -= (t[:, 1:] ** 2).sum(axis=1) / 2 + (t.shape[1] - 1) * _HALF_LOG_2PI
+    value += LOG_TOP - (DEGREES + 1) / 2 * np.log1p(t[:, 0] ** 2 / DEGREES)
+    return np.asarray(value)
 
 
 _HALF_LOG_2PI = log(2 * pi) / 2

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from scaling.errors import DataError
 from scaling.numeric._arrays import FloatArray
 from scaling.numeric.sweep.runs import Cells
 
+BoolArray = npt.NDArray[np.bool_]
 _OCTAVE = float(np.log(2))
 _STEP = 1 / 16
 #: Octaves that the grid of optima reaches beyond the learning rates tried.
@@ -67,14 +67,12 @@ def height(u: FloatArray, a: FloatArray) -> FloatArray:
     return np.asarray((np.expm1(np.clip(a * u, -30, 8)) / a) ** 2)
 
 
-def read_valleys(cells: Cells, name: str = "the runs") -> Valleys:
+def read_valleys(cells: Cells) -> Valleys:
     """Read the optimum of every cell, and how well it is known.
 
     Parameters
     ----------
     cells : Cells
-    name : str
-        What to call them in messages.
     """
     rate = np.nan_to_num(cells.log_rate / _OCTAVE)
     there = cells.count > 0
@@ -116,7 +114,7 @@ def read_valleys(cells: Cells, name: str = "the runs") -> Valleys:
     return _read(grid, fit, cells, rate, there, noise * factor)
 
 
-def _bottom(z: FloatArray, there: FloatArray) -> float:
+def _bottom(z: FloatArray, there: BoolArray) -> float:
     """Usual height of a cell's fifth lowest run: beyond it, models of valleys fail."""
     ordered = np.sort(np.where(there, z, np.inf), axis=1)
     place = ordered[:, min(4, z.shape[1] - 1)]
@@ -243,7 +241,7 @@ def _read(
     fit: _Fit,
     cells: Cells,
     rate: FloatArray,
-    there: FloatArray,
+    there: BoolArray,
     noise: FloatArray,
 ) -> Valleys:
     """Optimum and errors from the misfit of every cell."""
@@ -287,7 +285,7 @@ def _read(
     return Valleys(optimum, below, above, noise, fit.curvature, reading)
 
 
-def _steps(rate: FloatArray, there: npt.NDArray[np.bool_]) -> FloatArray:
+def _steps(rate: FloatArray, there: BoolArray) -> FloatArray:
     """Octaves between neighbouring learning rates of each cell; 1 where there is one only."""
     result = np.ones(len(rate))
     for i, row in enumerate(rate):
