@@ -24,6 +24,8 @@ _NODES, _WEIGHTS = (
     np.array([0.04587585476806852, 0.45412414523193145, 0.45412414523193145, 0.04587585476806852]),
 )
 _NEWTON_STEPS = 3
+#: Places, in widths from the mode, among which effects are drawn.
+_GRID = np.linspace(-6, 6, 41)
 
 
 def student_cdf(t: FloatArray) -> FloatArray:
@@ -92,7 +94,7 @@ class Cells:
         total = None
         for node, weight in zip(_NODES, _WEIGHTS, strict=True):
             u = mode + width * node
-            value = np.add.reduceat(terms.log_density(rest + u[:, self.group]), self.start, axis=1)
+            value = self._by_group(terms.log_density(rest + u[:, self.group]))
             value += (node**2 - (u / group_scatter[:, None]) ** 2) / 2 + np.log(weight)
             total = value if total is None else np.logaddexp(total, value)
         return np.asarray((total + np.log(width / group_scatter[:, None])).sum(axis=1))
@@ -103,24 +105,27 @@ class Cells:
         scatter: FloatArray,
         group_scatter: FloatArray,
         rng: np.random.Generator,
-        tries: int = 24,
     ) -> FloatArray:
-        """Draw the groups' effects given the rest, shape (P, G), by importance resampling."""
+        """Draw the groups' effects given the rest, shape (P, G), from a grid around the mode."""
         rest = law - self.optimum
         terms = _Terms(self, scatter)
         mode, width = self._mode(rest, terms, group_scatter)
-        z = rng.standard_t(DEGREES, (tries, *mode.shape))
-        u = mode + width * z
-        score = np.stack(
-            [
-                np.add.reduceat(terms.log_density(rest + each[:, self.group]), self.start, axis=1)
-                for each in u
-            ]
-        )
-        score += -((u / group_scatter[:, None]) ** 2) / 2 + 3 * np.log1p(z**2 / DEGREES)
-        # The largest of score + Gumbel noise is a draw in proportion to exp(score).
-        chosen = np.argmax(score + rng.gumbel(size=score.shape), axis=0)
-        return np.asarray(np.take_along_axis(u, chosen[None], axis=0)[0])
+        best = np.full(mode.shape, -np.inf)
+        found = mode.copy()
+        for z in _GRID:
+            u = mode + width * z
+            score = self._by_group(terms.log_density(rest + u[:, self.group]))
+            score -= (u / group_scatter[:, None]) ** 2 / 2
+            # The largest of score + Gumbel noise is a draw in proportion to exp(score).
+            score += rng.gumbel(size=mode.shape)
+            better = score > best
+            best, found = np.where(better, score, best), np.where(better, u, found)
+        step = _GRID[1] - _GRID[0]
+        return np.asarray(found + width * step * rng.uniform(-0.5, 0.5, mode.shape))
+
+    def _by_group(self, values: FloatArray) -> FloatArray:
+        """Sums over the cells of each group, (P, G)."""
+        return np.asarray(np.add.reduceat(values, self.start, axis=1))
 
     def _mode(
         self, rest: FloatArray, terms: "_Terms", group_scatter: FloatArray
@@ -130,8 +135,8 @@ class Cells:
         u = np.zeros((rest.shape[0], self.start.size))
         for _ in range(_NEWTON_STEPS):
             weight = terms.weight(rest + u[:, self.group])
-            total = np.add.reduceat(weight, self.start, axis=1) + precision
-            u = -np.add.reduceat(weight * rest, self.start, axis=1) / total
+            total = self._by_group(weight) + precision
+            u = -self._by_group(weight * rest) / total
         return u, 1 / np.sqrt(total)
 
 
