@@ -190,7 +190,8 @@ class Family:
         # Relative to the larger of sqrt(v) and eps, so that nothing overflows.
         top = np.maximum(ratio, 0.0)
         one, eps = np.exp2(-top), np.exp2(ratio - top)
-        spread = self.get(draws, "log_eps_spread")[:, None]
+        # Beyond a spread of 3 (a factor of 20) the few nodes tell nothing any more.
+        spread = np.minimum(self.get(draws, "log_eps_spread"), 3.0)[:, None]
         upper, lower = np.zeros_like(ratio), np.zeros_like(ratio)
         for node, weight in zip(_NODES, _WEIGHTS, strict=True):
             t = np.exp(spread * node)

@@ -27,7 +27,9 @@ def _module(name):
     return module
 
 
-@pytest.mark.parametrize("kind", ["tuned run", "optima", "bounds", "noise scale", "covariates"])
+@pytest.mark.parametrize(
+    "kind", ["tuned run", "optima", "bounds", "noise scale", "covariates", "eps"]
+)
 def test_truths_have_uniform_ranks(kind):
     """A small version of tests/evidence/calibration.py."""
     calibration = _module("calibration")
