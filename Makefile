@@ -5,7 +5,10 @@ BIN := $(VENV)/bin
 TESTED := README.md pyproject.toml $(shell find scaling cli tests notebooks figures -type f -not -path '*/__pycache__/*' 2>/dev/null)
 OPTIMA := scaling/data/marek_adam_1d.csv
 
-.PHONY: demo test check lint types doctest derivation theory figures notebooks golden benchmark clean
+# PyTorch in one version, so that what CI proves does not change by itself.
+TORCH ?= torch==2.13.0
+
+.PHONY: demo test check check-torch lint types doctest derivation theory figures notebooks golden benchmark clean
 
 demo: $(VENV)/installed
 	@echo "An 11M-parameter language model was tuned at seven batch sizes (Marek et al. 2025,"
@@ -15,8 +18,14 @@ demo: $(VENV)/installed
 	@$(BIN)/lr query --points $(OPTIMA) --batch-size 512
 
 test: $(VENV)/installed-test
-	$(BIN)/python -m pytest --numprocesses auto
+	$(BIN)/python -m pytest --numprocesses auto -m "not torch"
 	@touch $(VENV)/tested
+
+# All that trains: the laboratory, measurements, the engines for PyTorch and optax.
+check-torch: $(VENV)/installed-torch
+	$(BIN)/python -m pytest --numprocesses auto -m torch
+	$(BIN)/python -m pytest --doctest-modules $(wildcard scaling/lab scaling/measure)
+	@echo "make check-torch: all is well"
 
 # Tests that passed are not run again before a file has changed.
 check: lint types doctest $(VENV)/tested
@@ -76,6 +85,11 @@ $(VENV)/bin/python:
 
 $(VENV)/installed: pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/installed-torch: $(VENV)/installed-test
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check '$(TORCH)'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dask,optax,torch]'
 	@touch $@
 
 $(VENV)/installed-test: pyproject.toml | $(VENV)/bin/python

@@ -236,11 +236,11 @@ def _transfer(given: LawOptions) -> "Law":
             "only a law from `lr fit` (--law) has covariates; leave it out", "covariate"
         )
     _check_reference(given)
-    optimizer = _some(given, *_Optimizer.__annotations__)
-    own = {name.removeprefix("ref_"): x for name, x in _some(given, *_OF_REFERENCE).items()}
+    optimizer = _pick(given, *_Optimizer.__annotations__)
+    own = {name.removeprefix("ref_"): x for name, x in _pick(given, *_OF_REFERENCE).items()}
     recipe = Recipe(given["ref_lr"], given["ref_batch_size"], **(optimizer | own))
-    chosen = optimizer | _some(given, "moments", "population", "step", "horizon")
-    known = _some(given, "noise_scale", "grad_rms", "curvature_ratio")
+    chosen = optimizer | _pick(given, "moments", "population", "step", "horizon")
+    known = _pick(given, "noise_scale", "grad_rms", "curvature_ratio")
     if sketch:
         return _transfer_of_sketch(recipe, chosen, known)
     return TransferLaw(recipe, GradientStatistics(**known), **chosen)
@@ -249,7 +249,7 @@ def _transfer(given: LawOptions) -> "Law":
 _OF_REFERENCE = ("ref_eps", "ref_beta1", "ref_beta2")
 
 
-def _some(given: LawOptions, *names: str) -> dict[str, Any]:
+def _pick(given: LawOptions, *names: str) -> dict[str, Any]:
     return {name: x for name, x in given.items() if name in names}
 
 
@@ -299,5 +299,5 @@ def _load(given: LawOptions) -> "Law":
 
     law = load_law(given["law"])
     setting = parse_settings(given.get("covariate", []), "covariate")
-    setting |= _some(given, *_Optimizer.__annotations__)
+    setting |= _pick(given, *_Optimizer.__annotations__)
     return law.at(**setting) if setting or not law.setting else law

@@ -178,7 +178,7 @@ def _print(found: "SweepFit") -> None:
 
 
 def _law_lines(law: "SweepLaw") -> Iterator[str]:
-    from ..report.prose import field, size, with_interval
+    from ..report.prose import field, format_interval, size
 
     batch, rate = law.reference
     interval = law.interval(batch)
@@ -187,12 +187,12 @@ def _law_lines(law: "SweepLaw") -> Iterator[str]:
     peak = law.peak
     intervals = law.parameter_intervals() or {}
     if peak:
-        text = f"learning rate {peak.learning_rate:.3g} at batch size " + with_interval(
+        text = f"learning rate {peak.learning_rate:.3g} at batch size " + format_interval(
             peak.batch_size, intervals.get("peak_batch_size")
         )
         yield from field("peak", text)
     for name, title in (("critical_batch_size", "B_crit"), ("noise_batch_size", "B_n")):
-        yield from field(title, with_interval(getattr(law, name), intervals.get(name)))
+        yield from field(title, format_interval(getattr(law, name), intervals.get(name)))
 
 
 def _exponents(law: "SweepLaw") -> list[str]:

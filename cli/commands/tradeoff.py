@@ -126,11 +126,11 @@ def _group(group: "TradeoffGroup", batch_sizes: list[float]) -> dict[str, Any]:
         "intervals": law and law.parameter_intervals(),
         "error": law and finite_or_none(law.error),
         "problem": group.problem or None,
-        "predictions": [_at_batch_size(law, batch) for batch in batch_sizes] if law else [],
+        "predictions": [_answer_at(law, batch) for batch in batch_sizes] if law else [],
     }
 
 
-def _at_batch_size(law: "StepsLaw", batch_size: float) -> dict[str, Any]:
+def _answer_at(law: "StepsLaw", batch_size: float) -> dict[str, Any]:
     from ..report.answer import finite
     from ..report.sentences import say_all
 
@@ -184,17 +184,17 @@ def _csv_rows(group: dict[str, Any]) -> list[dict[str, Any]]:
     intervals = group["intervals"] or {}
     row = {name: group[name] for name in ("group", "covariate", "runs")}
     for name in QUANTITIES:
-        row |= _with_bounds(name, group[name], intervals.get(name))
+        row |= _bounds(name, group[name], intervals.get(name))
     row |= {"error": group["error"], "problem": group["problem"]}
     return [
         row
         | {"batch_size": found["batch_size"]}
-        | _with_bounds("steps", found["steps"], found["steps_interval"])
-        | _with_bounds("examples", found["examples"], found["examples_interval"])
+        | _bounds("steps", found["steps"], found["steps_interval"])
+        | _bounds("examples", found["examples"], found["examples_interval"])
         for found in group["predictions"]
     ] or [row]
 
 
-def _with_bounds(name: str, value: Any, interval: Any) -> dict[str, Any]:
+def _bounds(name: str, value: Any, interval: Any) -> dict[str, Any]:
     low, high = interval or (None, None)
     return {name: value, f"{name}_low": low, f"{name}_high": high}

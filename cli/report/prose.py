@@ -96,7 +96,7 @@ def _landmarks(law: Law) -> list[str]:
     intervals = law.parameter_intervals() or {}
 
     def known(name: str, value: float) -> str:
-        return with_interval(value, intervals.get(name))
+        return format_interval(value, intervals.get(name))
 
     peak = law.peak
     return [
@@ -139,7 +139,7 @@ def _surge(law: Law) -> list[str]:
     )
 
 
-def with_interval(batch_size: float, interval: tuple[float, float] | None) -> str:
+def format_interval(batch_size: float, interval: tuple[float, float] | None) -> str:
     """Write a batch size with its 95 % interval, if there is one."""
     if interval is None:
         return size(batch_size)

@@ -44,7 +44,7 @@ def _group_cells(group: dict[str, Any]) -> dict[str, str]:
     return {
         "runs": str(group["runs"]),
         **{
-            symbol: _in_cell(name, group[name], intervals.get(name))
+            symbol: _cell(name, group[name], intervals.get(name))
             for name, symbol in _SYMBOLS.items()
         },
         "error": f"{group['error']:.1%}" if group["intervals"] else "-",
@@ -54,8 +54,8 @@ def _group_cells(group: dict[str, Any]) -> dict[str, str]:
 def _prediction_cells(at: dict[str, Any]) -> dict[str, str]:
     return {
         "batch size": f"{at['batch_size']:.10g}",
-        "steps": _in_cell("steps", at["steps"], at["steps_interval"]),
-        "examples": _in_cell("examples", at["examples"], at["examples_interval"]),
+        "steps": _cell("steps", at["steps"], at["steps_interval"]),
+        "examples": _cell("examples", at["examples"], at["examples_interval"]),
     }
 
 
@@ -84,7 +84,7 @@ def _show(name: str, value: float) -> str:
     return f"{value:.3g}" if name.startswith("examples") else size(value)
 
 
-def _in_cell(name: str, value: float | None, interval: Any) -> str:
+def _cell(name: str, value: float | None, interval: Any) -> str:
     """A value over its interval."""
     if value is None:
         return "-"
@@ -92,7 +92,7 @@ def _in_cell(name: str, value: float | None, interval: Any) -> str:
     return _show(name, value) + bounds
 
 
-def _in_line(name: str, value: float, interval: Any) -> str:
+def _value(name: str, value: float, interval: Any) -> str:
     bounds = " to ".join(_show(name, bound) for bound in interval or ())
     return _show(name, value) + (f" (95% interval {bounds})" if bounds else "")
 
@@ -107,7 +107,7 @@ def _said(answer: dict[str, Any]) -> Iterator[tuple[str, str]]:
     for at in answer["predictions"]:
         for name, interval in at["intervals"].items():
             of = f"at {at['covariate']} = {at['size']:.4g}: "
-            yield _SYMBOLS[name], of + _in_line(name, at[name], interval)
+            yield _SYMBOLS[name], of + _value(name, at[name], interval)
         for text in at["warnings"]:
             yield "WARNING", text
     for group in answer["groups"]:

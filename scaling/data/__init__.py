@@ -20,8 +20,7 @@ def names() -> tuple[str, ...]:
     >>> "marek_adam_1d" in names()
     True
     """
-    found = (file.name for file in files(__name__).iterdir())
-    return tuple(sorted(name.removesuffix(".csv") for name in found if name.endswith(".csv")))
+    return tuple(sorted(_files()))
 
 
 def path(name: str) -> str:
@@ -35,7 +34,8 @@ def path(name: str) -> str:
     Returns
     -------
     str
-        Path of a CSV file.
+        Path of a CSV file, or of one that gzip has compressed; whatever reads tables here reads
+        both.
 
     Raises
     ------
@@ -47,11 +47,22 @@ def path(name: str) -> str:
     >>> path("marek_adam_1d").endswith("marek_adam_1d.csv")
     True
     """
-    if name not in names():
+    found = _files()
+    if name not in found:
         near = get_close_matches(name, names(), 1)
         meant = f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(names())}"
         raise InputError(f"no table {name!r}{meant}", "name")
-    return str(files(__name__) / f"{name}.csv")
+    return str(files(__name__) / found[name])
+
+
+def _files() -> dict[str, str]:
+    """The files that hold tables, by name."""
+    found = (file.name for file in files(__name__).iterdir())
+    return {
+        name.removesuffix(".gz").removesuffix(".csv"): name
+        for name in found
+        if name.endswith((".csv", ".csv.gz"))
+    }
 
 
 def load(name: str) -> "Table":

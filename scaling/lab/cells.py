@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from scaling.lab.adam import AdamSettings
 from scaling.lab.configuration import RATES_PER_OCTAVE, Cell, Measure
-from scaling.lab.measuring import Histogram, NoiseScale, histogram, measure_noise
+from scaling.lab.measuring import NoiseScale, measure_noise, summarise
 from scaling.lab.problems.problem import Problem
 from scaling.lab.schedule import Schedule
 from scaling.lab.training import Budget, Snapshot, Trained, train
@@ -45,14 +45,14 @@ class Run(Struct, frozen=True, array_like=True):
 
 
 class Measured(Struct, frozen=True):
-    """What was measured at one point of a run."""
+    """What was measured at one point of a run; second moments as `SecondMoments.to_json`."""
 
     learning_rate: float
     seed: int
     fraction: float
     step: int
     noise: NoiseScale
-    root_second_moments: Histogram
+    second_moments: str
 
 
 class Result(Struct, frozen=True):
@@ -176,7 +176,7 @@ def _measure(problem: Problem, cell: Cell, measure: Measure, sweep: _Sweep) -> t
                 measure.parts,
                 measure.draws,
             ),
-            histogram(snapshot.second_moment[row]),
+            summarise(snapshot.second_moment[row]).to_json(),
         )
         for snapshot, row in sweep.snapshots[best]
     )

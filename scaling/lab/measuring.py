@@ -9,10 +9,11 @@ import numpy.typing as npt
 from torch import Tensor
 
 from scaling.lab.problems.problem import Problem
+from scaling.numeric.population.second_moments import SecondMoments
 
 FloatArray: TypeAlias = npt.NDArray[np.float64]
 
-#: Resolution of the histogram of root second moments.
+#: Of t, in a summary of second moments.
 CELLS_PER_OCTAVE = 8
 
 
@@ -109,44 +110,23 @@ def _jackknife(estimates: FloatArray) -> float:
     return float(estimates.std()) * sqrt(estimates.size - 1)
 
 
-@dataclass(frozen=True)
-class Histogram:
-    """Root second moments t = sqrt(v_hat) by size, with the sums that T-J1 needs.
+def summarise(second_moment: Tensor) -> SecondMoments:
+    """Summarise Adam's v_hat, any shape, in few bytes: 8 cells to an octave of t = sqrt(v_hat).
 
-    Cell k holds t from 2^(k/8) up to 2^((k+1)/8).
-
-    Attributes
-    ----------
-    first : int
-        k of the first cell.
-    zeros : int
-        Coordinates with t = 0.
-    counts : list of int
-    sums : list of list of float
-        Of t, t^2 and t^3 in each cell.
-    """
-
-    first: int
-    zeros: int
-    counts: list[int]
-    sums: list[list[float]]
-
-
-def histogram(second_moment: Tensor) -> Histogram:
-    """Sort Adam's v_hat, any shape, by size.
+    Cells are 16 times wider than those of `SecondMoments` itself, and sums have five digits; the
+    shift by eps is good to 0.4 % all the same.
 
     Examples
     --------
     >>> from torch import tensor
-    >>> histogram(tensor([0.0, 1.0, 1.0, 4.0]))
-    Histogram(first=0, zeros=1, counts=[2, 0, 0, 0, 0, 0, 0, 0, 1], sums=[[2.0, ...
+    >>> summarise(tensor([0.0, 1.0, 1.0, 4.0]))
+    <SecondMoments of 3 values in 2 cells, mean root 1.33; left out: 1 zeros>
     """
-    t = second_moment.flatten().double().sqrt().numpy()
-    zeros, t = int((t == 0).sum()), t[t > 0]
-    cell = np.floor(np.log2(t) * CELLS_PER_OCTAVE).astype(int)
-    first = int(cell.min()) if t.size else 0
-    counts = np.bincount(cell - first).tolist()
-    sums = [np.bincount(cell - first, t**power) for power in (1, 2, 3)]
-    return Histogram(
-        first, zeros, counts, [[float(f"{value:.5g}") for value in row] for row in sums]
-    )
+    v_hat = second_moment.flatten().double().numpy()
+    positive = v_hat[v_hat > 0]
+    cell = np.floor(np.log2(np.sqrt(positive)) * CELLS_PER_OCTAVE)
+    _, index, counts = np.unique(cell, return_inverse=True, return_counts=True)
+    sums = [float(f"{value:.5g}") for value in np.bincount(index, positive)]
+    found = SecondMoments(counts, np.array(sums), zeros=v_hat.size - positive.size)
+    # Cells that rounding has made alike become one.
+    return found + SecondMoments.from_arrays()

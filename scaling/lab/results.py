@@ -4,13 +4,15 @@ import csv
 import io
 import os
 from collections.abc import Iterable
+from dataclasses import astuple, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from scaling.errors import DataError
-from scaling.lab.cells import Result
+from scaling.lab.cells import Measured, Result, Run
+from scaling.lab.measuring import NoiseScale
 from scaling.numeric.inputs.files import write_whole
 
 if TYPE_CHECKING:
@@ -29,6 +31,14 @@ _SETTINGS = (
     "beta2",
     "eps",
     "batch_size",
+)
+_OF_RUNS = (*_SETTINGS, "steps", "learning_rate", "seed")
+_OF_MEASURED = (
+    *_OF_RUNS,
+    "fraction",
+    "step",
+    *(field.name for field in fields(NoiseScale)),
+    "second_moments",
 )
 
 
@@ -79,7 +89,7 @@ class Journal:
 
 
 def write_tables(results: Iterable[Result], path: Path) -> None:
-    """Write the runs as a table that `lr fit` reads, and what was measured beside it.
+    """Write the runs as a table that `lr fit` reads, and what was measured as one beside it.
 
     Parameters
     ----------
@@ -98,32 +108,36 @@ def write_tables(results: Iterable[Result], path: Path) -> None:
     A run that diverged has ``nan`` as its loss, one that did not come to its target an empty field
     of steps.
     """
-    results = list(results)
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*_SETTINGS, "steps", "learning_rate", "seed", "loss"])
+    runs, measured = [], []
     for result in results:
         settings = [_field(getattr(result.cell, name)) for name in _SETTINGS]
         for run in result.runs:
             loss = "nan" if run.loss is None else _field(run.loss)
-            writer.writerow(
-                [*settings, _field(run.steps), f"{run.learning_rate:.8g}", run.seed, loss]
-            )
-    lines = []
-    for result in results:
-        setting = {name: getattr(result.cell, name) for name in (*_SETTINGS, "steps")}
-        lines += [
-            msgspec.json.encode(setting | msgspec.structs.asdict(measured)) + b"\n"
-            for measured in result.measured
-        ]
-    if lines:
-        write_whole(measured_path(path), b"".join(lines))
-    write_whole(path, text.getvalue().encode())
+            runs.append([*settings, _field(run.steps), _rate(run), run.seed, loss])
+        for found in result.measured:
+            noise = [f"{value:.5g}" for value in astuple(found.noise)]
+            when = [_rate(found), found.seed, _field(found.fraction), found.step]
+            measured.append([*settings, result.cell.steps, *when, *noise, found.second_moments])
+    if measured:
+        _write(measured_path(path), _OF_MEASURED, measured)
+    _write(path, (*_OF_RUNS, "loss"), runs)
 
 
 def measured_path(path: Path) -> Path:
-    """Where what was measured along the runs of a table lies: ``runs.measured.jsonl``."""
-    return path.with_suffix(".measured.jsonl")
+    """Where what was measured along the runs of a table lies: ``runs.measured.csv``."""
+    return path.with_suffix(".measured.csv")
+
+
+def _write(path: Path, names: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(names)
+    writer.writerows(rows)
+    write_whole(path, text.getvalue().encode())
+
+
+def _rate(of: Run | Measured) -> str:
+    return f"{of.learning_rate:.8g}"
 
 
 def _field(value: object) -> object:

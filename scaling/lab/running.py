@@ -36,7 +36,7 @@ def run_configuration(
     configuration : Configuration
     out : path
         Where the table of runs is written. What was measured goes beside it, to
-        ``runs.measured.jsonl``.
+        ``runs.measured.csv``.
     jobs : int, default 1
         Cells at a time, one thread each.
     backend : {"loky", "dask"}

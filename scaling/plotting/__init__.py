@@ -8,6 +8,11 @@ from scaling.plotting.figures.atlas import error_atlas as error_atlas
 from scaling.plotting.figures.atlas import error_atlas_learning_rate as error_atlas_learning_rate
 from scaling.plotting.figures.batch_size import learning_rate_eps as learning_rate_eps
 from scaling.plotting.figures.batch_size import momentum as momentum
+from scaling.plotting.figures.lab import lab_beta1 as lab_beta1
+from scaling.plotting.figures.lab import lab_changes as lab_changes
+from scaling.plotting.figures.lab import lab_eps as lab_eps
+from scaling.plotting.figures.lab import lab_optimum as lab_optimum
+from scaling.plotting.figures.lab import lab_rise as lab_rise
 from scaling.plotting.figures.laws import learning_rate as learning_rate
 from scaling.plotting.figures.laws import marek as marek
 from scaling.plotting.figures.moments import beta as beta
@@ -21,9 +26,9 @@ from scaling.plotting.figures.steps import steps_against_examples as steps_again
 from scaling.plotting.figures.steps import steps_examples as steps_examples
 from scaling.plotting.figures.surge import surge_eps as surge_eps
 from scaling.plotting.figures.surge import surge_momentum as surge_momentum
-from scaling.plotting.figures.sweeps import sweep_valleys as sweep_valleys
-from scaling.plotting.figures.sweeps import valley as valley
-from scaling.plotting.figures.valley import loss_valley as loss_valley
+from scaling.plotting.figures.valleys import loss_valley as loss_valley
+from scaling.plotting.figures.valleys import sweep_valleys as sweep_valleys
+from scaling.plotting.figures.valleys import valley as valley
 from scaling.plotting.gallery import FIGURES as FIGURES
 from scaling.plotting.gallery import NamedFigure as NamedFigure
 from scaling.plotting.gallery import named_figure as named_figure

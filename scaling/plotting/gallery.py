@@ -12,13 +12,14 @@ from scaling.errors import InputError
 from scaling.plotting.figures import (
     atlas,
     batch_size,
+    lab,
     laws,
     moments,
     rms,
     stand_ins,
     steps,
     surge,
-    sweeps,
+    valleys,
 )
 
 
@@ -154,7 +155,32 @@ FIGURES: dict[str, NamedFigure] = {
         NamedFigure(
             "valley",
             "the loss valley of a sweep: runs, loss over batch size and rate, fitted law",
-            sweeps.valley,
+            valleys.valley,
+        ),
+        NamedFigure(
+            "lab-optimum",
+            "our own trainings: the best rate over the batch by eps, and T-J3 from one run",
+            lab.lab_optimum,
+        ),
+        NamedFigure(
+            "lab-beta1",
+            "our own trainings: beta1 does nothing over a run, and much in one step",
+            lab.lab_beta1,
+        ),
+        NamedFigure(
+            "lab-rise",
+            "our own trainings: where the rise of the best rate ends, and how sharply",
+            lab.lab_rise,
+        ),
+        NamedFigure(
+            "lab-eps",
+            "our own trainings: what eps does, measured and by Adam's second moment",
+            lab.lab_eps,
+        ),
+        NamedFigure(
+            "lab-changes",
+            "our own trainings: what beta2, schedule, warm-up and weight decay do",
+            lab.lab_changes,
         ),
     )
 }

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from timing import report
 
-from scaling import GradientPopulation
+from scaling import GradientPopulation, Recipe, TransferLaw
 
 CHUNK = 1 << 22
 COORDINATES = 100_000_000
@@ -87,6 +87,18 @@ def seconds(function, repeats=3):
     return min(times)
 
 
+def whole_law(population, moments):
+    """Seconds for what `lr query` asks: a rate, the peak and the end of the surge."""
+
+    def ask():
+        law = TransferLaw.from_population(
+            Recipe(3e-4, 256.0, eps=1e-8), population, moments=moments
+        )
+        return law.learning_rate(1024.0), law.peak, law.surge_end
+
+    return seconds(ask, 1)
+
+
 if __name__ == "__main__":
     single = draw()
     spikes = np.where(np.arange(CHUNK) % 2, single[0], np.float32(0)), single[1]
@@ -108,17 +120,19 @@ if __name__ == "__main__":
     population = GradientPopulation.from_chunks(stream(COORDINATES))
     print(*population.describe(), sep="\n")
     results.append(report("kB of text", len(population.to_json()) / 1000, 1000))
-    batch = population.noise_scale * np.geomspace(1e-3, 1e6, 1000)[:, None]
-    eps = population.grad_rms * np.geomspace(1e-9, 1e3, 100)
-    many = np.geomspace(batch[0, 0], batch[-1, 0], 16_000)
-    for moments in ("mean-field-outside", "exact-adam"):
+    few = GradientPopulation.from_arrays(*(values[:12] for values in single))
+    batch = population.noise_scale * np.geomspace(1e-3, 1e6, 16_000)
+    eps = population.grad_rms * np.geomspace(1e-3, 1e3, 10)
+    for moments, bounds in (("mean-field-outside", (1, 2, 0.2, 4)), ("exact-adam", (8, 30, 2, 40))):
 
         def ask(batch, eps, moments=moments):
             return seconds(lambda: population.learning_rate(batch, eps, moments=moments))
 
         results += [
-            report(f"s, 1,000 batch sizes x 100 eps, {moments}", ask(batch, eps), 2),
-            report(f"s, 16,000 batch sizes, {moments}", ask(many, eps[50]), 2),
-            report(f"s, one, {moments}", ask(many[0], eps[50]), 2),
+            report(f"s, 16,000 batch sizes, {moments}", ask(batch, eps[5]), bounds[0]),
+            report(f"s, as many at 10 eps, {moments}", ask(batch[:, None], eps), bounds[1]),
+            report(f"s, one, {moments}", ask(batch[0], eps[5]), 0.3),
+            report("s, all of a law of 12 coordinates", whole_law(few, moments), bounds[2]),
+            report("s, all of a law of the 1e8", whole_law(population, moments), bounds[3]),
         ]
     sys.exit(not all(results))

@@ -17,6 +17,7 @@ def weights(torch, count=1):
     return [torch.nn.Parameter(torch.zeros(2)) for _ in range(count)]
 
 
+@pytest.mark.torch
 @pytest.mark.parametrize("made_with", [1.0, 3e-4])
 def test_torch_runs_at_the_schedule(torch, law, made_with):
     rate = schedule(law, RAMP)
@@ -30,6 +31,7 @@ def test_torch_runs_at_the_schedule(torch, law, made_with):
     assert used == pytest.approx([rate(step) for step in range(8)], rel=1e-12)
 
 
+@pytest.mark.torch
 def test_torch_resumes(torch, law, tmp_path):
     rate = schedule(law, RAMP)
     optimizer = torch.optim.AdamW(weights(torch), lr=1e-3)
@@ -50,6 +52,7 @@ def test_torch_resumes(torch, law, tmp_path):
     assert optimizer.param_groups[0]["lr"] == pytest.approx(rate(5), rel=1e-12)
 
 
+@pytest.mark.torch
 def test_torch_groups_of_their_own_rates(torch, law):
     rate = schedule(law, RAMP)
     first, second = weights(torch, 2)
@@ -67,6 +70,7 @@ def test_torch_groups_of_their_own_rates(torch, law):
         lambda_lr(torch.optim.AdamW(weights(torch), lr=0.0), rate)
 
 
+@pytest.mark.torch
 def test_optax_runs_at_the_schedule(law):
     jax = pytest.importorskip("jax", reason="needs the extra optax")
     optax = pytest.importorskip("optax", reason="needs the extra optax")

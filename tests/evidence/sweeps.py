@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from scaling.numeric.inference.evidence import Evidence
-from scaling.numeric.sweep.runs import Runs
+from scaling.numeric.tables.runs import Runs
 
 OURS = Path(__file__).parents[1] / "data"
 SHARED = Path(__file__).parents[3] / "shared" / "data"

@@ -6,8 +6,9 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs the extra 'torch'")
 pytest.importorskip("sklearn", reason="needs the extra 'torch'")
 
+from scaling import SecondMoments  # noqa: E402
 from scaling.lab import measure_noise  # noqa: E402
-from scaling.lab.measuring import histogram  # noqa: E402
+from scaling.lab.measuring import summarise  # noqa: E402
 from scaling.lab.problems.digits import Network  # noqa: E402
 
 pytestmark = pytest.mark.torch
@@ -35,17 +36,26 @@ def test_noise_scale_and_its_error_against_the_gradients_of_all_examples():
     assert np.sqrt((errors**2).mean(axis=0)) == pytest.approx(spread, rel=0.3)
 
 
-def test_histogram_keeps_the_sums():
+def test_a_summary_answers_like_all_values():
     t = np.exp(np.random.default_rng(2).normal(-5, 3, 3000))
     t[:10] = 0
-    found = histogram(torch.tensor(t**2).view(2, -1))
-    assert (found.zeros, sum(found.counts)) == (10, 2990)
-    for power, sums in zip((1, 2, 3), found.sums, strict=True):
-        assert sum(sums) == pytest.approx((t**power).sum(), rel=1e-4)
-    edges = 2.0 ** ((found.first + np.arange(len(found.counts) + 1)) / 8)
-    assert np.histogram(t, edges)[0].tolist() == found.counts
+    found = summarise(torch.tensor(t**2).view(2, -1))
+    assert (found.zeros, found.count) == (10, 2990)
+    assert found.counts.size < 250
+    assert found.sums.sum() == pytest.approx((t**2).sum(), rel=1e-4)
+    t, eps = t[10:], np.geomspace(1e-6, 1e3, 19)[:, None]
+    shift = (t**2 / (t + eps)).sum(axis=1) / (t**3 / (t + eps) ** 2).sum(axis=1)
+    assert found.eps_shift(eps[:, 0]) == pytest.approx(shift, rel=4e-3)
+    again = SecondMoments.from_json(found.to_json())
+    assert (again.eps_shift(1.0), again.zeros) == (found.eps_shift(1.0), 10)
 
 
-def test_histogram_of_nothing():
-    found = histogram(torch.zeros(3))
-    assert (found.zeros, found.counts, found.sums) == (3, [], [[], [], []])
+def test_a_summary_of_nothing():
+    found = summarise(torch.zeros(3))
+    assert (found.count, found.zeros) == (0, 3)
+
+
+def test_cells_that_rounding_makes_alike_become_one():
+    # On both sides of 1, a border.
+    found = summarise(torch.tensor([1 - 1e-7, 1.0], dtype=torch.float64))
+    assert SecondMoments.from_json(found.to_json()).counts.tolist() == [2]

@@ -12,7 +12,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs the extra 'torch'")
 pytest.importorskip("joblib", reason="needs the extra 'torch'")
 
-from scaling import fit_sweep  # noqa: E402
+from scaling import SecondMoments, fit_sweep  # noqa: E402
 from scaling.errors import DataError, InputError  # noqa: E402
 from scaling.lab import read_configuration, run_configuration  # noqa: E402
 from scaling.lab.cells import run_cell  # noqa: E402
@@ -26,7 +26,7 @@ def journal_of(out):
 
 
 def tables(out):
-    return out.read_bytes(), out.with_suffix(".measured.jsonl").read_bytes()
+    return out.read_bytes(), out.with_suffix(".measured.csv").read_bytes()
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def test_the_first_seed_is_measured_where_it_trained_best(tiny):
     trace = float(Quadratic().deviation.square().sum())
     for measured in result.measured:
         assert abs(measured.noise.trace - trace) < 5 * measured.noise.trace_error
-        assert sum(measured.root_second_moments.counts) == 64
+        assert SecondMoments.from_json(measured.second_moments).count == 64
 
 
 def test_the_best_learning_rate_is_between_others(tiny):

@@ -1,6 +1,7 @@
 """The figures as readers see them: committed, legible, and drawn from the right numbers."""
 
 import csv
+import gzip
 import inspect
 import math
 from io import BytesIO
@@ -16,7 +17,7 @@ from matplotlib.image import imread
 from matplotlib.text import Annotation, Text
 from matplotlib.transforms import ScaledTranslation
 
-from scaling import plotting
+from scaling import data, plotting
 from scaling.errors import InputError
 from scaling.plotting.gallery import FIGURES
 from scaling.plotting.saving import DEFAULT_DPI, write_figure
@@ -220,7 +221,9 @@ def test_given_figures_are_drawn_on(name):
 
 
 def test_every_figure_takes_axes_or_a_figure_or_comes_with_its_data():
-    assert set(FIGURES) - set(SINGLE) - set(SEVERAL) == {"steps-examples", "marek", "valley"}
+    alone = set(FIGURES) - set(SINGLE) - set(SEVERAL)
+    lab = {name for name in FIGURES if name.startswith("lab-")}
+    assert alone == {"steps-examples", "marek", "valley"} | lab
 
 
 def curve(figure, panel, label):
@@ -327,3 +330,73 @@ def test_marek_shows_the_optima_and_the_law(marek):
     assert dots == expected
     x, y = curve(ax.figure, 0, "sqrt")
     assert np.diff(np.log(y)) / np.diff(np.log(x)) == pytest.approx(0.5)
+
+
+@pytest.fixture(scope="module")
+def logistic():
+    """The laboratory's runs of one problem, averaged over seeds: {setting: {rate: loss}}."""
+    valleys = {}
+    with gzip.open(data.path("lab_logistic"), "rt") as file:
+        for row in csv.DictReader(file):
+            setting = tuple(row[name] for name in ("budget", "decay", "beta1", "beta2", "eps"))
+            valley = valleys.setdefault((*setting, float(row["batch_size"])), {})
+            valley.setdefault(float(row["learning_rate"]), []).append(float(row["loss"]))
+    return {
+        setting: {rate: np.nan_to_num(np.mean(loss), nan=np.inf) for rate, loss in valley.items()}
+        for setting, valley in valleys.items()
+    }
+
+
+def best(logistic, *setting):
+    valley = logistic[setting]
+    return min(valley, key=valley.get)
+
+
+def bars(ax, number):
+    """Where the markers of an errorbar are."""
+    return (np.asarray(v, dtype=float) for v in ax.containers[number].lines[0].get_data())
+
+
+def test_the_laboratorys_optima_are_at_the_least_losses(logistic):
+    examples, steps = FIGURES["lab-optimum"].draw().axes[:2]
+    for ax, budget in ((examples, "examples"), (steps, "steps")):
+        for number, eps in enumerate(("1e-08", "0.0001", "0.01", "0.1")):
+            sizes, rates = bars(ax, number)
+            assert sizes.tolist() == [2.0**k for k in range(12)]
+            for size, rate in zip(sizes, rates, strict=True):
+                lowest = best(logistic, budget, "linear", "0.9", "0.999", eps, size)
+                # Rates are half an octave apart.
+                assert abs(np.log2(rate / lowest)) <= 0.5
+
+
+def test_what_one_run_predicts_goes_through_it():
+    ax = FIGURES["lab-optimum"].draw().axes[0]
+    (ring,) = [line for line in ax.lines if len(line.get_xdata()) == 1]
+    (size,), (rate,) = ring.get_data()
+    curve = next(line for line in ax.lines if len(line.get_xdata()) > 10)
+    assert np.interp(size, *curve.get_data()) == pytest.approx(rate, rel=0.01)
+
+
+def test_beta1_hardly_matters_over_a_run_and_much_in_a_step(logistic):
+    ax = FIGURES["lab-beta1"].draw().axes[0]
+    sizes, octaves = bars(ax, 0)
+    for size, difference in zip(sizes, octaves, strict=True):
+        with_, without = (
+            best(logistic, "examples", "linear", beta1, "0.999", "1e-08", size)
+            for beta1 in ("0.9", "0")
+        )
+        assert abs(difference - np.log2(with_ / without)) <= 1
+    x, y = curve(ax.figure, 0, "one step, exact")
+    # T-E1, coordinate by coordinate, with c = 1/19 and with 1; the exact law differs a little.
+    signal = np.random.default_rng(0).standard_normal(32) ** 2
+    share = signal / (signal + 300 / x[:, None])
+    damped, plain = ((share + c * (1 - share)).sum(axis=1) for c in (1 / 19, 1))
+    assert y == pytest.approx(np.log2(plain / damped), abs=0.2)
+
+
+def test_the_shift_by_eps_is_what_second_moments_say():
+    ax = FIGURES["lab-eps"].draw().axes[0]
+    predicted, measured = (np.asarray(v, dtype=float) for v in ax.lines[0].get_data())
+    assert measured.size > 200
+    assert np.sqrt(np.mean((predicted - measured) ** 2)) < 0.2
+    assert np.sqrt(np.mean(measured**2)) > 1

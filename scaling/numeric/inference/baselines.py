@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from scaling.numeric._arrays import FloatArray
 from scaling.numeric.inference.cells import Gathered
 from scaling.numeric.inference.family import Design
+from scaling.numeric.inputs.arrays import FloatArray
 
 #: Scatter, in octaves, by which the robust fit judges an optimum (Student's t, 5 degrees).
 _SCATTER = 0.25

@@ -6,10 +6,10 @@ import numpy as np
 import numpy.typing as npt
 
 from scaling.errors import DataError
-from scaling.numeric._arrays import FloatArray
 from scaling.numeric.inference.evidence import Evidence
 from scaling.numeric.inference.family import Design
 from scaling.numeric.inference.likelihood import Cells
+from scaling.numeric.inputs.arrays import FloatArray
 
 #: More cells than this are joined with their neighbours.
 _MOST = 256

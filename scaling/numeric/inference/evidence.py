@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from scaling.errors import DataError, InputError
-from scaling.numeric._arrays import FloatArray, as_array
 from scaling.numeric.inference.valleys import read_valleys
-from scaling.numeric.sweep.runs import Runs, cells_of
+from scaling.numeric.inputs.arrays import FloatArray, as_array
+from scaling.numeric.tables.runs import Runs, cells_of
 
 #: Error, in octaves, of an optimum of which nothing more is said: what vertices of three losses are
 #: off by in the sweeps of tests/evidence (0.1 to 0.4).

@@ -21,7 +21,7 @@ from functools import cached_property
 
 import numpy as np
 
-from scaling.numeric._arrays import FloatArray
+from scaling.numeric.inputs.arrays import FloatArray
 
 #: Octaves over which the misfit is alike.
 LENGTH = 4.0

@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from scaling.numeric._arrays import FloatArray
+from scaling.numeric.inputs.arrays import FloatArray
 
 DEGREES = 5.0
 #: log of Student's density at 0: 8/(3 pi sqrt(5)).

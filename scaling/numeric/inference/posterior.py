@@ -12,13 +12,13 @@ import numpy as np
 import numpy.typing as npt
 
 from scaling.errors import DataError, InputError
-from scaling.numeric._arrays import FloatArray, Real, as_array
 from scaling.numeric.inference.cells import gather
 from scaling.numeric.inference.evidence import Evidence
 from scaling.numeric.inference.family import Design, Family
 from scaling.numeric.inference.prior import Prior
 from scaling.numeric.inference.sampler import Diagnostics, Sampled, sample
 from scaling.numeric.inference.target import Target
+from scaling.numeric.inputs.arrays import FloatArray, Real, as_array
 
 DRAWS = 1000
 #: Nodes of the misfit: as many batch sizes, at most.

@@ -9,8 +9,8 @@ from typing import Self
 import numpy as np
 
 from scaling.errors import DataError
-from scaling.numeric._arrays import FloatArray
 from scaling.numeric.inference.family import Family
+from scaling.numeric.inputs.arrays import FloatArray
 
 _LEARNED = Path(__file__).with_name("prior.json")
 _LARGEST_FILE = 100_000

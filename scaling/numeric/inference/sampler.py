@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from scaling.numeric._arrays import FloatArray
+from scaling.numeric.inputs.arrays import FloatArray
 
 #: Smallest share of the draws that the weights may leave.
 _KEPT = 0.5

@@ -7,13 +7,13 @@ import numpy as np
 import numpy.typing as npt
 
 from scaling.errors import InputError
-from scaling.numeric._arrays import FloatArray
 from scaling.numeric.inference.baselines import BASELINES, fit_baseline
 from scaling.numeric.inference.cells import Gathered
 from scaling.numeric.inference.family import Design
 from scaling.numeric.inference.posterior import Posterior, posterior_of
 from scaling.numeric.inference.sampler import sample
 from scaling.numeric.inference.target import Target
+from scaling.numeric.inputs.arrays import FloatArray
 
 BoolArray = npt.NDArray[np.bool_]
 By = Literal["cell", "batch_size", "group", "largest_third"]

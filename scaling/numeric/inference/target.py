@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from scaling.numeric._arrays import FloatArray
 from scaling.numeric.inference.cells import Gathered
 from scaling.numeric.inference.evidence import Measured
 from scaling.numeric.inference.family import Family, bend
 from scaling.numeric.inference.likelihood import DEGREES, LOG_TOP
 from scaling.numeric.inference.prior import Prior
+from scaling.numeric.inputs.arrays import FloatArray
 
 _LOG2E = 1 / log(2)
 _LEVEL_SPREAD = 10.0

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from scaling.numeric._arrays import FloatArray
-from scaling.numeric.sweep.runs import Cells
+from scaling.numeric.inputs.arrays import FloatArray
+from scaling.numeric.tables.runs import Cells
 
 BoolArray = npt.NDArray[np.bool_]
 _OCTAVE = float(np.log(2))

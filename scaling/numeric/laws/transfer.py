@@ -228,11 +228,8 @@ class TransferLaw(Law):
     @property
     def knows(self) -> tuple[str, ...]:
         """Which of eps, beta1 and beta2 enter."""
-        return tuple(
-            name
-            for name in OPTIMIZER
-            if (self.eps_enters if name == "eps" else name in self.model.knows)
-        )
+        found = {"eps"} if self.eps_enters else set()
+        return tuple(name for name in OPTIMIZER if name in found.union(self.model.knows))
 
     @cached_property
     def eps_enters(self) -> bool:
@@ -297,14 +294,12 @@ class TransferLaw(Law):
             without epsilon.
         """
         batch = as_positive(batch_size, "batch_size")
-        if eps is None:
-            return self._unit * self._value(self._average, batch, self._eps_ratio)
-        if not self.eps_enters:
+        if eps is not None and not self.eps_enters:
             why = "the gradient's RMS is not given"
             if self.model.eps == "absent":
                 why = f"moments '{self.moments}' have no eps"
             raise InputError(f"cannot enter: {why}", "eps")
-        ratio = self.eps_ratio(as_non_negative(eps, "eps"))
+        ratio = self._eps_ratio if eps is None else self.eps_ratio(as_non_negative(eps, "eps"))
         return self._unit * self._value(self._average, batch, ratio)
 
     def steps_factor(self, batch_size: npt.ArrayLike) -> Real:

@@ -22,8 +22,8 @@ _STILL = 1e300
 _CHUNK = 2**17
 #: Nodes to an octave of the signal, between which sums are interpolated by the polynomial through
 #: eight of them: poles of the moments lie pi/2 from the real axis of log(a), so the error is
-#: about 43 (log 2/8/(pi/2))^8.
-_PER_OCTAVE, _INTERPOLATION = 8, 4e-9
+#: about 43 (log 2/4/(pi/2))^8.
+_PER_OCTAVE, _INTERPOLATION = 4, 1e-6
 _STENCIL = np.arange(-3, 5)
 
 

@@ -1,9 +1,11 @@
-"""Files that hold tables: CSV, JSON, Parquet."""
+"""Files that hold tables: CSV, JSON, Parquet, and what gzip has made of them."""
 
 import csv
+import gzip
 import io
 import os
 import re
+import zlib
 from collections.abc import Iterator
 from itertools import islice
 from typing import Any
@@ -12,7 +14,7 @@ import numpy as np
 
 from scaling.errors import DataError, MissingExtraError
 from scaling.numeric.inputs.documents import parse_json
-from scaling.numeric.inputs.files import decode, read_bytes
+from scaling.numeric.inputs.files import LARGEST, decode, read_bytes
 from scaling.numeric.tables._columns import Columns, TextsBuilder
 from scaling.numeric.tables._frames import columns_of_data, columns_of_records
 
@@ -30,7 +32,6 @@ _SEPARATORS = {",": "a comma", ";": "a semicolon", "\t": "a tab"}
 #: What some files that are no tables begin with, and what to do about them.
 _FOREIGN = {
     b"PK\x03\x04": "a spreadsheet or an archive; export the table as CSV",
-    b"\x1f\x8b": "compressed; unpack it first",
     b"SQLite format 3": "a database; for an Optuna study, write study.trials_dataframe().to_csv()",
 }
 
@@ -38,6 +39,8 @@ _FOREIGN = {
 def read_columns(path: str | os.PathLike[str]) -> Columns:
     """Read a file, whose form is told by what it begins with."""
     data = read_bytes(path)
+    if data.startswith(b"\x1f\x8b"):
+        data = _unpack(path, data)
     for beginning, what in _FOREIGN.items():
         if data.startswith(beginning):
             raise DataError(f"{path}: not a table but {what}")
@@ -51,6 +54,18 @@ def read_columns(path: str | os.PathLike[str]) -> Columns:
     except UnicodeDecodeError:
         pass
     raise DataError(f"{path}: not a text file in UTF-8")
+
+
+def _unpack(path: str | os.PathLike[str], data: bytes) -> bytes:
+    """Undo gzip; a small file may hold any number of bytes."""
+    try:
+        with gzip.open(io.BytesIO(data)) as file:
+            unpacked = file.read(LARGEST + 1)
+    except (EOFError, OSError, zlib.error) as error:
+        raise DataError(f"{path}: not a whole gzip file: {error}") from None
+    if len(unpacked) > LARGEST:
+        raise DataError(f"{path}: not read: unpacked, it is larger than {LARGEST / 2**20:.10g} MiB")
+    return unpacked
 
 
 def _read_csv(path: str | os.PathLike[str], file: io.TextIOWrapper) -> Columns:

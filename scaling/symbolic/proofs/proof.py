@@ -212,6 +212,12 @@ def taken_limit(
         inverse = sympy.Dummy(positive=True)
         expression = expression.subs(variable, 1 / inverse)
         variable, point = inverse, sympy.Integer(0)
+    if expression.is_rational_function(variable):  # continuous, once common factors are out
+        over, under = (
+            part.subs(variable, point) for part in sympy.cancel(expression).as_numer_denom()
+        )
+        if sympy.expand(under) != 0:
+            return over / under
     return sympy.limit(sympy.simplify(expression), variable, point)
 
 

@@ -155,7 +155,7 @@ def test_many_batch_sizes_are_answered_as_one():
         for eps in (0.0, 0.3 * population.grad_rms):
             many = population.learning_rate(batch, eps, moments=moments)
             alone = [population.learning_rate(b, eps, moments=moments) for b in batch[::97]]
-            np.testing.assert_allclose(many[::97], alone, rtol=1e-7)
+            np.testing.assert_allclose(many[::97], alone, rtol=2e-6)
 
 
 @pytest.mark.parametrize("moments", ["mean-field-outside", "mean-field", "article", "sign"])

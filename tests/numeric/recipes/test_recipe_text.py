@@ -61,6 +61,7 @@ def test_decay_rates_keep_the_digits_that_matter(beta):
     assert 0 <= written < 1
 
 
+@pytest.mark.torch
 @pytest.mark.parametrize("eps", [1e-8, 3e-3])
 def test_torch_means_what_the_comment_says(eps):
     torch = pytest.importorskip("torch", reason="needs the extra torch")
@@ -71,6 +72,7 @@ def test_torch_means_what_the_comment_says(eps):
     assert step_by(torch_gradient(weight, optimizer), recipe) == pytest.approx(0, abs=1e-15)
 
 
+@pytest.mark.torch
 @pytest.mark.parametrize("place", ["outside", "inside"])
 def test_optax_means_what_the_comment_says(place):
     jax = pytest.importorskip("jax", reason="needs the extra optax")

@@ -1,6 +1,7 @@
 """Tables from files and data frames: what is read, and what is refused and how."""
 
 import csv
+import gzip
 import io
 import json
 import sys
@@ -179,7 +180,10 @@ BAD_FILES = {
     "lr,loss\n1,2\n".encode("utf-16"): "not a text file in UTF-8",
     b"lr,loss\xe9\n1,2\n": "not a text file in UTF-8",
     b"PK\x03\x04and so on": "a spreadsheet or an archive; export",
-    b"\x1f\x8b\x08and so on": "compressed; unpack",
+    b"\x1f\x8b\x08and so on": "not a whole gzip file",
+    gzip.compress(b"lr,loss\n1,2\n")[:-3]: "not a whole gzip file",
+    gzip.compress(b"lr,loss\n1,2\n")[:-8] + b"\0" * 8: "not a whole gzip file",
+    gzip.compress(b"lr,loss\n1\n"): r"row 1 \(line 2\) has 1 cells",
     b"SQLite format 3\0": "trials_dataframe",
     b"PAR1and so on": "not a whole Parquet file",
     parquet_bytes({"lr": pa.array([], pa.float64())}): "there is no row",
@@ -203,6 +207,15 @@ def test_bad_files_are_one_line(content, tmp_path):
         read_table_file(path)
     assert str(caught.value).startswith(f"{path}: ")
     assert "\n" not in str(caught.value)
+
+
+def test_compressed_tables_are_read_within_a_bound(tmp_path, monkeypatch):
+    text = "lr,loss\n" + "1,2\n" * 1000
+    path = write(tmp_path / "runs.csv.gz", gzip.compress(text.encode()))
+    assert read_table_file(path).numbers("lr").tolist() == [1.0] * 1000
+    monkeypatch.setattr("scaling.numeric.tables._files.LARGEST", len(text) - 1)
+    with pytest.raises(DataError, match=r"runs\.csv\.gz: not read: unpacked, it is larger"):
+        read_table_file(path)
 
 
 @pytest.mark.parametrize("library", ["pyarrow", "narwhals"])

@@ -1,6 +1,10 @@
-"""One loss valley: runs over batch size and learning rate, and a law through the valley."""
+"""Loss valleys: runs over batch size and learning rate, and a law through the valley.
 
-from typing import TypeAlias
+One of any runs, those of a fitted sweep (one for each setting of its covariates and eps), and that
+of the sweep that comes with the package.
+"""
+
+from typing import Annotated, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -10,15 +14,19 @@ from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure, SubFigure
 
 from scaling.errors import InputError
+from scaling.numeric.fits.fit import SweepFit, fit_sweep
 from scaling.numeric.inputs.arrays import FloatArray, as_array, as_positive
 from scaling.numeric.laws.law import Law
+from scaling.plotting.data import digits_sweep
 from scaling.plotting.style import (
     BLACK,
+    COLUMN,
     GREY,
     axes_of,
     batch_size_axis,
     caption,
     log_axes,
+    new_figure,
     pale,
     styled,
 )
@@ -29,6 +37,9 @@ Settings: TypeAlias = tuple[FloatArray, FloatArray, FloatArray]
 _COLORS = pale("cividis_r", 0.0, 0.9)
 #: Losses beyond this quantile share one shade: one run that nearly diverged must not hide the rest.
 _QUANTILE = 0.8
+_MOST_PANELS = 12
+#: Bootstrap replicates behind the example's interval.
+_REPLICATES = 100
 
 
 @styled
@@ -73,18 +84,125 @@ def loss_valley(
     'learning rate'
     """
     own = ax is None
-    settings = mean_losses(batch_size, learning_rate, loss)
+    settings = _mean_losses(batch_size, learning_rate, loss)
     ax, figure = axes_of(ax, 3.0)
-    draw_valley(ax, settings, law, ceiling_of([settings]))
+    _draw_valley(ax, settings, law, _ceiling_of([settings]))
     ax.set(xlabel="batch size", ylabel="learning rate")
-    add_bar(figure, ax)
+    _add_bar(figure, ax)
     if own:
         line = f" Line: law {law.provenance.description}, with its interval (T-E2)." if law else ""
-        caption(figure, f"{marks_of([settings])}{line}{source}")
+        caption(figure, f"{_marks_of([settings])}{line}{source}")
     return figure
 
 
-def draw_valley(
+@styled
+def sweep_valleys(
+    fit: SweepFit, *, figure: Figure | SubFigure | None = None, source: str = ""
+) -> Figure:
+    """Loss valleys of a fitted sweep, a panel for each setting of its covariates and eps.
+
+    Parameters
+    ----------
+    fit : SweepFit
+        From `scaling.fit_sweep`. Of more than 12 settings, 12 are shown, evenly spread; the caption
+        says so.
+    figure : Figure or SubFigure, optional
+        Where to draw; a new figure, with a caption, by default.
+    source : str, optional
+        Where the runs come from, for the caption.
+
+    Returns
+    -------
+    Figure
+
+    Examples
+    --------
+    >>> from scaling import BatchSizeLaw, fit_sweep, simulate_sweep
+    >>> truth = BatchSizeLaw.from_limit(1e-3, noise_batch_size=4000, critical_batch_size=200)
+    >>> runs = simulate_sweep(truth, [16, 64, 256, 1024, 4096], seed=1)
+    >>> figure = sweep_valleys(fit_sweep(runs, replicates=0))
+    >>> len(figure.axes)  # the panel and the bar of its shades
+    2
+    """
+    own = figure is None
+    runs, law = fit.runs, fit.law
+    columns = dict(runs.covariates) | ({} if runs.eps is None else {"eps": runs.eps})
+    keys = np.stack([columns[name] for name in law.needs] or [np.zeros(len(runs))], axis=1)
+    loss = np.where(runs.diverged, np.nan, runs.loss)
+    groups = np.unique(keys[np.isfinite(loss)], axis=0)
+    shown = groups[np.unique(np.linspace(0, len(groups) - 1, _MOST_PANELS).round().astype(int))]
+    wide = min(len(shown), 2 if len(shown) in {2, 4} else 3)
+    high = -(-len(shown) // wide)
+    if figure is None:
+        figure = new_figure(0.7 + 2.3 * high, COLUMN if wide == 1 else 2 * COLUMN)
+    panels = figure.subplots(high, wide, sharex=True, sharey=True, squeeze=False)
+    tables = []
+    for key in shown:
+        here = (keys == key).all(axis=1)
+        tables.append(_mean_losses(runs.batch_size[here], runs.learning_rate[here], loss[here]))
+    ceiling = _ceiling_of(tables)
+    limits = _limits_of(tables)
+    for ax, key, table in zip(panels.flat, shown, tables, strict=False):
+        setting = dict(zip(law.needs, key.tolist(), strict=False))
+        _draw_valley(ax, table, law.at(**setting), ceiling, limits)
+        ax.set_title(", ".join(f"{name} = {value:.3g}" for name, value in setting.items()))
+    for ax in panels.flat[len(shown) :]:
+        ax.set_axis_off()
+    for ax in panels.flat[max(0, len(shown) - wide) : len(shown)]:
+        ax.tick_params(labelbottom=True)  # also above a panel that is not there
+        ax.set_xlabel("batch size")
+    for ax in panels[:, 0]:
+        ax.set_ylabel("learning rate")
+    _add_bar(figure, list(panels.flat[: len(shown)]), shrink=1 / high)
+    root = axes_of(panels[0, 0])[1]
+    if own:
+        few = f" {len(shown)} of {len(groups)} settings." if len(shown) < len(groups) else ""
+        caption(
+            root,
+            f"{_marks_of(tables)}{few} Line: law {law.provenance.description}, with its interval "
+            f"(T-E2).{source}",
+        )
+    return root
+
+
+@styled
+def valley(
+    eps: Annotated[float, "Adam's epsilon in the sweep: 1e-8, 1e-3 or 0.1"] = 1e-8,
+) -> Figure:
+    """Loss valley of the sweep that comes with the package, a small network on digits.
+
+    Parameters
+    ----------
+    eps : float, default 1e-8
+        Which of the sweep's values of Adam's epsilon.
+
+    Returns
+    -------
+    Figure
+
+    Raises
+    ------
+    InputError
+        If the sweep has no such epsilon.
+
+    Examples
+    --------
+    >>> valley().axes[0].get_xlabel()
+    'batch size'
+    """
+    table = digits_sweep()
+    known = np.unique(table.numbers("eps"))
+    if eps not in known:
+        choices = ", ".join(f"{value:g}" for value in known)
+        raise InputError(f"must be one of {choices}, got {eps:g}", "eps")
+    return sweep_valleys(
+        fit_sweep(table, where=f"eps == {eps:g}", replicates=_REPLICATES),
+        source=" A network of 32 hidden units on scikit-learn's digits, 16384 examples a run, "
+        f"three seeds, eps = {eps:g}.",
+    )
+
+
+def _draw_valley(
     ax: Axes,
     settings: Settings,
     law: Law | None,
@@ -105,7 +223,7 @@ def draw_valley(
         linewidths=0.3,
     )
     ax.add_collection(heat)
-    across, along = limits_of([settings]) if limits is None else limits
+    across, along = _limits_of([settings]) if limits is None else limits
     ax.set(xlim=across, ylim=along)
     log_axes(ax)
     batch_size_axis(ax, sizes)
@@ -117,7 +235,7 @@ def draw_valley(
         _draw_law(ax, law, across)
 
 
-def add_bar(figure: Figure | SubFigure, panels: Axes | list[Axes], shrink: float = 1) -> None:
+def _add_bar(figure: Figure | SubFigure, panels: Axes | list[Axes], shrink: float = 1) -> None:
     """Explain the shades."""
     first = panels[0] if isinstance(panels, list) else panels
     bar = figure.colorbar(
@@ -126,20 +244,20 @@ def add_bar(figure: Figure | SubFigure, panels: Axes | list[Axes], shrink: float
     bar.set_label("loss above the best at that batch size")
 
 
-def marks_of(tables: list[Settings]) -> str:
+def _marks_of(tables: list[Settings]) -> str:
     """Say what the dots are."""
     diverged = any(np.isnan(losses).any() for _, _, losses in tables)
     crosses = "; crosses: some run there diverged" if diverged else ""
     return f"Dots: runs, seeds averaged; rings: the best at each batch size{crosses}."
 
 
-def ceiling_of(tables: list[Settings]) -> float:
+def _ceiling_of(tables: list[Settings]) -> float:
     """Excess from which on all losses have the darkest shade."""
     excess = np.concatenate([losses - _best(sizes, losses) for sizes, _, losses in tables])
     return float(np.nanquantile(excess, _QUANTILE)) or 1.0
 
 
-def limits_of(tables: list[Settings]) -> tuple[FloatArray, FloatArray]:
+def _limits_of(tables: list[Settings]) -> tuple[FloatArray, FloatArray]:
     """Range of batch sizes and learning rates that the rectangles of all tables cover."""
     corners = np.concatenate(
         [_cells(np.log(sizes), np.log(rates)).reshape(-1, 2) for sizes, rates, _ in tables]
@@ -148,7 +266,7 @@ def limits_of(tables: list[Settings]) -> tuple[FloatArray, FloatArray]:
     return np.array([low[0], high[0]]), np.array([low[1], high[1]])
 
 
-def mean_losses(
+def _mean_losses(
     batch_size: npt.ArrayLike, learning_rate: npt.ArrayLike, loss: npt.ArrayLike
 ) -> Settings:
     """Different settings, ascending, and the mean loss of each."""
