@@ -8,7 +8,7 @@ import sys
 import numpy as np
 from scipy.stats import chisquare
 
-from scaling.numeric.inference.evidence import Evidence, Measured
+from scaling.numeric.inference.evidence.evidence import Evidence, Measured
 from scaling.numeric.inference.family import Design
 from scaling.numeric.inference.posterior import infer, target_of
 from scaling.numeric.inference.prior import Prior

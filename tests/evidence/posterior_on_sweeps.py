@@ -15,7 +15,7 @@ from learn_prior import without_each
 from sweeps import SHARED, excess, load
 
 from scaling.numeric.inference.baselines import BASELINES
-from scaling.numeric.inference.evidence import Evidence
+from scaling.numeric.inference.evidence.evidence import Evidence
 from scaling.numeric.inference.posterior import infer, target_of
 from scaling.numeric.inference.prior import Prior
 from scaling.numeric.inference.scoring import Predictions, folds, predict_left_out

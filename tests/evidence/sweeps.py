@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from scaling.numeric.inference.evidence import Evidence
+from scaling.numeric.inference.evidence.evidence import Evidence
 from scaling.numeric.tables.runs import Runs
 
 OURS = Path(__file__).parents[1] / "data"

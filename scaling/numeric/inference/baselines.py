@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from scaling.numeric.inference.cells import Gathered
+from scaling.numeric.inference.evidence.cells import Gathered
 from scaling.numeric.inference.family import Design
 from scaling.numeric.inputs.arrays import FloatArray
 

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from scaling.errors import InputError
 from scaling.numeric.inference.baselines import BASELINES, fit_baseline
-from scaling.numeric.inference.cells import Gathered
+from scaling.numeric.inference.evidence.cells import Gathered
 from scaling.numeric.inference.family import Design
 from scaling.numeric.inference.posterior import Posterior, posterior_of
 from scaling.numeric.inference.sampler import sample
@@ -88,8 +88,8 @@ def folds(gathered: Gathered, by: By) -> BoolArray:
 
     Examples
     --------
-    >>> from scaling.numeric.inference.cells import gather
-    >>> from scaling.numeric.inference.evidence import Evidence
+    >>> from scaling.numeric.inference.evidence.cells import gather
+    >>> from scaling.numeric.inference.evidence.evidence import Evidence
     >>> folds(gather(Evidence([1, 2, 4], [1e-3, 1e-3, 1e-3])), "largest_third").tolist()
     [[False, False, True]]
     """

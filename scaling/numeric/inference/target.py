@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from scaling.numeric.inference.cells import Gathered
-from scaling.numeric.inference.evidence import Measured
+from scaling.numeric.inference.evidence.cells import Gathered
+from scaling.numeric.inference.evidence.evidence import Measured
 from scaling.numeric.inference.family import Family, bend
 from scaling.numeric.inference.likelihood import DEGREES, LOG_TOP
 from scaling.numeric.inference.prior import Prior
@@ -139,7 +139,7 @@ class Target:
         """Mean and standard deviation of every parameter; the level's are of no consequence."""
         mean, spread = self.prior.moments(self.family)
         # Were it flat, tempered likelihoods would not be proper.
-        mean[0], spread[0] = np.median(self.gathered.cells.optimum), _LEVEL_SPREAD
+        mean[0], spread[0] = np.quantile(self.gathered.cells.optimum, 0.5), _LEVEL_SPREAD
         return mean, spread
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from scaling.errors import DataError, InputError
-from scaling.numeric.inference.evidence import Evidence, Measured
+from scaling.numeric.inference.evidence.evidence import Evidence, Measured
 from scaling.numeric.inference.posterior import Posterior, infer, target_of
 from scaling.numeric.inference.prior import Prior
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from scaling.numeric.inference.baselines import BASELINES, fit_baseline
-from scaling.numeric.inference.cells import gather
-from scaling.numeric.inference.evidence import Evidence
+from scaling.numeric.inference.evidence.cells import gather
+from scaling.numeric.inference.evidence.evidence import Evidence
 from scaling.numeric.inference.posterior import infer, target_of
 from scaling.numeric.inference.scoring import folds, predict_left_out, without
 

@@ -2,15 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from scaling.errors import DataError, InputError
-from scaling.numeric.inference.valleys import read_valleys
 from scaling.numeric.inputs.arrays import FloatArray, as_array
-from scaling.numeric.tables.runs import Runs, cells_of
+
+if TYPE_CHECKING:
+    from scaling.numeric.tables.runs import Runs
 
 #: Error, in octaves, of an optimum of which nothing more is said: what vertices of three losses are
 #: off by in the sweeps of tests/evidence (0.1 to 0.4).
@@ -137,7 +138,7 @@ class Evidence:
         )
 
     @classmethod
-    def from_runs(cls, runs: Runs) -> Self:
+    def from_runs(cls, runs: "Runs") -> Self:
         """Read the optimum of every cell of a sweep, with its error or as a bound.
 
         Parameters
@@ -149,6 +150,10 @@ class Evidence:
         DataError
             If every run diverged.
         """
+        # Late, for a tuned run has none of it and is to be answered fast.
+        from scaling.numeric.inference.evidence.valleys import read_valleys
+        from scaling.numeric.tables.runs import cells_of
+
         cells = cells_of(runs)
         valleys = read_valleys(cells)
         return cls(

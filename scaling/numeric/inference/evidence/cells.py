@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from scaling.errors import DataError
-from scaling.numeric.inference.evidence import Evidence
+from scaling.numeric.inference.evidence.evidence import Evidence
 from scaling.numeric.inference.family import Design
 from scaling.numeric.inference.likelihood import Cells
 from scaling.numeric.inputs.arrays import FloatArray
