@@ -17,19 +17,19 @@ if TYPE_CHECKING:
 def _parser(name: str, metavar: str) -> dict[str, Any]:
     """Make Typer read an option by a function of the numeric layer, imported when needed."""
 
-    def parse(text: str) -> float:
+    def parse(text: str) -> Any:
         from scaling.numeric.inputs import text as _text
 
         try:
-            number: float = getattr(_text, name)(text)
+            return getattr(_text, name)(text)
         except InputError as error:
             raise typer.BadParameter(error.message) from None
-        return number
 
     return {"parser": parse, "metavar": metavar}
 
 
 NUMBER = _parser("parse_positive", "NUMBER")
+_RANGE = _parser("parse_range", "NUMBER|LOW..HIGH")
 NON_NEGATIVE = _parser("parse_non_negative", "NUMBER")
 BATCH_SIZE = _parser("parse_batch_size", "SIZE")
 DECAY_RATE = _parser("parse_decay_rate", "NUMBER")
@@ -66,8 +66,12 @@ class _TunedRun(TypedDict, total=False):
 
 class _NoiseScale(TypedDict, total=False):
     noise_scale: Annotated[
-        float,
-        _run("Gradient noise scale tr(Sigma)/|g|^2, in the unit of the batch size.", **NUMBER),
+        Any,  # a number, or two
+        _run(
+            "Gradient noise scale tr(Sigma)/|g|^2, in the unit of the batch size; or a range that "
+            "holds it with probability 0.9 (default: as in the sweeps of other models).",
+            **_RANGE,
+        ),
     ]
 
 
@@ -229,7 +233,7 @@ def make_law(given: LawOptions) -> "Law":
     if source is None:
         missing = "--ref-lr is missing" if given else "nothing to answer from"
         raise InputError(
-            f"{missing}; give a tuned run (--ref-lr, --ref-batch-size, --noise-scale), "
+            f"{missing}; give a tuned run (--ref-lr, --ref-batch-size), "
             "a table of optima (--points) or a saved law (--law)"
         )
     if source == "ref_lr":
@@ -245,23 +249,26 @@ def make_law(given: LawOptions) -> "Law":
 
 def _transfer(given: LawOptions) -> "Law":
     """Make the law through a tuned run."""
+    population = given.get("population", "uniform")
+    sketch = population.endswith(".json")
+    if "ref_batch_size" not in given:
+        raise InputError(
+            "missing; a tuned run (--ref-lr) is not enough without it", "ref_batch_size"
+        )
+    if "covariate" in given:
+        raise InputError(
+            "only a law from `lr fit` (--law) has covariates; leave it out", "covariate"
+        )
+    if not sketch and not isinstance(given.get("noise_scale"), float):
+        return _posterior(given)
     from scaling import GradientStatistics, Recipe, TransferLaw
     from scaling.numeric.population.averages import POPULATIONS
 
-    population = given.get("population", "uniform")
-    sketch = population.endswith(".json")
     if not sketch and population not in POPULATIONS:
         raise InputError(
             f"must be {', '.join(POPULATIONS)} or the file of a sketch, named *.json, got "
             f"{population!r}",
             "population",
-        )
-    for name in ("ref_batch_size", *(() if sketch else ("noise_scale",))):
-        if name not in given:
-            raise InputError("missing; a tuned run (--ref-lr) is not enough without it", name)
-    if "covariate" in given:
-        raise InputError(
-            "only a law from `lr fit` (--law) has covariates; leave it out", "covariate"
         )
     _check_reference(given)
     optimizer = _pick(given, *_OPTIMIZER)
@@ -305,6 +312,26 @@ def _check_eps(given: LawOptions, reference: float) -> None:
         )
 
 
+def _posterior(given: LawOptions) -> "Law":
+    """Make the law through a tuned run of which the noise scale is not known, or in a range."""
+    from scaling import Recipe
+    from scaling.numeric.inference.law import PosteriorLaw
+
+    for name in given:
+        if name in _THEORY:
+            raise InputError("needs --noise-scale, as one number", name)
+    own = {name.removeprefix("ref_"): x for name, x in _pick(given, *_OF_REFERENCE).items()}
+    run = Recipe(given["ref_lr"], given["ref_batch_size"], **(_pick(given, "beta1") | own))
+    if run.eps != given.get("eps", run.eps):
+        _check_eps(given, run.eps)
+    return PosteriorLaw.of_tuned_run(run, given.get("noise_scale"))
+
+
+#: Options that say something of a model of Adam's update, which needs the noise scale.
+_THEORY = (
+    "second_moments", "moments", "population", "curvature_ratio", "horizon", "step", "grad_rms",
+    "beta2", "ref_beta2",
+)  # fmt: skip
 _OF_REFERENCE = ("ref_eps", "ref_beta1", "ref_beta2")
 
 

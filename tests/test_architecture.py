@@ -157,6 +157,7 @@ RUN = ["query", "--ref-lr", "3e-4", "--ref-batch-size", "256", "--noise-scale", 
     [
         [*RUN, "--batch-size", "1024"],
         [*RUN, "--batch-size", "1024", "--eps", "1e-6", "--grad-rms", "2e-6", "--json"],
+        [*RUN[:-2], "--batch-size", "1024"],
     ],
 )
 def test_query_imports_nothing_slow(arguments):

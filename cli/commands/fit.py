@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from scaling.numeric.inference import SweepFit, SweepLaw
+    from scaling.numeric.fits import SweepFit, SweepLaw
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells count
 _NARROWEST = 72

@@ -67,7 +67,7 @@ def simulate(
     --batch-size 16 --batch-size 64 --batch-size 256 --batch-size 1024 > runs.csv
     """
     from scaling import simulate_sweep
-    from scaling.numeric.inference import SweepLaw
+    from scaling.numeric.fits import SweepLaw
     from scaling.numeric.tables.run_tables import write_runs
 
     values = _values(covariate or [])

@@ -12,7 +12,7 @@ from .sentences import say_all
 
 def describe(law: Law) -> dict[str, Any]:
     """Describe the law itself; null stands for infinite or absent."""
-    intervals, peak, end = law.parameter_intervals(), law.peak, law.surge_end
+    intervals, peak, end = law.parameter_intervals(law.level), law.peak, law.surge_end
     return {
         "source": law.provenance.source,
         "description": law.provenance.description,
@@ -29,7 +29,8 @@ def describe(law: Law) -> dict[str, Any]:
         "intervals": intervals
         and {name: [finite_or_none(x) for x in bounds] for name, bounds in intervals.items()},
         "assumptions": say_all(law.assumptions()),
-        "definition": law.to_dict(),
+        # Draws are for files, which --save writes.
+        "definition": {name: x for name, x in law.to_dict().items() if name != "posterior"},
     }
 
 
@@ -38,7 +39,8 @@ def answers(law: Law, batch_sizes: list[float]) -> list[dict[str, Any]]:
     rates = law.learning_rate(batch_sizes)
     exponents = law.exponent(batch_sizes)
     steps, examples = law.steps_factor(batch_sizes), law.examples_factor(batch_sizes)
-    interval = law.interval(batch_sizes)
+    interval = law.interval(batch_sizes, law.level)
+    of_law = law.law_interval(batch_sizes, law.level)
     rules = rules_of_thumb(law, batch_sizes)
     return [
         {
@@ -46,6 +48,11 @@ def answers(law: Law, batch_sizes: list[float]) -> list[dict[str, Any]]:
             "eps": law.effective_eps,
             "learning_rate": finite(rates[i]),
             "interval": [finite_or_none(bound[i]) for bound in interval] if interval else None,
+            **(
+                {"law_interval": [finite(bound[i]) for bound in of_law], "level": law.level}
+                if of_law
+                else {}
+            ),
             "ratio": finite(rates[i] / law.reference.learning_rate),
             "exponent": finite(exponents[i]),
             "regime": str(law.regime(batch)),

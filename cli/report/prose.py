@@ -37,8 +37,12 @@ _FORMULAS = {
     ("T-A1", "T-A2"): f"{_TRANSFER}, sketched population",
     ("T-E7",): "lr ~ (sqrt(gamma^2 + sigma^2/B) + eps) B / (B + B_crit)",
     ("T-J3",): "lr = lr_ref f(B)/f(B_ref) J1(t(B), eps)/J1(t(B_ref), eps_ref)",
+    ("T-I4", "T-K1"): "lr ~ C B^(1/2) (1 + (B/B_n)^s)^(1/2s) / (1 + (B/B_crit)^s)^(1/s), by draws",
     ("T-F3",): "lr ~ tau h1(eps/tau)/h2(eps/tau) B / (B + B_crit), tau^2 = gamma^2 + sigma^2/B",
 }
+
+#: What laws rest on whose answers come from draws.
+_BY_DRAWS = ("T-I4", "T-K1")
 
 _LEFT_OUT = (
     "the theory has a quadratic loss, independent coordinates and a steady gradient, and neither "
@@ -48,7 +52,8 @@ _LEFT_OUT = (
 
 def explain(law: Law, results: list[dict[str, Any]]) -> str:
     """Answer in words: each batch size, then the law, then what is taken for granted."""
-    lines = [line for result in results for line in _answer(law, result)]
+    answer = _answer_by_draws if law.theory == _BY_DRAWS else _answer
+    lines = [line for result in results for line in answer(law, result)]
     source = law.provenance.source
     lines += field("route", _ROUTES[source] if law.optima or source != "fitted" else _FROM_RUNS)
     lines += field("law", law.provenance.description)
@@ -58,6 +63,19 @@ def explain(law: Law, results: list[dict[str, Any]]) -> str:
         lines += field("" if i else "assumed", say(assumption))
     lines += field("left out", _LEFT_OUT)
     return "\n".join(lines)
+
+
+def _answer_by_draws(law: Law, result: dict[str, Any]) -> list[str]:
+    """What to do: the rate, how to narrow it, what the rules of thumb would say."""
+    low, high = result["interval"]
+    head = (
+        f"learning rate {result['learning_rate']:.2g} at batch size {result['batch_size']:.10g} "
+        f"({law.level:.0%} of new sweeps: {low:.2g} to {high:.2g})"
+    )
+    lines = wrap(head, "", " " * (_MARGIN + 2))
+    for advice in law.advice():
+        lines += field("narrow", say(advice))
+    return [*lines, *_rules(result), *_regime(result), *_warnings(result), ""]
 
 
 def _answer(law: Law, result: dict[str, Any]) -> list[str]:
@@ -76,31 +94,37 @@ def _answer(law: Law, result: dict[str, Any]) -> list[str]:
     effect = law.eps_effect(result["batch_size"])
     if effect is not None:
         lines += field("eps", say(effect))
-    lines += field(
-        "regime",
-        f"{result['regime']}, locally lr ~ B^{result['exponent']:+.2f}: "
-        f"{_REGIMES[result['regime']]}",
-    )
-    rules = result["rules"]
-    lines += field(
-        "rules", f"sqrt would say {rules['sqrt']:.3g}, linear would say {rules['linear']:.3g}"
-    )
+    lines += [*_regime(result), *_rules(result)]
     lines += field(
         "cost",
         f"{_times(result['steps_factor'])} the steps of a huge batch, "
         f"{_times(result['examples_factor'])} the examples of a tiny one (by theory, T-E4)",
     )
-    for text in result["warnings"]:
-        lines += field("WARNING", text)
-    return [*lines, ""]
+    return [*lines, *_warnings(result), ""]
+
+
+def _regime(result: dict[str, Any]) -> list[str]:
+    regime, exponent = result["regime"], result["exponent"]
+    return field("regime", f"{regime}, locally lr ~ B^{exponent:+.2f}: {_REGIMES[regime]}")
+
+
+def _rules(result: dict[str, Any]) -> list[str]:
+    rules = result["rules"]
+    return field(
+        "rules", f"sqrt would say {rules['sqrt']:.3g}, linear would say {rules['linear']:.3g}"
+    )
+
+
+def _warnings(result: dict[str, Any]) -> list[str]:
+    return [line for text in result["warnings"] for line in field("WARNING", text)]
 
 
 def _landmarks(law: Law) -> list[str]:
     """Peak, critical and noise batch size, with their intervals where they are known."""
-    intervals = law.parameter_intervals() or {}
+    intervals = law.parameter_intervals(law.level) or {}
 
     def known(name: str, value: float) -> str:
-        return format_interval(value, intervals.get(name))
+        return format_interval(value, intervals.get(name), law.level)
 
     peak = law.peak
     return [
@@ -143,11 +167,13 @@ def _surge(law: Law) -> list[str]:
     )
 
 
-def format_interval(batch_size: float, interval: tuple[float, float] | None) -> str:
-    """Write a batch size with its 95 % interval, if there is one."""
+def format_interval(
+    batch_size: float, interval: tuple[float, float] | None, level: float = 0.95
+) -> str:
+    """Write a batch size with its interval, if there is one."""
     if interval is None:
         return size(batch_size)
-    return f"{size(batch_size)} (95% interval {size(interval[0])} to {size(interval[1])})"
+    return f"{size(batch_size)} ({level:.0%} interval {size(interval[0])} to {size(interval[1])})"
 
 
 def percent(share: float) -> str:

@@ -139,6 +139,20 @@ _SENTENCES: dict[str, str | Callable[..., str]] = {
         "eps = {eps:g} as in the tuned run; what it does as the batch grows is not known without "
         "Adam's second moments, which is harmless while eps is far below sqrt(v)"
     ),
+    # What a posterior takes for granted, and what would narrow it.
+    "prior": (
+        "how optima depend on the batch size, and how they scatter, is believed to be as in "
+        "published sweeps of other models (T-K2)"
+    ),
+    "optimizer as tuned": (
+        "optimizer, model and budget are those of the tuned run; beta1 changes nothing over a run "
+        "of many steps (T-I1)"
+    ),
+    "noise scale range": "the noise scale lies between {low:g} and {high:g} with probability 0.9",
+    "narrow": "measure the noise scale (--noise-scale), or tune at a second batch size (--points)",
+    "narrow the noise scale": (
+        "measure the noise scale more closely, or tune at a second batch size (--points)"
+    ),
     # What a fitted law takes for granted, and how well it fits.
     "as in the fitted optima": "optimizer, model and budget are those of the fitted runs",
     "as in the fitted runs": "optimizer, model family and schedule are those of the fitted runs",

@@ -82,6 +82,8 @@ def _law_of(document: dict[str, Any], version: int) -> Law:
             return _fitted(convert(document, _Fitted))
         case "sweep":
             return _sweep(document)
+        case "posterior":
+            return _posterior(document)
         case kind:
             raise MalformedError(f"kind {kind!r} is unknown")
 
@@ -156,12 +158,27 @@ def _parameters(found: _Plain) -> tuple[float, float, float, float, Provenance]:
 
 
 def _fitted(found: _Fitted) -> Law:
-    from scaling.numeric.inference.optima.optima import FittedLaw
+    from scaling.numeric.fits.optima.optima import FittedLaw
 
     optima = tuple(Point(row.batch_size, row.learning_rate) for row in found["optima"])
     law = FittedLaw(*_parameters(found), optima, tuple(row.weight for row in found["optima"]))
     law.parameter_intervals()  # which refuses parameters that do not fit the optima
     return law
+
+
+def _posterior(document: dict[str, Any]) -> Law:
+    from scaling.numeric.inference.law import PosteriorLaw
+    from scaling.numeric.inference.posterior import Posterior
+
+    class Drawn(TypedDict):
+        recipe: Recipe | None
+        noise_scale: tuple[float, float] | None
+        posterior: dict[str, Any]
+        provenance: Provenance
+
+    found: dict[str, Any] = {**convert(document, Drawn)}
+    found["posterior"] = Posterior.from_dict(found["posterior"])
+    return PosteriorLaw(**found)
 
 
 @dataclass
@@ -176,7 +193,7 @@ class _Replicate:
 
 
 def _sweep(document: dict[str, Any]) -> Law:
-    from scaling.numeric.inference.sweep_law import Covariate, SweepLaw
+    from scaling.numeric.fits.sweep_law import Covariate, SweepLaw
 
     class Sweep(TypedDict):
         eps_form: Literal["outside", "inside", "gaussian"] | None

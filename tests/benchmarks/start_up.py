@@ -9,6 +9,7 @@ from timing import ratio, report
 LR = Path(sys.executable).with_name("lr")
 RUN = ("query", "--ref-lr", "3e-4", "--ref-batch-size", "32x8", "--noise-scale", "4000")
 ASK = (*RUN, "--batch-size", "1024")
+BARE = tuple(x for x in ASK if x not in ("--noise-scale", "4000"))
 EPS = ("--eps", "1e-6", "--grad-rms", "2e-6")
 
 
@@ -21,6 +22,7 @@ if __name__ == "__main__":
     results = [
         report("lr query / import numpy, typer", ratio(process(LR, *ASK), imports, 10), 1.6),
         report("  with eps", ratio(process(LR, *ASK, *EPS), imports, 10), 1.6),
+        report("  without noise scale", ratio(process(LR, *BARE), imports, 10), 1.6),
         report("lr --help / import numpy, typer", ratio(process(LR, "--help"), imports, 10), 1.6),
     ]
     sys.exit(not all(results))

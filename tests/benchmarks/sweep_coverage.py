@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from scaling import BatchSizeLaw, fit_sweep, simulate_sweep
-from scaling.numeric.inference import SweepFit, SweepLaw
+from scaling.numeric.fits import SweepFit, SweepLaw
 from scaling.numeric.laws import Law
 
 BATCH = 2.0 ** np.arange(4, 14)

@@ -6,7 +6,7 @@ import time
 import numpy as np
 
 from scaling import fit_sweep, simulate_sweep
-from scaling.numeric.inference import SweepLaw
+from scaling.numeric.fits import SweepLaw
 
 #: Seconds, on two cores.
 BOUND = 60.0

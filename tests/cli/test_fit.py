@@ -5,7 +5,7 @@ import json
 import pytest
 
 from scaling import load_law
-from scaling.numeric.inference import bootstrap
+from scaling.numeric.fits import bootstrap
 
 PLAN = (
     "simulate", "--lr", "3e-4", "--critical-batch-size", 200, "--noise-batch-size", 2000,
@@ -127,7 +127,7 @@ def interrupt_after(chunks, monkeypatch):
                 raise KeyboardInterrupt
             yield chunk
 
-    monkeypatch.setattr("scaling.numeric.inference.fit.resample", resample)
+    monkeypatch.setattr("scaling.numeric.fits.fit.resample", resample)
 
 
 @pytest.mark.parametrize("form", [(), ("--json",)])
@@ -151,7 +151,7 @@ def test_interrupting_the_fit_itself(lr, sweep, tmp_path, monkeypatch):
     def stop(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("scaling.numeric.inference.fit.find_valleys", stop)
+    monkeypatch.setattr("scaling.numeric.fits.fit.find_valleys", stop)
     ran = lr("fit", sweep, "--save", tmp_path / "law.json")
     assert (ran.status, ran.out) == (130, "")
     assert "nothing is written" in ran.err

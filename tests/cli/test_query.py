@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from scaling import GradientStatistics, Recipe, SecondMoments, TransferLaw
+from scaling.numeric.inference.law import PosteriorLaw
 
 RUN = ("--ref-lr", "3e-4", "--ref-batch-size", "32x8", "--noise-scale", "4000")
 
@@ -51,6 +52,56 @@ def test_from_a_tuned_run(lr, horizon, critical, regimes):
     assert found["law"]["noise_batch_size"] == 4000
     assert found["law"]["critical_batch_size"] == pytest.approx(critical)
     assert found["law"]["peak_batch_size"] == (pytest.approx(4000 / 17) if horizon else None)
+
+
+BARE = ("--ref-lr", "3e-4", "--ref-batch-size", "32x8")
+
+
+@pytest.mark.parametrize("noise_scale", [None, (1e3, 1e4)])
+def test_without_a_noise_scale_or_with_a_range(lr, noise_scale, tmp_path):
+    given = ("--noise-scale", "1e3..1e4") if noise_scale else ()
+    path = tmp_path / "law.json"
+    ask = (*BARE, *given, "--batch-size", 1024)
+    found = answer(lr, *ask, "--save", path)
+    law = PosteriorLaw.of_tuned_run(Recipe(3e-4, 256), noise_scale)
+    (row,) = found["results"]
+    assert row["learning_rate"] == law.learning_rate(1024)
+    assert row["level"] == 0.9
+    assert row["interval"] == list(law.interval(1024, 0.9))
+    assert row["law_interval"] == list(law.law_interval(1024, 0.9))
+    assert found["law"]["source"] == "assumed"
+    assert "posterior" not in found["law"]["definition"]
+    assert answer(lr, "--law", path, "--batch-size", 1024) == found
+    first, second, *_ = lr("query", *ask).out.splitlines()
+    assert first.startswith("learning rate 0.0004")
+    assert "at batch size 1024 (90% of new sweeps: 0.0001" in first
+    assert second.split()[:2] == ["narrow", "measure"]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        ("--moments", "sign"),
+        ("--population", "gaussian"),
+        ("--curvature-ratio", 2),
+        ("--horizon", 1),
+        ("--grad-rms", 1e-6),
+        ("--beta2", 0.95),
+        ("--eps", 1e-5, "--ref-eps", 1e-8),
+    ],
+)
+@pytest.mark.parametrize("noise_scale", [(), ("--noise-scale", "1e3..1e4")])
+def test_the_theory_needs_a_noise_scale(lr, given, noise_scale):
+    ran = lr("query", *BARE, *noise_scale, *given, "--batch-size", 1024)
+    assert (ran.status, ran.out, ran.err.count("\n")) == (2, "", 1)
+    assert ran.err.startswith(f"lr: {given[0]}: ")
+    assert "needs --noise-scale, as one number" in ran.err
+
+
+def test_what_the_reference_ran_with_changes_nothing(lr):
+    more = ("--eps", 1e-5, "--beta1", 0.8)
+    plain, other = (answer(lr, *BARE, *given, "--batch-size", 64) for given in ((), more))
+    assert plain["results"] == other["results"]
 
 
 def test_null_stands_for_infinite_or_absent(lr):
@@ -197,6 +248,8 @@ USAGE = {
     "reference": (["--ref-batch-size", "x8"], "--ref-batch-size"),
     "noise": (["--noise-scale", "-4000"], "--noise-scale"),
     "noise nan": (["--noise-scale", "nan"], "--noise-scale"),
+    "falling range": (["--noise-scale", "1e4..1e3"], "LOW < HIGH"),
+    "half a range": (["--noise-scale", "1e3.."], "--noise-scale"),
     "eps": (["--eps", "-1e-8"], "--eps"),
     "ref eps": (["--ref-eps", "-1"], "--ref-eps"),
     "beta1": (["--beta1", "1"], "--beta1"),
@@ -245,7 +298,6 @@ def test_wrong_calls_are_one_line_and_status_2(lr, name, tmp_path, monkeypatch):
         (["--batch-size", "512"], "--points"),
         (["--noise-scale", "512", "--batch-size", "512"], "--ref-lr is missing"),
         (["--ref-lr", "1e-3", "--noise-scale", "512", "--batch-size", "5"], "--ref-batch-size"),
-        (["--ref-lr", "1e-3", "--ref-batch-size", "5", "--batch-size", "5"], "--noise-scale"),
         (list(RUN), "--batch-size"),
     ],
 )

@@ -3,7 +3,7 @@
 import pytest
 
 from scaling import fit_optima
-from scaling.numeric.inference import FittedLaw
+from scaling.numeric.fits import FittedLaw
 from scaling.numeric.tables import read_optima
 
 

@@ -7,7 +7,7 @@ import pytest
 
 import scaling
 from scaling import BatchSizeLaw, GradientStatistics, Recipe, TransferLaw, data
-from scaling.numeric.inference import SweepLaw
+from scaling.numeric.fits import SweepLaw
 from scaling.numeric.laws import Provenance
 from scaling.numeric.tables import as_table, read_optima
 

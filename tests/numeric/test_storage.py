@@ -21,7 +21,7 @@ from scaling import (
     save_law,
     simulate_sweep,
 )
-from scaling.numeric.inference.sweep_law import SweepLaw
+from scaling.numeric.fits.sweep_law import SweepLaw
 from scaling.numeric.tables import read_optima
 
 

@@ -17,7 +17,7 @@ from scaling import (
     fit_sweep,
     simulate_sweep,
 )
-from scaling.numeric.inference import SweepLaw
+from scaling.numeric.fits import SweepLaw
 from scaling.plotting import (
     learning_rate,
     loss_valley,

@@ -54,7 +54,7 @@ def measure(
     found = read_checkpoint(checkpoint, eps=eps, beta2=beta2, step=step)
     answer = _answer(found, batch_size)
     if save is not None:
-        from scaling.numeric.inputs.text import write_text
+        from scaling.numeric.inputs.files import write_text
 
         write_text(save, found.moments.to_json())
     if as_json:

@@ -12,7 +12,7 @@ from scaling.measure.checkpoints._archive import read_archive
 from scaling.measure.checkpoints._distributed import read_folder
 from scaling.measure.checkpoints._safetensors import read_safetensors
 from scaling.measure.checkpoints._tensors import regular_file
-from scaling.numeric.inputs.text import read_text
+from scaling.numeric.inputs.files import read_text
 from scaling.numeric.population.optimizer_state import AdamGroup, adam_groups, number_of
 from scaling.numeric.population.second_moments import SecondMoments
 

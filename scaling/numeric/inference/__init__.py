@@ -1,5 +1,1 @@
-"""From optima and sweeps to a law."""
-
-import lazy_loader
-
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+"""What a user has, as evidence on one law; its posterior; how well that predicts."""

@@ -1,221 +1,176 @@
-"""Fits of a form to what the cells say: many at once, so that refits are cheap.
+"""What a law pays for the optima: T-K1, heavy-tailed departures, bounds, and effects of groups.
 
-A cell's optimum departs from any law by some scatter. Its cost curve, as a likelihood, is
-folded with Student's t of scale tau (heavy tails: a cell that is plain wrong does not drag the
-law along); minus twice the logarithm is what the law pays for the value it predicts. tau has
-its own likelihood, with the parameters integrated out (Laplace), which is what restricted
-maximum likelihood does.
+A cell says where its optimum lies, with an error above and one below; an infinite error makes it
+a bound. About the law plus the effect u of its group the optimum departs by Student's t with 5
+degrees of freedom, so that a cell that is plain wrong does not drag the law along. u, one per
+setting of the covariates, is Gaussian and integrated out by Gauss and Hermite around its mode.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
+import numpy.typing as npt
 
-from scaling.numeric.inference.forms import Design, Form
-from scaling.numeric.inputs.arrays import FloatArray, IntArray
+from scaling.numeric.inputs.arrays import FloatArray
 
-#: Degrees of freedom of the scatter's t distribution.
-TAILS = 5.0
-#: Scatters that are tried, in octaves.
-SCATTERS = np.log(2) * np.geomspace(0.01, 1.3, 15)
-_MOST_STEPS = 80
-_LONGEST_STEP = 3.0
+DEGREES = 5.0
+#: log of Student's density at 0: 8/(3 pi sqrt(5)).
+LOG_TOP = float(np.log(8 / (3 * np.pi * np.sqrt(5))))
+_LN2 = float(np.log(2))
+#: Gauss and Hermite (probabilists').
+_NODES, _WEIGHTS = (
+    np.array([-2.3344142183389773, -0.7419637843027259, 0.7419637843027259, 2.3344142183389773]),
+    np.array([0.04587585476806852, 0.45412414523193145, 0.45412414523193145, 0.04587585476806852]),
+)
+_NEWTON_STEPS = 3
+#: Places, in widths from the mode, among which effects are drawn.
+_GRID = np.linspace(-6, 6, 41)
+
+
+def student_cdf(t: FloatArray) -> FloatArray:
+    """Lower tail of Student's t with 5 degrees of freedom."""
+    # The closed form 1/2 + (a + sin a cos a (1 + 2/3 cos^2 a))/pi, a = atan(t/sqrt 5), cancels
+    # far out on the left, where the leading term of the tail takes over.
+    angle = np.arctan(t / np.sqrt(DEGREES))
+    cosine = np.cos(angle)
+    inner = 0.5 + (angle + np.sin(angle) * cosine * (1 + 2 / 3 * cosine**2)) / np.pi
+    far = np.minimum(t, -100.0)
+    outer = np.exp(LOG_TOP) * DEGREES**2 / np.abs(far) ** 5 * (1 - 75 / 7 / far**2)
+    return np.asarray(np.where(t < -100.0, outer, inner))
 
 
 @dataclass(frozen=True, eq=False)
-class Curves:
-    """Cost of a predicted log learning rate, for T tables of C cells.
-
-    Piecewise quadratic on an even grid, continued by straight lines.
+class Cells:
+    """Optima by cell, sorted by group; octaves.
 
     Attributes
     ----------
-    start, step : float
-        The grid.
-    value, slope : ndarray, shape (T, C, G)
-    best : ndarray, shape (T, C)
-        Where the cost is least.
+    optimum : ndarray, shape (n,)
+    below, above : ndarray, shape (n,)
+        Errors; infinite on the side on which nothing is known.
+    count : ndarray, shape (n,)
+        How many equal cells a row stands for.
+    start : ndarray of int, shape (G,)
+        First row of each group.
     """
 
-    start: float
-    step: float
-    value: FloatArray
-    slope: FloatArray
-    best: FloatArray
+    optimum: FloatArray
+    below: FloatArray
+    above: FloatArray
+    count: FloatArray
+    start: npt.NDArray[np.intp]
 
-    def split(self, tables: int) -> "Curves":
-        """Take one table of many cells for several tables of fewer."""
-        shape = (tables, -1, self.value.shape[2])
-        return Curves(
-            self.start,
-            self.step,
-            self.value.reshape(shape),
-            self.slope.reshape(shape),
-            self.best.reshape(tables, -1),
+    def take(self, rows: npt.NDArray[np.bool_]) -> "Cells":
+        """Some of the rows; groups without any are gone."""
+        start = np.flatnonzero(np.diff(self.group[rows], prepend=-1))
+        optimum, below, above = self.optimum[rows], self.below[rows], self.above[rows]
+        return Cells(optimum, below, above, self.count[rows], start)
+
+    @cached_property
+    def bound(self) -> FloatArray:
+        """1 if the optimum is at least that, -1 at most, 0 if it is known."""
+        return np.where(self.above == np.inf, 1.0, np.where(self.below == np.inf, -1.0, 0.0))
+
+    @cached_property
+    def group(self) -> npt.NDArray[np.intp]:
+        """Number of each row's group."""
+        return np.repeat(np.arange(self.start.size), np.diff([*self.start, self.optimum.size]))
+
+    def scales(self, scatter: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Inverse scales of the t distributions below and above, (P, n); 0 where unknown."""
+        square = scatter[:, None] ** 2
+        return 1 / np.sqrt(square + self.below**2), 1 / np.sqrt(square + self.above**2)
+
+    def log_likelihood(
+        self, law: FloatArray, scatter: FloatArray, group_scatter: FloatArray | None
+    ) -> FloatArray:
+        """Log likelihood (P,) of laws (P, n) with scatters (P,)."""
+        rest = law - self.optimum
+        terms = _Terms(self, scatter)
+        if group_scatter is None:
+            return np.asarray(terms.log_density(rest).sum(axis=1))
+        mode, width = self._mode(rest, terms, group_scatter)
+        total = None
+        for node, weight in zip(_NODES, _WEIGHTS, strict=True):
+            u = mode + width * node
+            value = self._by_group(terms.log_density(rest + u[:, self.group]))
+            value += (node**2 - (u / group_scatter[:, None]) ** 2) / 2 + np.log(weight)
+            total = value if total is None else np.logaddexp(total, value)
+        return np.asarray((total + np.log(width / group_scatter[:, None])).sum(axis=1))
+
+    def draw_groups(
+        self,
+        law: FloatArray,
+        scatter: FloatArray,
+        group_scatter: FloatArray,
+        rng: np.random.Generator,
+    ) -> FloatArray:
+        """Draw the groups' effects given the rest, shape (P, G), from a grid around the mode."""
+        rest = law - self.optimum
+        terms = _Terms(self, scatter)
+        mode, width = self._mode(rest, terms, group_scatter)
+        best = np.full(mode.shape, -np.inf)
+        found = mode.copy()
+        for z in _GRID:
+            u = mode + width * z
+            score = self._by_group(terms.log_density(rest + u[:, self.group]))
+            score -= (u / group_scatter[:, None]) ** 2 / 2
+            # The largest of score + Gumbel noise is a draw in proportion to exp(score).
+            score += rng.gumbel(size=mode.shape)
+            better = score > best
+            best, found = np.where(better, score, best), np.where(better, u, found)
+        step = _GRID[1] - _GRID[0]
+        return np.asarray(found + width * step * rng.uniform(-0.5, 0.5, mode.shape))
+
+    def _by_group(self, values: FloatArray) -> FloatArray:
+        """Sums over the cells of each group, (P, G)."""
+        return np.asarray(np.add.reduceat(values, self.start, axis=1))
+
+    def _mode(
+        self, rest: FloatArray, terms: "_Terms", group_scatter: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """Mode and width of the groups' effects, (P, G), by reweighted least squares."""
+        precision = group_scatter[:, None] ** -2.0
+        u = np.zeros((rest.shape[0], self.start.size))
+        for _ in range(_NEWTON_STEPS):
+            weight = terms.weight(rest + u[:, self.group])
+            total = self._by_group(weight) + precision
+            u = -self._by_group(weight * rest) / total
+        return u, 1 / np.sqrt(total)
+
+
+class _Terms:
+    """Densities of the cells at given scatters."""
+
+    def __init__(self, cells: Cells, scatter: FloatArray) -> None:
+        self.cells = cells
+        self.below, self.above = cells.scales(scatter)
+        self.bounds = np.flatnonzero(cells.bound)
+        sign = cells.bound[self.bounds]
+        self.signed = sign * np.where(
+            sign > 0, self.below[:, self.bounds], self.above[:, self.bounds]
         )
+        with np.errstate(divide="ignore"):
+            mean = (1 / self.below + 1 / self.above) / 2
+        self.top = cells.count * (LOG_TOP - np.log(mean))
+        self.top[:, self.bounds] = 0.0
 
-    def at(self, m: FloatArray, table: IntArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Cost, slope and a curvature for Newton's method at m, shape (R, C).
-
-        ``table`` holds for each row the number of its table.
-        """
-        position = (m - self.start) / self.step
-        node = np.clip(position, 0, self.value.shape[2] - 2).astype(np.intp)
-        cells = np.arange(m.shape[1])
-        at = (table[:, None], cells, node)
-        past = (table[:, None], cells, node + 1)
-        t = position - node
-        inside = np.clip(t, 0, 1)
-        first, second = self.slope[at], self.slope[past]
-        slope = first + (second - first) * inside
-        value = self.value[at] + self.step * (
-            first * inside + (second - first) * inside**2 / 2 + slope * (t - inside)
+    def log_density(self, rest: FloatArray) -> FloatArray:
+        """Log density of each cell (P, n) at the law minus the optimum."""
+        t = rest * np.where(rest > 0, self.above, self.below)
+        value = self.top - ((DEGREES + 1) / 2 * _LN2) * self.cells.count * np.log2(
+            1 + t * t / DEGREES
         )
-        away = m - self.best[table[:, None], cells]
-        with np.errstate(divide="ignore", invalid="ignore"):
-            secant = np.where(np.abs(away) > self.step, slope / away, 0.0)
-        bend = np.maximum(np.maximum(secant, (second - first) / self.step), 1e-9)
-        return value, slope, bend
+        if self.bounds.size:
+            value[:, self.bounds] = self.cells.count[self.bounds] * np.log(
+                student_cdf(rest[:, self.bounds] * self.signed)
+            )
+        return np.asarray(value)
 
-
-def fold(grid: FloatArray, cost: FloatArray, scatter: FloatArray) -> Curves:
-    """Fold cost curves (C, G) with each of T scatters (natural units)."""
-    from scipy.special import stdtr
-
-    step = float(grid[1] - grid[0])
-    weight = np.exp(-np.minimum(cost, 1400.0) / 2)
-    apart = np.arange(grid.size)
-    tables = []
-    for tau in scatter:
-        # Integrated over each step of the grid, so that scatters finer than it do no harm;
-        # as differences of the lower tail, which is accurate far out.
-        inner = stdtr(TAILS, (0.5 - apart) * step / tau)
-        outer = stdtr(TAILS, (-0.5 - apart) * step / tau)
-        kernel = inner - outer
-        mirrored = np.concatenate([kernel[:0:-1], kernel])
-        toeplitz = np.lib.stride_tricks.sliding_window_view(mirrored, grid.size)[::-1]
-        tables.append(-2 * np.log(weight @ toeplitz))
-    return curves(grid, np.stack(tables))
-
-
-def curves(grid: FloatArray, value: FloatArray) -> Curves:
-    """Make continuous curves of values (T, C, G)."""
-    step = float(grid[1] - grid[0])
-    slope = np.gradient(value, step, axis=2)
-    rise = np.cumsum((slope[..., 1:] + slope[..., :-1]) * (step / 2), axis=2)
-    smooth = np.concatenate([np.zeros_like(rise[..., :1]), rise], axis=2)
-    smooth += (value - smooth).mean(axis=2, keepdims=True)
-    return Curves(float(grid[0]), step, smooth, slope, grid[np.argmin(smooth, axis=2)])
-
-
-@dataclass(frozen=True, eq=False)
-class Found:
-    """Minima: parameters (R, P), costs (R,) and second derivatives (R, P, P)."""
-
-    theta: FloatArray
-    cost: FloatArray
-    hessian: FloatArray
-
-
-def minimise(
-    form: Form,
-    design: Design,
-    tables: Curves,
-    starts: FloatArray,
-    *,
-    table: IntArray | None = None,
-    weights: FloatArray | None = None,
-    shift: FloatArray | None = None,
-    held: dict[int, FloatArray] | None = None,
-) -> Found:
-    """Minimise cost plus prior from every start, all at once (Levenberg-Marquardt).
-
-    Parameters
-    ----------
-    form, design, tables
-        What is fitted to what.
-    starts : ndarray, shape (R, P)
-    table : ndarray of int, shape (R,), optional
-        Which table each row is fitted to; the first by default.
-    weights : ndarray, shape (R, C), optional
-        What each cell counts.
-    shift : ndarray, shape (R, C), optional
-        By how much each cell's curve is moved.
-    held : dict, optional
-        Values (R,) of parameters, by number, that are not fitted.
-    """
-    rows, size = starts.shape
-    theta = starts.copy()
-    held = held or {}
-    for k, value in held.items():
-        theta[:, k] = value
-    free = np.array([k not in held for k in range(size)])
-    spread = form.spreads(design.z.shape[1])
-    table = np.zeros(rows, dtype=np.intp) if table is None else table
-
-    def evaluate(points: FloatArray, which: IntArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-        m, jacobian = form.evaluate(points, design)
-        if shift is not None:
-            m = m - shift[which]
-        value, slope, bend = tables.at(m, table[which])
-        if weights is not None:
-            value, slope, bend = (weights[which] * part for part in (value, slope, bend))
-        away = points / spread
-        cost = value.sum(axis=1) + (away**2).sum(axis=1)
-        gradient = (slope[:, None, :] @ jacobian)[:, 0] + 2 * away / spread
-        transposed = np.swapaxes(jacobian, 1, 2)
-        hessian = (transposed * bend[:, None, :]) @ jacobian
-        hessian[:, range(size), range(size)] += 2 / spread**2
-        return cost, gradient, hessian
-
-    everyone = np.arange(rows)
-    cost, gradient, hessian = evaluate(theta, everyone)
-    damping = np.full(rows, 1e-3)
-    active = everyone
-    quiet = np.zeros(rows, dtype=int)
-    for _ in range(_MOST_STEPS):
-        step = _step(gradient[active], hessian[active], damping[active], free)
-        trial = theta[active] + step
-        new_cost, new_gradient, new_hessian = evaluate(trial, active)
-        better = new_cost < cost[active]
-        gain = np.where(better, cost[active] - new_cost, 0.0)
-        taken = active[better]
-        theta[taken], cost[taken] = trial[better], new_cost[better]
-        gradient[taken], hessian[taken] = new_gradient[better], new_hessian[better]
-        damping[active] = np.where(better, damping[active] / 5, damping[active] * 6)
-        quiet[active] = np.where(gain < 1e-5, quiet[active] + 1, 0)
-        active = active[(quiet[active] < 4) & (damping[active] < 1e8)]
-        if not active.size:
-            break
-    return Found(theta, cost, hessian)
-
-
-def _step(
-    gradient: FloatArray, hessian: FloatArray, damping: FloatArray, free: FloatArray
-) -> FloatArray:
-    """Damped Newton steps of limited length."""
-    step = np.zeros_like(gradient)
-    inner = hessian[:, free][:, :, free].copy()
-    size = inner.shape[1]
-    diagonal = inner[:, range(size), range(size)]
-    inner[:, range(size), range(size)] += damping[:, None] * (diagonal + 1e-6)
-    step[:, free] = -np.linalg.solve(inner, gradient[:, free][..., None])[..., 0]
-    longest = np.abs(step).max(axis=1, keepdims=True)
-    return np.asarray(step * np.minimum(1, _LONGEST_STEP / np.maximum(longest, 1e-300)))
-
-
-def best_of(found: Found, repeats: int) -> Found:
-    """Best of every ``repeats`` consecutive rows."""
-    cost = found.cost.reshape(-1, repeats)
-    rows = np.arange(cost.shape[0]) * repeats + np.argmin(cost, axis=1)
-    return Found(found.theta[rows], found.cost[rows], found.hessian[rows])
-
-
-def at_scale(form: Form, design: Design, starts: FloatArray, optimum: FloatArray) -> FloatArray:
-    """Set the log-linear terms of starts by least squares to the optima, shape (S, P)."""
-    value, _ = form.evaluate(starts, design)
-    rest = optimum - value
-    solution, *_ = np.linalg.lstsq(design.constant, rest.T, rcond=1e-6)
-    result = starts.copy()
-    result[:, : solution.shape[0]] += solution.T
-    return result
+    def weight(self, rest: FloatArray) -> FloatArray:
+        """What each cell counts in the reweighted least squares."""
+        scale = np.where(rest > 0, self.above, self.below)
+        return np.asarray(
+            self.cells.count * (DEGREES + 1) * scale**2 / (DEGREES + (rest * scale) ** 2)
+        )

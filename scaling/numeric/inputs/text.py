@@ -89,6 +89,23 @@ def parse_positive(text: str) -> float:
     return _parse(text, lambda number: 0 < number < math.inf, "positive and finite")
 
 
+def parse_range(text: str) -> float | tuple[float, float]:
+    """Read a positive number, or two in order between which it lies.
+
+    Examples
+    --------
+    >>> parse_range("4e3"), parse_range("1e3..1e4")
+    (4000.0, (1000.0, 10000.0))
+    """
+    first, dots, last = text.partition("..")
+    if not dots:
+        return parse_positive(text)
+    low, high = parse_positive(first), parse_positive(last)
+    if not low < high:
+        raise InputError(f"must be a number or LOW..HIGH, with LOW < HIGH, got {text!r:.60}")
+    return low, high
+
+
 def parse_non_negative(text: str) -> float:
     """Read a finite number that is at least 0."""
     return _parse(text, lambda number: 0 <= number < math.inf, "at least 0 and finite")

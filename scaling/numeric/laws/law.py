@@ -100,6 +100,8 @@ class Law(Shown, ABC):
         What each optimum counted in the fit, from 0 to 1.
     setting : tuple of (str, float)
         The values of what it `needs` for which the law answers; see `at`.
+    level : float
+        Of the intervals that are reported with its answers.
     """
 
     provenance: Provenance
@@ -110,6 +112,7 @@ class Law(Shown, ABC):
     optima: tuple[Point, ...] = ()
     weights: tuple[float, ...] = ()
     setting: tuple[tuple[str, float], ...] = ()
+    level: float = 0.95
 
     @property
     @abstractmethod
@@ -274,6 +277,17 @@ class Law(Shown, ABC):
         check_level(level)
         return None
 
+    def law_interval(
+        self, batch_size: npt.ArrayLike, level: float = 0.95
+    ) -> tuple[Real, Real] | None:
+        """Interval of the law where `interval` is of the optimum that a new sweep would find.
+
+        None where there is no such difference.
+        """
+        as_positive(batch_size, "batch_size")
+        check_level(level)
+        return None
+
     def search_space(self, batch_size: float, level: float = 0.9) -> SearchSpace:
         """Learning rates among which a sweep should look for the best, from the interval.
 
@@ -327,6 +341,10 @@ class Law(Shown, ABC):
 
     def assumptions(self) -> tuple[Fact, ...]:
         """State what the answer takes for granted, and how well the law fits."""
+        return ()
+
+    def advice(self) -> tuple[Fact, ...]:
+        """State what would narrow the answer, where that is known."""
         return ()
 
     def warnings(self, batch_size: float) -> tuple[Fact, ...]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from scaling.numeric.inference.optima.shifted_powers import (
+from scaling.numeric.fits.optima.shifted_powers import (
     ShiftedPowers,
     ShiftedPowersFit,
     fit_shifted_powers,

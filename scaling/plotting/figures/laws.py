@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from scaling.numeric.inference.optima.optima import fit_optima
+from scaling.numeric.fits.optima.optima import fit_optima
 from scaling.numeric.inputs.arrays import FloatArray
 from scaling.numeric.laws.law import Law
 from scaling.numeric.laws.rules_of_thumb import DEFAULT_ALPHA, rules_of_thumb

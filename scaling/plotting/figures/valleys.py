@@ -14,7 +14,7 @@ from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure, SubFigure
 
 from scaling.errors import InputError
-from scaling.numeric.inference.fit import SweepFit, fit_sweep
+from scaling.numeric.fits.fit import SweepFit, fit_sweep
 from scaling.numeric.inputs.arrays import FloatArray, as_array, as_positive
 from scaling.numeric.laws.law import Law
 from scaling.plotting.data import digits_sweep

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 
 from scaling.errors import DataError, InputError
-from scaling.numeric.inference.bootstrap import resample
-from scaling.numeric.inference.cross_validation import Errors
-from scaling.numeric.inference.fitting import Fitted, Scores, design_of, fit_form, fold_all, score
-from scaling.numeric.inference.forms import COMPETITORS, Adam, EpsForm, Form
-from scaling.numeric.inference.surge import Surge, surge_of
-from scaling.numeric.inference.sweep_law import Covariate, SweepLaw
-from scaling.numeric.inference.valleys.fits import find_valleys
-from scaling.numeric.inference.valleys.valleys import Route, Valleys
+from scaling.numeric.fits.bootstrap import resample
+from scaling.numeric.fits.cross_validation import Errors
+from scaling.numeric.fits.fitting import Fitted, Scores, design_of, fit_form, fold_all, score
+from scaling.numeric.fits.forms import COMPETITORS, Adam, EpsForm, Form
+from scaling.numeric.fits.surge import Surge, surge_of
+from scaling.numeric.fits.sweep_law import Covariate, SweepLaw
+from scaling.numeric.fits.valleys.fits import find_valleys
+from scaling.numeric.fits.valleys.valleys import Route, Valleys
 from scaling.numeric.inputs.arrays import FloatArray
 from scaling.numeric.inputs.display import Shown
 from scaling.numeric.laws.law import Provenance, finite_or_none

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from scaling.errors import DataError
-from scaling.numeric.inference.optima._confidence import sample_region
+from scaling.numeric.fits.optima._confidence import sample_region
 from scaling.numeric.inputs.arrays import FloatArray
 from scaling.numeric.laws.batch_size_law import shift_weights
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from scaling.errors import InputError
-from scaling.numeric.inference.forms import Adam, Design, EpsForm, eps_gain
+from scaling.numeric.fits.forms import Adam, Design, EpsForm, eps_gain
 from scaling.numeric.inputs.arrays import FloatArray, Real, as_positive, non_negative, positive
 from scaling.numeric.laws.batch_size_law import BatchSizeLaw, peak_batch_size
 from scaling.numeric.laws.facts import Fact, extrapolation, fact
@@ -82,7 +82,7 @@ class SweepLaw(Law):
 
     Examples
     --------
-    >>> from scaling.numeric.inference import SweepLaw
+    >>> from scaling.numeric.fits import SweepLaw
     >>> law = SweepLaw.of(
     ...     learning_rate=1e-3, reference_batch_size=256, noise_batch_size=4000,
     ...     critical_batch_size=400, covariates={"N": 1e9},

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from scaling.numeric.inference.fitting import Fitted
-from scaling.numeric.inference.likelihood import SCATTERS, TAILS, best_of, fold, minimise
+from scaling.numeric.fits.fitting import Fitted
+from scaling.numeric.fits.likelihood import SCATTERS, TAILS, best_of, fold, minimise
 from scaling.numeric.inputs.arrays import FloatArray
 
 #: Replicates that are made at once.

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scaling import BatchSizeLaw
-from scaling.numeric.inference.forms import COMPETITORS, Adam, Design, Power, Saturating
+from scaling.numeric.fits.forms import COMPETITORS, Adam, Design, Power, Saturating
 from scaling.numeric.laws import power_rule
 
 BATCH = np.array([8.0, 64.0, 512.0, 4096.0])

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from scaling import BatchSizeLaw, DataError, InputError, fit_optima, fit_sweep, simulate_sweep
-from scaling.numeric.inference import SweepLaw
-from scaling.numeric.inference.cross_validation import errors, folds_by, largest_third, left_out
+from scaling.numeric.fits import SweepLaw
+from scaling.numeric.fits.cross_validation import errors, folds_by, largest_third, left_out
 from scaling.numeric.laws import Provenance, power_rule
 from scaling.numeric.tables import Runs, read_optima
 

@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from scaling.numeric.inference.valleys._shape import (
+from scaling.numeric.fits.valleys._shape import (
     CHUNK,
     STEP,
     above,

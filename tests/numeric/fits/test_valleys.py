@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from scaling import BatchSizeLaw, DataError, simulate_sweep
-from scaling.numeric.inference.valleys.fits import find_valleys
+from scaling.numeric.fits.valleys.fits import find_valleys
 from scaling.numeric.tables import Runs
 from scaling.numeric.tables.runs import cells_of
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from scaling import BatchSizeLaw, DataError, InputError, fit_optima
-from scaling.numeric.inference import FittedLaw
+from scaling.numeric.fits import FittedLaw
 from scaling.numeric.tables import read_optima
 
 BATCH = 2.0 ** np.arange(0, 14, 2)

@@ -4,15 +4,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from scaling.numeric.inference.cross_validation import (
+from scaling.numeric.fits.cross_validation import (
     Errors,
     errors,
     folds_by,
     largest_third,
     left_out,
 )
-from scaling.numeric.inference.forms import Design, Form
-from scaling.numeric.inference.likelihood import (
+from scaling.numeric.fits.forms import Design, Form
+from scaling.numeric.fits.likelihood import (
     SCATTERS,
     Curves,
     at_scale,
@@ -20,7 +20,7 @@ from scaling.numeric.inference.likelihood import (
     fold,
     minimise,
 )
-from scaling.numeric.inference.valleys.valleys import Valleys
+from scaling.numeric.fits.valleys.valleys import Valleys
 from scaling.numeric.inputs.arrays import BoolArray, FloatArray, IntArray
 from scaling.numeric.tables.runs import Cells
 

@@ -5,8 +5,8 @@ from typing import Literal
 
 import numpy as np
 
-from scaling.numeric.inference.fitting import Fitted
-from scaling.numeric.inference.likelihood import best_of, minimise
+from scaling.numeric.fits.fitting import Fitted
+from scaling.numeric.fits.likelihood import best_of, minimise
 from scaling.numeric.inputs.arrays import FloatArray
 
 #: T-E3: lr* has a peak iff rho is larger.

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from scaling.errors import InputError
-from scaling.numeric.inference.optima.shifted_powers import (
+from scaling.numeric.fits.optima.shifted_powers import (
     ShiftedPowers,
     ShiftedPowersFit,
     fit_shifted_powers,

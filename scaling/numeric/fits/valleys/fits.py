@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from scaling.errors import DataError
-from scaling.numeric.inference.optima.shifted_powers import huber_weights
-from scaling.numeric.inference.valleys._shape import (
+from scaling.numeric.fits.optima.shifted_powers import huber_weights
+from scaling.numeric.fits.valleys._shape import (
     CHUNK,
     OCTAVE,
     STEP,
@@ -17,7 +17,7 @@ from scaling.numeric.inference.valleys._shape import (
     least_squares,
     walls,
 )
-from scaling.numeric.inference.valleys.valleys import Route, Valleys
+from scaling.numeric.fits.valleys.valleys import Route, Valleys
 from scaling.numeric.inputs.arrays import BoolArray, FloatArray, IntArray
 from scaling.numeric.tables.runs import Cells
 

@@ -1,0 +1,95 @@
+"""What is believed before any evidence (T-K2): one normal distribution per parameter."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+
+from scaling.errors import DataError
+from scaling.numeric.inference.family import Family
+from scaling.numeric.inputs.arrays import FloatArray
+
+_LEARNED = Path(__file__).with_name("prior.json")
+_LARGEST_FILE = 100_000
+#: What all families share: a flat level, and a misfit whose scale is a parameter of its own.
+_FIXED = {"level": (0.0, np.inf), "misfit": (0.0, 1.0)}
+NAMES = (
+    "corner",
+    "ratio",
+    "log_sharpness",
+    "exponent",
+    "corner_exponent",
+    "log_scatter",
+    "log_misfit",
+    "log_group_scatter",
+    "eps_scale",
+    "log_eps_spread",
+)
+
+
+@dataclass(frozen=True)
+class Prior:
+    """Means and standard deviations of the parameters of `Family`.
+
+    Attributes
+    ----------
+    scales : mapping of str to (float, float)
+        By name: ``corner`` (log2 of B_crit over the middle of the batch sizes tried), ``ratio``
+        (log2 B_n/B_crit), ``log_sharpness``, exponents of a covariate in the learning rate
+        and in B_crit, natural logarithms of the scales (octaves) of what the law leaves over: of
+        one optimum (``log_scatter``), of neighbouring ones (``log_misfit``), of a whole group
+        (``log_group_scatter``); ``eps_scale`` is log2 of the median sqrt(v) of a huge
+        batch, and ``log_eps_spread`` the log of the standard deviation of log sqrt(v).
+    source : str
+        Where the numbers come from.
+    """
+
+    scales: Mapping[str, tuple[float, float]]
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        for name in NAMES:
+            if name not in self.scales:
+                raise DataError(f"the prior has no {name!r}; it needs {', '.join(NAMES)}")
+        for name, pair in self.scales.items():
+            if name not in NAMES:
+                raise DataError(f"the prior has an unknown {name!r}; known are {', '.join(NAMES)}")
+            if len(pair) != 2 or not np.isfinite(pair).all() or not pair[1] > 0:
+                raise DataError(
+                    f"the prior's {name} must be a mean and a positive standard deviation"
+                )
+
+    @classmethod
+    def load(cls, path: Path | str | None = None) -> Self:
+        """Read a prior from JSON; without a path, the one learned from real sweeps.
+
+        Raises
+        ------
+        DataError
+            If the file is not such a prior.
+
+        Examples
+        --------
+        >>> Prior.load().scales["log_sharpness"][1] > 0
+        True
+        """
+        where = _LEARNED if path is None else Path(path)
+        with where.open(encoding="utf-8") as file:
+            text = file.read(_LARGEST_FILE + 1)
+        try:
+            found = json.loads(text)
+            scales = {str(k): (float(m), float(s)) for k, (m, s) in found["scales"].items()}
+            return cls(scales, str(found.get("source", "")))
+        except (ValueError, TypeError, KeyError, AttributeError):
+            raise DataError(
+                f'{str(where)!a} is not a prior: JSON like {{"scales": {{"corner": [0, 4]}}}}'
+            ) from None
+
+    def moments(self, family: Family) -> tuple[FloatArray, FloatArray]:
+        """Mean and standard deviation of every parameter of a family, (d,) each."""
+        table = {**self.scales, **_FIXED}
+        mean, spread = np.array([table[name] for name in family.names], dtype=float).T
+        return mean, spread

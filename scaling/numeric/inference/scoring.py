@@ -1,0 +1,203 @@
+"""How well the posterior, and every baseline, predicts optima that it has not seen."""
+
+from dataclasses import dataclass, replace
+from typing import Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from scaling.errors import InputError
+from scaling.numeric.inference.baselines import BASELINES, fit_baseline
+from scaling.numeric.inference.evidence.cells import Gathered
+from scaling.numeric.inference.family import Design
+from scaling.numeric.inference.posterior import Posterior, posterior_of
+from scaling.numeric.inference.sampler import sample
+from scaling.numeric.inference.target import Target
+from scaling.numeric.inputs.arrays import FloatArray
+
+BoolArray = npt.NDArray[np.bool_]
+By = Literal["cell", "batch_size", "group", "largest_third"]
+#: More folds than this are joined.
+_MOST_FOLDS = 25
+
+
+@dataclass(frozen=True)
+class Score:
+    """How optima that were left out compare with their predictions, in octaves.
+
+    Attributes
+    ----------
+    count : int
+        Optima that were predicted; bounds are not.
+    rmse : dict of str to float
+        Root mean square error of the law ("law") and of every baseline.
+    coverage, width : float
+        Share of the optima inside the interval of a new sweep's optimum, and the interval's
+        median width.
+    """
+
+    count: int
+    rmse: dict[str, float]
+    coverage: float
+    width: float
+
+    @property
+    def best_baseline(self) -> str:
+        """Name of the baseline that predicts best."""
+        return min(BASELINES, key=self.rmse.__getitem__)
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """What was predicted of every cell by those that do not know it, log2, each (n,).
+
+    Attributes
+    ----------
+    by : dict of str to ndarray
+        Posterior median ("law") and baselines; NaN for cells that were never left out.
+    low, high : ndarray
+        Interval of a new sweep's optimum.
+    """
+
+    by: dict[str, FloatArray]
+    low: FloatArray
+    high: FloatArray
+
+    def score(self, optimum: FloatArray) -> Score:
+        """Compare with optima (n,), log2; NaN is left out."""
+        known = np.isfinite(optimum) & np.isfinite(self.low)
+        errors = {name: (value - optimum)[known] for name, value in self.by.items()}
+        inside = (self.low <= optimum) & (optimum <= self.high)
+        return Score(
+            int(known.sum()),
+            {name: float(np.sqrt(np.mean(e * e))) for name, e in errors.items()},
+            float(np.mean(inside[known])),
+            float(np.median((self.high - self.low)[known])),
+        )
+
+
+def folds(gathered: Gathered, by: By) -> BoolArray:
+    """Which cells each fold leaves out, shape (folds, n).
+
+    Parameters
+    ----------
+    gathered : Gathered
+    by : {"cell", "batch_size", "group", "largest_third"}
+        One cell, one batch size in all groups, one setting of covariates and eps at a time, or
+        the largest third of the batch sizes.
+
+    Examples
+    --------
+    >>> from scaling.numeric.inference.evidence.cells import gather
+    >>> from scaling.numeric.inference.evidence.evidence import Evidence
+    >>> folds(gather(Evidence([1, 2, 4], [1e-3, 1e-3, 1e-3])), "largest_third").tolist()
+    [[False, False, True]]
+    """
+    if by not in get_args(By):
+        raise InputError(f"must be one of {get_args(By)}, got {by!r}", "by")
+    batch = gathered.design.batch
+    sizes = np.unique(batch)
+    if by == "largest_third":
+        return np.asarray(batch > sizes[sizes.size - 1 - -(-sizes.size // 3)])[None]
+    labels = {
+        "cell": np.arange(batch.size),
+        "batch_size": np.searchsorted(sizes, batch),
+        "group": gathered.cells.group,
+    }[by]
+    if labels.max() >= _MOST_FOLDS:
+        # Spread over the folds by a fixed shuffle.
+        order = np.random.default_rng(0).permutation(labels.max() + 1)
+        labels = order[labels] % _MOST_FOLDS
+    return np.asarray(labels == np.arange(labels.max() + 1)[:, None])
+
+
+def predict_left_out(
+    target: Target, posterior: Posterior, left_out: BoolArray, *, level: float = 0.9
+) -> Predictions:
+    """Predict the cells that each fold leaves out from the others.
+
+    Parameters
+    ----------
+    target : Target
+        See `target_of`.
+    posterior : Posterior
+        Of everything; a few hundred draws are enough.
+    left_out : ndarray of bool, shape (folds, n)
+        See `folds`. Folds that leave out everything that is not a bound are passed over.
+    level : float, default 0.9
+        Of the interval.
+    """
+    size = left_out.shape[1]
+    by = {name: np.full(size, np.nan) for name in ("law", *BASELINES)}
+    low, high = np.full((2, size), np.nan)
+    gathered = target.gathered
+    known = gathered.cells.bound == 0
+    for out in left_out:
+        if not (known & ~out).any() or not out.any():
+            continue
+        there = _rows(gathered.design, out)
+        reduced = without(target, posterior, out)
+        law = reduced.law(there)
+        by["law"][out] = np.median(law, axis=0)
+        tails = [(1 - level) / 2, (1 + level) / 2]
+        low[out], high[out] = np.quantile(reduced.new_optimum(law), tails, axis=0)
+        for name in BASELINES:
+            by[name][out] = fit_baseline(name, gathered, ~out).evaluate(there)
+    return Predictions(by, low, high)
+
+
+def without(target: Target, posterior: Posterior, out: BoolArray) -> Posterior:
+    """Posterior that has not seen some cells: the likelihood of those is taken back.
+
+    The sampler starts at the draws of everything, which are close already.
+    """
+    gathered = target.gathered
+    kept = replace(
+        target,
+        gathered=gathered._replace(
+            cells=gathered.cells.take(~out),
+            design=_rows(gathered.design, ~out),
+            groups=gathered.groups[np.unique(gathered.cells.group[~out])],
+        ),
+    )
+
+    rng = np.random.default_rng(0)
+    found = sample(_TakenBack(target, kept, posterior.draws), len(posterior.draws), rng)
+    return posterior_of(kept, found, rng)
+
+
+@dataclass(frozen=True, eq=False)
+class _TakenBack:
+    """From the posterior of everything to that of what is kept (a `Problem`)."""
+
+    everything: Target
+    kept: Target
+    draws: FloatArray
+
+    def propose(
+        self, _power: float, _size: int, _rng: np.random.Generator, /
+    ) -> tuple[FloatArray, FloatArray]:
+        """The draws of everything, whatever the power."""
+        return self.draws, self.log_prior(self.draws)
+
+    def redraw(
+        self, draws: FloatArray, _power: float, rng: np.random.Generator, /
+    ) -> tuple[FloatArray, FloatArray]:
+        """As for what is kept, whatever the power."""
+        return self.kept.redraw(draws, 1.0, rng)
+
+    def redraw_density(self, draws: FloatArray, _power: float, /) -> FloatArray:
+        """As for what is kept, whatever the power."""
+        return self.kept.redraw_density(draws, 1.0)
+
+    def log_prior(self, draws: FloatArray) -> FloatArray:
+        """Posterior of everything."""
+        return self.everything.log_prior(draws) + self.everything.log_likelihood(draws)
+
+    def log_likelihood(self, draws: FloatArray) -> FloatArray:
+        """What takes the likelihood of the others back."""
+        return self.kept.log_likelihood(draws) - self.everything.log_likelihood(draws)
+
+
+def _rows(design: Design, rows: BoolArray) -> Design:
+    return Design(design.batch[rows], design.covariates[rows], design.eps[rows])

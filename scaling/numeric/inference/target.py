@@ -1,0 +1,154 @@
+"""The density that is sampled: prior times likelihood, and where the sampler begins."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from math import log, pi
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from scaling.numeric.inference.evidence.cells import Gathered
+from scaling.numeric.inference.evidence.evidence import Measured
+from scaling.numeric.inference.family import Family, bend
+from scaling.numeric.inference.likelihood import DEGREES, LOG_TOP
+from scaling.numeric.inference.prior import Prior
+from scaling.numeric.inputs.arrays import FloatArray
+
+_LOG2E = 1 / log(2)
+_LEVEL_SPREAD = 10.0
+#: Values of one intermediate array: what fits into a processor's cache is several times faster.
+_CHUNK = 16_384
+
+
+@dataclass(frozen=True, eq=False)
+class Target:
+    """Prior and likelihood of draws (P, d) of a family."""
+
+    family: Family
+    gathered: Gathered
+    prior: Prior
+    noise_scale: Measured | None
+    root_second_moment: Measured | None
+
+    def scatters(self, draws: FloatArray) -> tuple[FloatArray, FloatArray | None]:
+        """Scales of what is left over, of cells and of groups."""
+        groups = self.family.get(draws, "log_group_scatter") if self.family.groups else None
+        return self.family.get(draws, "log_scatter"), groups
+
+    def log_likelihood(self, draws: FloatArray) -> FloatArray:
+        """Of the optima, shape (P,)."""
+        size = max(1, _CHUNK // self.gathered.design.batch.size)
+        result = np.empty(len(draws))
+        for first in range(0, len(draws), size):
+            part = draws[first : first + size]
+            law = self.family.evaluate(part, self.gathered.design)
+            found = self.gathered.cells.log_likelihood(law, *self.scatters(part))
+            result[first : first + size] = found
+        return result
+
+    def log_prior(self, draws: FloatArray) -> FloatArray:
+        """Of the parameters, and of what was measured besides, shape (P,)."""
+        mean, spread = self._moments
+        z = (draws - mean) / spread
+        value = -(z * z).sum(axis=1) / 2 - np.log(spread).sum() - mean.size * _HALF_LOG_2PI
+        if self.noise_scale is not None:
+            noise = self.family.corners(draws, np.zeros((1, self.family.covariates)))[1][:, 0]
+            value -= self._away(noise + self.gathered.center, self.noise_scale) ** 2 / 2
+        if self.root_second_moment is not None:
+            value -= self._away(self._log_mean_root(draws), self.root_second_moment) ** 2 / 2
+        return np.asarray(value)
+
+    def propose(
+        self, power: float, size: int, rng: np.random.Generator
+    ) -> tuple[FloatArray, FloatArray]:
+        """Draw from the prior, and the linear parameters by least squares given the rest.
+
+        Without it nearly all draws of the prior would lie far from the optima. The level's tails
+        are Student's, like those of the optima, so that the weights stay finite.
+        """
+        mean, spread = self._moments
+        linear = self.family.linear
+        z = rng.standard_normal((size, mean.size - linear))
+        draws = np.empty((size, mean.size))
+        draws[:, linear:] = mean[linear:] + spread[linear:] * z
+        density = -(z * z).sum(axis=1) / 2 - np.log(spread[linear:]).sum()
+        density -= z.shape[1] * _HALF_LOG_2PI
+        draws[:, :linear], conditional = self.redraw(draws, power, rng)
+        return draws, density + conditional
+
+    def redraw(
+        self, draws: FloatArray, power: float, rng: np.random.Generator
+    ) -> tuple[FloatArray, FloatArray]:
+        """Draw the linear parameters (P, L) given the rest, with the log density of each draw."""
+        center, root = self._least_squares(draws, power)
+        t = np.asarray(rng.standard_normal(center.shape))
+        t[:, 0] /= np.sqrt(rng.chisquare(DEGREES, len(t)) / DEGREES)
+        away = np.linalg.solve(np.swapaxes(root, 1, 2), t[..., None])
+        return center + away[..., 0], _log_density(t, root)
+
+    def redraw_density(self, draws: FloatArray, power: float) -> FloatArray:
+        """Log density with which `redraw` would have drawn what is there, shape (P,)."""
+        center, root = self._least_squares(draws, power)
+        away = draws[:, : self.family.linear] - center
+        return _log_density((away[:, None] @ root)[:, 0], root)
+
+    def _least_squares(self, draws: FloatArray, power: float) -> tuple[FloatArray, FloatArray]:
+        """Center (P, L) and lower root of the precision (P, L, L) of the linear parameters."""
+        mean, spread = self._moments
+        cells, design, linear = self.gathered.cells, self.gathered.design, self.family.linear
+        columns = self.family.linear_columns(draws, design)
+        scatter, groups = self.scatters(draws)
+        below, above = cells.scales(scatter)
+        weight = cells.count * np.minimum(below, above) ** 2
+        if groups is not None:
+            # A group's effect is common to its cells: together they weigh at most 1/scale^2.
+            number = np.bincount(cells.group)[cells.group]
+            weight = weight / (1 + number * weight * groups[:, None] ** 2)
+        rest = cells.optimum - self.family.shape(draws, design)
+        own = spread[:linear] ** -2.0
+        transposed = np.swapaxes(columns, 1, 2)
+        trust = np.ones_like(rest)
+        for reweighting in (True, False):
+            w = power * weight * trust
+            gram = (transposed * w[:, None]) @ columns
+            gram[:, range(linear), range(linear)] += own
+            product = transposed @ (w * rest)[..., None] + (own * mean[:linear])[:, None]
+            center = np.linalg.solve(gram, product)
+            if reweighting:
+                # What lies far off counts less, as Student's t has it.
+                z = (rest - (columns @ center)[..., 0]) ** 2 * weight / cells.count
+                trust = (DEGREES + 1) / (DEGREES + z)
+        return center[..., 0], np.linalg.cholesky(gram)
+
+    def _log_mean_root(self, draws: FloatArray) -> FloatArray:
+        """log2 of the mean of sqrt(v) where it was measured (T-J2)."""
+        assert self.root_second_moment is not None  # noqa: S101 - asked only where there is one
+        where = log(self.root_second_moment.batch_size or 1) * _LOG2E - self.gathered.center
+        noise = self.family.corners(draws, np.zeros((1, self.family.covariates)))[1][:, 0]
+        spread = self.family.get(draws, "log_eps_spread")
+        scale = self.family.get(draws, "eps_scale") + bend(noise - where, 1.0) / 2
+        return np.asarray(scale + spread**2 / 2 * _LOG2E)
+
+    @staticmethod
+    def _away(found: FloatArray, measured: Measured) -> FloatArray:
+        return np.asarray((found * log(2) - log(measured.value)) / log(measured.factor))
+
+    @cached_property
+    def _moments(self) -> tuple[FloatArray, FloatArray]:
+        """Mean and standard deviation of every parameter; the level's are of no consequence."""
+        mean, spread = self.prior.moments(self.family)
+        # Were it flat, tempered likelihoods would not be proper.
+        mean[0], spread[0] = np.quantile(self.gathered.cells.optimum, 0.5), _LEVEL_SPREAD
+        return mean, spread
+
+
+def _log_density(t: npt.NDArray[Any], root: FloatArray) -> FloatArray:
+    """Of center + root^-T t, the first of t being Student's and the others normal."""
+    value = np.log(np.diagonal(root, axis1=1, axis2=2)).sum(axis=1)
+    value -= (t[:, 1:] ** 2).sum(axis=1) / 2 + (t.shape[1] - 1) * _HALF_LOG_2PI
+    value += LOG_TOP - (DEGREES + 1) / 2 * np.log1p(t[:, 0] ** 2 / DEGREES)
+    return np.asarray(value)
+
+
+_HALF_LOG_2PI = log(2 * pi) / 2

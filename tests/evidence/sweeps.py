@@ -1,0 +1,125 @@
+"""Real sweeps, and what is measured on them; shared data are passed over where they are absent."""
+
+import csv
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from scaling.numeric.inference.evidence.evidence import Evidence
+from scaling.numeric.tables.runs import Runs
+
+OURS = Path(__file__).parents[1] / "data"
+SHARED = Path(__file__).parents[3] / "shared" / "data"
+
+
+@dataclass(frozen=True, eq=False)
+class Sweep:
+    """A sweep: its runs, or its optima where no more was published.
+
+    ``kin`` names what it belongs to: sweeps of one kin are no independent witnesses.
+    """
+
+    name: str
+    kin: str
+    evidence: Evidence
+    curves: tuple[tuple[np.ndarray, np.ndarray], ...] = ()  # log2 lr, loss by row of evidence
+
+    @property
+    def optimum(self):
+        """Optima, log2, as anybody would read them: three-point vertices; NaN at an edge."""
+        if not self.curves:
+            return np.log2(self.evidence.learning_rate)
+        return np.array([vertex(*curve) for curve in self.curves])
+
+    def take(self, rows):
+        e = self.evidence
+        part = Evidence(
+            e.batch_size[rows],
+            e.learning_rate[rows],
+            e.below[rows],
+            e.above[rows],
+            {name: column[rows] for name, column in e.covariates.items()},
+            e.eps[rows],
+            e.reading,
+        )
+        curves = tuple(self.curves[i] for i in np.flatnonzero(rows)) if self.curves else ()
+        return Sweep(self.name, self.kin, part, curves)
+
+    def groups(self) -> Iterator["Sweep"]:
+        """One sweep for each setting of covariates and eps, without them."""
+        e = self.evidence
+        key = np.column_stack([*e.covariates.values(), e.eps])
+        for setting in np.unique(key, axis=0):
+            part = self.take((key == setting).all(axis=1))
+            p = part.evidence
+            alone = Evidence(p.batch_size, p.learning_rate, p.below, p.above, reading=p.reading)
+            label = ", ".join(f"{x:.3g}" for x in setting)
+            yield Sweep(f"{self.name} {label}", self.kin, alone, part.curves)
+
+
+def vertex(rates, losses):
+    """Vertex of the parabola through the lowest mean loss and its neighbours."""
+    i = int(np.argmin(losses))
+    if not 0 < i < len(rates) - 1:
+        return np.nan
+    (x0, x1, x2), (y0, y1, y2) = rates[i - 1 : i + 2], losses[i - 1 : i + 2]
+    top = (x1 - x0) ** 2 * (y1 - y2) - (x1 - x2) ** 2 * (y1 - y0)
+    return x1 - top / (2 * ((x1 - x0) * (y1 - y2) - (x1 - x2) * (y1 - y0)))
+
+
+def excess(curve, rate):
+    """Loss at log2 lr above the lowest measured, in percent."""
+    rates, losses = curve
+    return 100 * max(0.0, float(np.interp(rate, rates, losses)) / losses.min() - 1)
+
+
+def read(path, kin, batch, rate, loss, covariates=(), eps=None):
+    """A sweep from a CSV of runs; None if there is no such file."""
+    if not path.is_file():
+        return None
+    with path.open() as file:
+        rows = list(csv.DictReader(file))
+
+    def column(name):
+        return np.array([float(row[name]) for row in rows])
+
+    runs = Runs(
+        column(batch),
+        column(rate),
+        column(loss),
+        None,
+        column(eps) if eps else None,
+        {name: column(name) for name in covariates},
+    )
+    evidence = Evidence.from_runs(runs)
+    found = defaultdict(lambda: defaultdict(list))
+    keys = [*runs.covariates.values(), *([runs.eps] if eps else []), runs.batch_size]
+    for i, key in enumerate(zip(*keys, strict=True)):
+        if np.isfinite(runs.loss[i]):
+            found[key][round(float(np.log2(runs.learning_rate[i])), 6)].append(runs.loss[i])
+    ends = [*evidence.covariates.values(), *([evidence.eps] if eps else []), evidence.batch_size]
+    curves = []
+    for key in zip(*ends, strict=True):
+        rates = sorted(found[key])
+        curves.append((np.array(rates), np.array([np.mean(found[key][x]) for x in rates])))
+    return Sweep(kin, kin, evidence, tuple(curves))
+
+
+def load(shared=SHARED):
+    """All sweeps that are there, by name."""
+    digits = ("batch_size", "learning_rate", "loss")
+    found = {
+        "moe": read(shared / "steplaw_moe.csv", "moe", "bs", "lr", "smooth loss", ("Na", "D")),
+        "deepseek": read(
+            shared / "deepseek_1e17.csv", "deepseek", "batch_tokens", "learning_rate", "loss"
+        ),
+        "digits": read(OURS / "digits_sweep.csv", "digits", *digits, eps="eps"),
+    }
+    with (OURS / "marek_adam_1d.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    batch, rate = ([float(row[c]) for row in rows] for c in ("batch_size", "learning_rate"))
+    found["marek"] = Sweep("marek", "marek", Evidence(batch, rate))
+    return {name: sweep for name, sweep in found.items() if sweep is not None}
