@@ -324,12 +324,18 @@ def _posterior(given: LawOptions) -> "Law":
     run = Recipe(given["ref_lr"], given["ref_batch_size"], **(_pick(given, "beta1") | own))
     if run.eps != given.get("eps", run.eps):
         _check_eps(given, run.eps)
-    return PosteriorLaw.of_tuned_run(run, given.get("noise_scale"))
+    moments = given.get("second_moments")
+    return PosteriorLaw.of_tuned_run(
+        run,
+        given.get("noise_scale"),
+        eps=given.get("eps"),
+        second_moments=None if moments is None else _read(moments, "SecondMoments"),
+    )
 
 
 #: Options that say something of a model of Adam's update, which needs the noise scale.
 _THEORY = (
-    "second_moments", "moments", "population", "curvature_ratio", "horizon", "step", "grad_rms",
+    "moments", "population", "curvature_ratio", "horizon", "step", "grad_rms",
     "beta2", "ref_beta2",
 )  # fmt: skip
 _OF_REFERENCE = ("ref_eps", "ref_beta1", "ref_beta2")

@@ -73,6 +73,7 @@ def _answer_by_draws(law: Law, result: dict[str, Any]) -> list[str]:
         f"({law.level:.0%} of new sweeps: {low:.2g} to {high:.2g})"
     )
     lines = wrap(head, "", " " * (_MARGIN + 2))
+    lines += _eps(law, result)
     for advice in law.advice():
         lines += field("narrow", say(advice))
     return [*lines, *_rules(result), *_regime(result), *_warnings(result), ""]
@@ -91,16 +92,18 @@ def _answer(law: Law, result: dict[str, Any]) -> list[str]:
         f"{result['ratio']:.3g} x {known} at batch size {reference.batch_size:.10g} "
         f"({reference.learning_rate:.3g})",
     )
-    effect = law.eps_effect(result["batch_size"])
-    if effect is not None:
-        lines += field("eps", say(effect))
-    lines += [*_regime(result), *_rules(result)]
+    lines += [*_eps(law, result), *_regime(result), *_rules(result)]
     lines += field(
         "cost",
         f"{_times(result['steps_factor'])} the steps of a huge batch, "
         f"{_times(result['examples_factor'])} the examples of a tiny one (by theory, T-E4)",
     )
     return [*lines, *_warnings(result), ""]
+
+
+def _eps(law: Law, result: dict[str, Any]) -> list[str]:
+    effect = law.eps_effect(result["batch_size"])
+    return [] if effect is None else field("eps", say(effect))
 
 
 def _regime(result: dict[str, Any]) -> list[str]:

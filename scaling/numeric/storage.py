@@ -120,11 +120,17 @@ def _transfer(document: dict[str, Any], version: int) -> Law:
         from scaling.numeric.population.gradients import GradientPopulation
 
         found["population"] = GradientPopulation.from_json(json.dumps(found["population"]))
-    if found["second_moments"] is not None:
-        from scaling.numeric.population.second_moments import SecondMoments
-
-        found["second_moments"] = SecondMoments.from_json(json.dumps(found["second_moments"]))
+    found["second_moments"] = _second_moments(found["second_moments"])
     return TransferLaw(**found)
+
+
+def _second_moments(found: dict[str, Any] | None) -> Any:
+    """Read Adam's second moments, where a law has them."""
+    if found is None:
+        return None
+    from scaling.numeric.population.second_moments import SecondMoments
+
+    return SecondMoments.from_json(json.dumps(found))
 
 
 @dataclass
@@ -174,10 +180,13 @@ def _posterior(document: dict[str, Any]) -> Law:
         recipe: Recipe | None
         noise_scale: tuple[float, float] | None
         posterior: dict[str, Any]
+        eps: float | None
+        second_moments: dict[str, Any] | None
         provenance: Provenance
 
     found: dict[str, Any] = {**convert(document, Drawn)}
     found["posterior"] = Posterior.from_dict(found["posterior"])
+    found["second_moments"] = _second_moments(found["second_moments"])
     return PosteriorLaw(**found)
 
 

@@ -1,20 +1,23 @@
 """A posterior as a law: its medians, its two intervals, and what would narrow them (T-K1)."""
 
+import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
+from scaling.errors import InputError
 from scaling.numeric.inference.evidence.evidence import Evidence, Measured
 from scaling.numeric.inference.posterior import Posterior, infer, quantiles
 from scaling.numeric.inference.prior import Prior
-from scaling.numeric.inputs.arrays import FloatArray, Real, as_positive
+from scaling.numeric.inputs.arrays import FloatArray, Real, as_positive, non_negative, positive
 from scaling.numeric.inputs.recipe import Recipe
 from scaling.numeric.laws.facts import Fact, fact
 from scaling.numeric.laws.law import Law, Point, Provenance, check_level
+from scaling.numeric.population.second_moments import SecondMoments
 
 #: Draws that a law carries: the median of a law known to a factor of 2 is good to 5 %.
 _DRAWS = 500
@@ -38,6 +41,16 @@ class PosteriorLaw(Law):
         The tuned run, where that is the evidence.
     noise_scale : tuple of float, optional
         Between what it was said to lie, with probability 0.9.
+    eps : float, optional
+        For which the law answers; the recipe's unless given.
+    second_moments : SecondMoments, optional
+        Adam's, half-way through the tuned run: they tell what another eps does (T-J3, with the
+        posterior median of B_n; at the tuned batch size that does not matter).
+
+    Raises
+    ------
+    InputError
+        If eps differs from the recipe's without second moments.
 
     Examples
     --------
@@ -51,8 +64,17 @@ class PosteriorLaw(Law):
     provenance: Provenance
     recipe: Recipe | None = None
     noise_scale: tuple[float, float] | None = None
+    eps: float | None = None
+    second_moments: SecondMoments | None = None
 
     level = 0.9
+
+    def __post_init__(self) -> None:
+        if self.eps is None or self.recipe is None:
+            return
+        non_negative(self.eps, "eps")
+        if self.eps != self.recipe.eps and self.second_moments is None:
+            raise InputError("another than the tuned run's needs second_moments", "eps")
 
     @classmethod
     def of_tuned_run(
@@ -61,6 +83,8 @@ class PosteriorLaw(Law):
         noise_scale: tuple[float, float] | None = None,
         *,
         prior: Prior | None = None,
+        eps: float | None = None,
+        second_moments: SecondMoments | None = None,
     ) -> Self:
         """Make the law of one tuned run.
 
@@ -71,6 +95,8 @@ class PosteriorLaw(Law):
             Two numbers in order, between which it lies with probability 0.9.
         prior : Prior, optional
             Learned from real sweeps by default.
+        eps, second_moments
+            As in the constructor.
         """
         measured = None
         if noise_scale is not None:
@@ -83,7 +109,7 @@ class PosteriorLaw(Law):
         provenance = Provenance("assumed", f"{known}; the rest as in sweeps of other models")
         # As a file would hold them, so that a saved law answers the same.
         draws = infer(evidence, prior).to_dict(_DRAWS)
-        return cls(Posterior.from_dict(draws), provenance, recipe, noise_scale)
+        return cls(Posterior.from_dict(draws), provenance, recipe, noise_scale, eps, second_moments)
 
     @property
     def reference(self) -> Point:
@@ -124,7 +150,53 @@ class PosteriorLaw(Law):
 
     def learning_rate(self, batch_size: npt.ArrayLike) -> Real:
         """Posterior median at ``batch_size``."""
-        return _in_parts(self.posterior.learning_rate, batch_size, _PART)
+        rate = _in_parts(self.posterior.learning_rate, batch_size, _PART)
+        return rate * self._eps_shift(batch_size)
+
+    @property
+    def knows(self) -> tuple[str, ...]:
+        """Eps, where second moments tell what it does."""
+        return () if self.second_moments is None else ("eps",)
+
+    @property
+    def effective_eps(self) -> float | None:
+        """The eps that enters; None where the law knows of none."""
+        if self.second_moments is None or self.recipe is None:
+            return None
+        return self.recipe.eps if self.eps is None else self.eps
+
+    def at(self, **setting: float) -> Self:
+        """Return the law for another eps, if it knows what that does."""
+        if setting.keys() <= set(self.knows):
+            return replace(self, eps=setting["eps"]) if setting else self
+        return super().at(**setting)
+
+    def eps_effect(self, batch_size: float) -> Fact | None:
+        """State what epsilon does at a batch size."""
+        eps, moments = self.effective_eps, self.second_moments
+        if eps is None or moments is None or self.recipe is None:
+            return None
+        batch, reference = positive(batch_size, "batch_size"), self.recipe.eps
+        here = moments.at_batch_size(batch, self.recipe.batch_size, self.noise_batch_size)
+        return fact(
+            "eps acts",
+            eps=eps,
+            reference=reference,
+            factor=float(here.eps_shift(eps, reference)),
+            share=float(here.share_below(eps)),
+        )
+
+    def _eps_shift(self, batch_size: npt.ArrayLike) -> Real:
+        """Return what another eps does (T-J3)."""
+        eps, moments = self.effective_eps, self.second_moments
+        if eps is None or moments is None or self.recipe is None:
+            return 1.0
+        return moments.shift_over_batch_sizes(
+            as_positive(batch_size, "batch_size"),
+            eps,
+            reference=(self.recipe.batch_size, self.recipe.eps),
+            noise_scale=self.noise_batch_size,
+        )
 
     def exponent(self, batch_size: npt.ArrayLike) -> Real:
         """Posterior median of the local exponent (T-E5)."""
@@ -160,6 +232,9 @@ class PosteriorLaw(Law):
     def assumptions(self) -> tuple[Fact, ...]:
         """State what is taken from elsewhere."""
         facts = [fact("prior"), fact("optimizer as tuned")]
+        if self.second_moments is not None:
+            eps = self.effective_eps
+            facts.append(fact("second moments", eps=eps, mean_root=self.second_moments.mean_root))
         if self.noise_scale is not None:
             low, high = self.noise_scale
             facts.insert(0, fact("noise scale range", low=low, high=high))
@@ -184,6 +259,8 @@ class PosteriorLaw(Law):
             "kind": "posterior",
             "recipe": None if self.recipe is None else asdict(self.recipe),
             "noise_scale": None if self.noise_scale is None else list(self.noise_scale),
+            "eps": self.eps,
+            "second_moments": self.second_moments and json.loads(self.second_moments.to_json()),
             "posterior": self.posterior.to_dict(len(self.posterior.draws)),
         }
 
@@ -203,8 +280,9 @@ class PosteriorLaw(Law):
             found = self.posterior.answer(batch, level=level)
             return np.array([getattr(found, end) for end in ends])
 
+        shift = self._eps_shift(batch_size)
         low, high = _in_parts(bounds, batch_size, _PART_OF_INTERVAL)
-        return low, high
+        return low * shift, high * shift
 
 
 def _in_parts(

@@ -33,7 +33,6 @@ from scaling.numeric.laws.facts import Fact, fact
 from scaling.numeric.laws.law import OPTIMIZER, Law, Point, Provenance, bisect, finite_or_none
 from scaling.numeric.moments.models import DEFAULT_MODEL, MomentModel, evaluate, moment_model
 from scaling.numeric.population.averages import Average, average, is_sketch
-from scaling.numeric.population.second_moments import root_ratio
 
 if TYPE_CHECKING:
     from scaling.numeric.population.gradients import GradientPopulation
@@ -357,22 +356,23 @@ class TransferLaw(Law):
             self.learning_rate(batch) / self.learning_rate(batch, eps=reference)
         )
         if self.second_moments is not None:
-            ratio = self._root_ratio(np.asarray(batch))
-            values["share"] = float(self.second_moments.share_below(own / ratio))
+            here = self.second_moments.at_batch_size(
+                batch, self.recipe.batch_size, self.statistics.noise_scale
+            )
+            values["share"] = float(here.share_below(own))
         return fact("eps acts", **values)
 
     def _eps_shift(self, batch: FloatArray, eps: npt.ArrayLike) -> Real:
         """Return what epsilon does besides entering f: T-J1 at this batch size (T-J2, T-J3)."""
         if self.second_moments is None:
             return 1.0
-        # Epsilon over the scaled t is the scaled epsilon over t.
-        scaled = np.asarray(eps) / self._root_ratio(batch)
-        return self.second_moments.eps_shift(
-            scaled, self.recipe.eps, inside=self.model.eps == "inside"
+        return self.second_moments.shift_over_batch_sizes(
+            batch,
+            eps,
+            reference=(self.recipe.batch_size, self.recipe.eps),
+            noise_scale=self.statistics.noise_scale,
+            inside=self.model.eps == "inside",
         )
-
-    def _root_ratio(self, batch: FloatArray) -> FloatArray:
-        return root_ratio(batch, self.recipe.batch_size, self.statistics.noise_scale)
 
     def assumptions(self) -> tuple[Fact, ...]:
         """State where the statistics come from, and what the update and its epsilon are."""

@@ -367,6 +367,46 @@ class SecondMoments:
         ratio = root_ratio(batch, positive(reference, "reference"), noise_scale)
         return replace(self, sums=self.sums * ratio**2)
 
+    def shift_over_batch_sizes(
+        self,
+        batch_size: FloatArray,
+        eps: npt.ArrayLike,
+        *,
+        reference: tuple[float, float],
+        noise_scale: float,
+        inside: bool = False,
+    ) -> Real:
+        """What epsilon adds to a law over batch sizes (T-J3); see `eps_shift` for the factor.
+
+        Parameters
+        ----------
+        batch_size : ndarray
+            Batch sizes, NaN where they are malformed.
+        eps : array_like
+            Epsilons, at least 0.
+        reference : tuple of float
+            Batch size and epsilon of the tuned run in which v_hat was taken.
+        noise_scale : float
+            B_n, in the unit of the batch size.
+        inside : bool, default False
+            As in `eps_shift`.
+
+        Returns
+        -------
+        numpy.float64 or ndarray
+            The shift at each batch size over that of the tuned run.
+
+        Examples
+        --------
+        >>> moments = SecondMoments.from_arrays(np.full(9, 4e-10))
+        >>> run = {"reference": (256, 0.0), "noise_scale": np.inf}
+        >>> moments.shift_over_batch_sizes(np.array([256.0, 1024.0]), 2e-5, **run).round(3)
+        array([2., 3.])
+        """
+        # Epsilon over the scaled t (T-J2) is the scaled epsilon over t.
+        scaled = np.asarray(eps) / root_ratio(batch_size, reference[0], noise_scale)
+        return self.eps_shift(scaled, reference[1], inside=inside)
+
     def to_json(self) -> str:
         """Return a text that `from_json` reads, of some 30 bytes for each cell.
 

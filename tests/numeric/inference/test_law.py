@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from scaling import InputError, Recipe, load_law, save_law
+from scaling import InputError, Recipe, SecondMoments, load_law, save_law
 from scaling.numeric.inference.law import PosteriorLaw
 from scaling.numeric.laws import rules_of_thumb
 
@@ -129,3 +129,23 @@ def test_a_spoilt_file_is_refused(law, spoil, tmp_path):
     with pytest.raises(Exception, match="law") as caught:
         load_law(path)
     assert type(caught.value).__name__ == "DataError"
+
+
+MOMENTS = SecondMoments.from_arrays([1e-12, 4e-10, 1e-8])
+
+
+def test_eps_changes_by_second_moments_though_no_noise_scale_is_known(law, tmp_path):
+    shifted = PosteriorLaw.of_tuned_run(RUN, eps=1e-5, second_moments=MOMENTS)
+    t = np.sqrt([1e-12, 4e-10, 1e-8])
+    u, tuned = t / (t + 1e-5), t / (t + 1e-8)
+    factor = (t @ u) / (t @ u**2) * (t @ tuned**2) / (t @ tuned)  # T-J1
+    assert shifted.learning_rate(256) == pytest.approx(law.learning_rate(256) * factor, rel=1e-4)
+    ends = np.array(law.interval(256)) * factor
+    assert shifted.interval(256) == pytest.approx(tuple(ends), rel=1e-4)
+    assert dict(shifted.eps_effect(256).values)["factor"] == pytest.approx(factor, rel=1e-4)
+    assert shifted.at(eps=1e-8).learning_rate(BATCH) == pytest.approx(law.learning_rate(BATCH))
+    save_law(shifted, tmp_path / "law.json")
+    again = load_law(tmp_path / "law.json")
+    assert again.learning_rate(BATCH).tolist() == shifted.learning_rate(BATCH).tolist()
+    with pytest.raises(InputError, match="eps"):
+        PosteriorLaw.of_tuned_run(RUN, eps=1e-5)
