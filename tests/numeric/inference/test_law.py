@@ -143,7 +143,8 @@ def test_eps_changes_by_second_moments_though_no_noise_scale_is_known(law, tmp_p
     ends = np.array(law.interval(256)) * factor
     assert shifted.interval(256) == pytest.approx(tuple(ends), rel=1e-4)
     assert dict(shifted.eps_effect(256).values)["factor"] == pytest.approx(factor, rel=1e-4)
-    assert shifted.at(eps=1e-8).learning_rate(BATCH) == pytest.approx(law.learning_rate(BATCH))
+    at_tuned = shifted.at(eps=1e-8).learning_rate(BATCH)
+    assert at_tuned == pytest.approx(law.learning_rate(BATCH), rel=1e-3)  # T-J2: v depends on B
     save_law(shifted, tmp_path / "law.json")
     again = load_law(tmp_path / "law.json")
     assert again.learning_rate(BATCH).tolist() == shifted.learning_rate(BATCH).tolist()
