@@ -8,7 +8,7 @@ OPTIMA := scaling/data/marek_adam_1d.csv
 # PyTorch in one version, so that what CI proves does not change by itself.
 TORCH ?= torch==2.13.0
 
-.PHONY: demo test check check-torch lint types doctest derivation theory figures notebooks golden benchmark clean
+.PHONY: demo test check check-torch lint types doctest derivation theory figures notebooks golden evidence benchmark clean
 
 demo: $(VENV)/installed
 	@echo "An 11M-parameter language model was tuned at seven batch sizes (Marek et al. 2025,"
@@ -77,6 +77,12 @@ notebooks: $(VENV)/installed-test
 # The golden record, anew where answers have changed; review its diff.
 golden: $(VENV)/installed-test
 	@$(BIN)/python tests/golden/replay.py
+
+# How near the answers come to real optima; sweeps that are not in DATA are passed over.
+DATA ?= ../shared/data
+evidence: $(VENV)/installed-test
+	@$(BIN)/python tests/evidence/posterior_on_sweeps.py $(DATA) > tests/evidence/EVIDENCE.md.new
+	@mv tests/evidence/EVIDENCE.md.new tests/evidence/EVIDENCE.md
 
 clean:
 	rm -rf $(VENV)

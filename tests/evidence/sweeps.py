@@ -11,7 +11,7 @@ import numpy as np
 from scaling.numeric.inference.evidence.evidence import Evidence
 from scaling.numeric.tables.runs import Runs
 
-OURS = Path(__file__).parents[1] / "data"
+OURS = Path(__file__).parents[2] / "scaling" / "data"
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 
 
