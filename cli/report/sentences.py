@@ -84,7 +84,7 @@ def _eps_acts(eps: float, reference: float, factor: float, share: float | None =
     if share is not None:
         said += f" lies above sqrt(v) of {100 * share:.2g} % of the parameters"
     if eps == reference:
-        return f"{said}, as in the tuned run" if share is not None else f"{said} as tuned"
+        return f"{said}, as in the tuned run"
     return f"{said}: {factor:.3g} x the rate at eps {reference:g}"
 
 

@@ -350,6 +350,8 @@ class TransferLaw(Law):
         if not self.eps_enters:
             return None
         own, reference = self.effective_eps, self.recipe.eps
+        if own == reference and self.second_moments is None:
+            return None  # nothing that was not so in the tuned run
         batch = positive(batch_size, "batch_size")
         values: dict[str, Any] = {"eps": own, "reference": reference}
         values["factor"] = float(
