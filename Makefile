@@ -82,6 +82,9 @@ golden: $(VENV)/installed-test
 DATA ?= ../shared/data
 evidence: $(VENV)/installed-test
 	@$(BIN)/python tests/evidence/posterior_on_sweeps.py $(DATA) > tests/evidence/EVIDENCE.md.new
+	@printf '\n## The noise scale, second moments and momentum on our own trainings\n\n```\n' >> tests/evidence/EVIDENCE.md.new
+	@$(BIN)/python tests/evidence/lab_findings.py >> tests/evidence/EVIDENCE.md.new
+	@printf '```\n' >> tests/evidence/EVIDENCE.md.new
 	@mv tests/evidence/EVIDENCE.md.new tests/evidence/EVIDENCE.md
 
 clean:
