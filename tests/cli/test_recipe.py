@@ -6,6 +6,7 @@ import pytest
 from scaling.cli.report.sentences import say_all
 
 from scaling import GradientStatistics, Recipe, TransferLaw, recipe
+from scaling.numeric.inference.law import PosteriorLaw
 
 TUNED = "lr=3e-4,batch_size=32x8,beta1=0.9,beta2=0.95,weight_decay=0.1"
 KNOWN = Recipe(3e-4, 256, beta1=0.9, beta2=0.95, weight_decay=0.1)
@@ -136,3 +137,13 @@ def test_wrong_calls_are_one_line_and_status_2(lr, arguments, says):
     assert (ran.status, ran.out) == (2, "")
     assert ran.err.count("\n") == 1
     assert says in ran.err
+
+
+def test_a_range_of_the_noise_scale_will_do(lr):
+    (row,) = answer(lr, "--batch-size", 1024, "--noise-scale", "1e3..1e4", "--rule", "law")[
+        "results"
+    ]
+    law = PosteriorLaw.of_tuned_run(KNOWN, (1e3, 1e4))
+    assert row["learning_rate"] == pytest.approx(
+        3e-4 * law.learning_rate(1024) / law.learning_rate(256)
+    )

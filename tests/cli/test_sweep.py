@@ -6,7 +6,8 @@ import os
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from scaling import fit_optima, save_law
+from scaling import Recipe, fit_optima, save_law
+from scaling.numeric.inference.law import PosteriorLaw
 from scaling.numeric.tables import read_optima
 
 RUN = ("--ref-lr", "3e-4", "--ref-batch-size", "32x8", "--noise-scale", "4000")
@@ -114,3 +115,11 @@ def test_a_law_without_intervals(lr):
     assert (ran.status, ran.out) == (1, "")
     assert "has no intervals" in ran.err
     assert ran.err.count("\n") == 1
+
+
+def test_a_tuned_run_alone_is_searched_where_a_new_sweep_would_find_its_optimum(lr):
+    law = PosteriorLaw.of_tuned_run(Recipe(3e-4, 256))
+    ran = lr("sweep", "--engine", "optuna", *RUN[:4], "--batch-size", 1024)
+    assert (ran.status, ran.err) == (0, "")
+    found = json.loads(ran.out)["1024"]["lr"]["attributes"]
+    assert (found["low"], found["high"]) == law.interval(1024, 0.9)
