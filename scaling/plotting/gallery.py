@@ -114,12 +114,12 @@ FIGURES: dict[str, NamedFigure] = {
         ),
         NamedFigure(
             "momentum",
-            "lr* against the batch for several beta1: momentum makes the surge",
+            "one step: lr* against the batch for several beta1, which make the surge",
             batch_size.momentum,
         ),
         NamedFigure(
             "surge-momentum",
-            "where a surge exists: beta1 and curvature ratio, with lines of rho",
+            "one step: where a surge exists, by beta1 and curvature ratio",
             surge.surge_momentum,
         ),
         NamedFigure(

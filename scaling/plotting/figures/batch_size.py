@@ -168,11 +168,13 @@ def momentum(
     for line, text in zip(lines, texts, strict=True):
         label_curve(ax, line, 4e-3, text)
     ax.set(xlabel=r"batch size over noise scale  $B/B_\mathrm{simple}$", ylabel=r"$lr^*/lr_\infty$")
+    ax.set_title("one step")
     if own:
         caption(
             figure,
-            f"Each curve over its limit at a huge batch; dots: peaks, which need beta1 > 1/3 where "
-            f"R0 = 1 (T-D3; here R0 = {curvature_ratio:g}). Mean field, eps = 0, every coordinate "
-            "alike. Source: kexue.fm/archives/11301.",
+            "One step; over a run beta1 does not matter (T-I1). Each curve over its limit at a "
+            "huge batch; dots: peaks, which need beta1 > 1/3 where R0 = 1 (T-D3; here R0 = "
+            f"{curvature_ratio:g}). Mean field, eps = 0, every coordinate alike. Source: "
+            "kexue.fm/archives/11301.",
         )
     return figure

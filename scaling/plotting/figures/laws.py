@@ -99,7 +99,7 @@ def learning_rate(
         caption(
             figure,
             f"Law: {law.provenance.description} (T-E2, T-E6).{_marks(law)}{through} The theory "
-            f"looks one step ahead; it has no schedule and no horizon.{source}",
+            f"has no schedule and no budget.{source}",
         )
     return figure
 

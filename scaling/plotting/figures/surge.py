@@ -138,13 +138,14 @@ def surge_momentum(*, ax: Axes | None = None) -> Figure:
         va="top",
     )
     ax.text(0.02, 0.05, "no surge", transform=ax.transAxes)
-    ax.set(xlabel=r"$\beta_1$", ylabel="curvature ratio  $Q/T$")
+    ax.set(xlabel=r"$\beta_1$", ylabel="curvature ratio  $Q/T$", title="one step")
     if own:
         caption(
             figure,
-            "rho = Q/(cT), c = (1 - beta1)/(1 + beta1); the surge begins at rho = 2 (heavy line, "
-            "T-E3). Shades: lr_peak/lr_inf beyond 1, 1.1, 1.5, 2, 3, 5, 10. Mean field, eps = 0, "
-            "every coordinate alike. Source: kexue.fm/archives/11301.",
+            "Over a run c is 1 (T-I1). rho = Q/(cT), c = (1 - beta1)/(1 + beta1); the surge "
+            "begins at rho = 2 (heavy line, T-E3). Shades: lr_peak/lr_inf beyond 1, 1.1, 1.5, 2, "
+            "3, 5, 10. Mean field, eps = 0, every coordinate alike. Source: "
+            "kexue.fm/archives/11301.",
         )
     return figure
 
