@@ -259,7 +259,7 @@ class GradientPopulation:
         curvature_ratio: float = 1.0,
         moments: str = DEFAULT_MODEL,
     ) -> Real:
-        """Best learning rate, from the cells alone (T-A1, T-A2).
+        """Best learning rate of one step, from the cells alone (T-A1, T-A2).
 
         Parameters
         ----------
