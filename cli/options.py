@@ -259,17 +259,12 @@ def _transfer(given: LawOptions) -> "Law":
         raise InputError(
             "only a law from `lr fit` (--law) has covariates; leave it out", "covariate"
         )
+    if "population" in given and not sketch:
+        _check_population(population)
     if not sketch and not isinstance(given.get("noise_scale"), float):
         return _posterior(given)
     from scaling import GradientStatistics, Recipe, TransferLaw
-    from scaling.numeric.population.averages import POPULATIONS
 
-    if not sketch and population not in POPULATIONS:
-        raise InputError(
-            f"must be {', '.join(POPULATIONS)} or the file of a sketch, named *.json, got "
-            f"{population!r}",
-            "population",
-        )
     _check_reference(given)
     optimizer = _pick(given, *_OPTIMIZER)
     own = {name.removeprefix("ref_"): x for name, x in _pick(given, *_OF_REFERENCE).items()}
@@ -286,6 +281,16 @@ def _transfer(given: LawOptions) -> "Law":
     if "second_moments" in given:
         chosen["second_moments"] = _read(given["second_moments"], "SecondMoments")
     return TransferLaw(recipe, GradientStatistics(**known), **chosen)
+
+
+def _check_population(name: str) -> None:
+    from scaling.numeric.population.averages import POPULATIONS
+
+    if name not in POPULATIONS:
+        raise InputError(
+            f"must be {', '.join(POPULATIONS)} or the file of a sketch, named *.json, got {name!r}",
+            "population",
+        )
 
 
 def _read(path: str, kind: str) -> Any:

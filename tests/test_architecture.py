@@ -224,6 +224,7 @@ SIMULATED = (
     "law, batch_sizes, learning_rates, covariates, eps, repetitions, noise, curvature, asymmetry, "
     "departure, divergence, missing, seed"
 )
+TRANSFER = "eps, beta1, moments, population, provenance, beta2, step, horizon, second_moments"
 SIGNATURES = f"""
 BatchSizeLaw({PLAIN_LAW})
 DataError(args, kwargs)
@@ -234,7 +235,7 @@ MissingExtraError(library, extra)
 Recipe(learning_rate, batch_size, eps, beta1, beta2, weight_decay)
 ScalingError(args, kwargs)
 SecondMoments(counts, sums, zeros, negatives, nans, infinities)
-TransferLaw(recipe, statistics, eps, beta1, moments, population, provenance, beta2, step, horizon)
+TransferLaw(recipe, statistics, {TRANSFER})
 fit_optima(batch_size, learning_rate, name)
 fit_steps(batch_size, steps)
 fit_sweep(data, {SWEEP_COLUMNS}, covariates, where, replicates, progress)

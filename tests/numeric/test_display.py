@@ -26,18 +26,21 @@ STEPS = data.path("zhang_steps_to_target")
 @pytest.mark.parametrize(
     ("make", "shows"),
     [
-        (lambda: LAW, ["0.0003 at batch size 256", "4000", "200", "parameters as given"]),
-        (lambda: BatchSizeLaw(256, 3e-4, np.inf, 0), ["noise_batch_size=inf"]),
+        (
+            lambda: LAW,
+            ["batch_size=256, learning_rate=0.0003, B_n=4000", "assumed=para"],
+        ),
+        (lambda: BatchSizeLaw(256, 3e-4, np.inf, 0), ["B_n=inf, B_crit=0"]),
         (
             lambda: TransferLaw(Recipe(3e-4, 256), GradientStatistics(4000, 2e-6)),
-            ["0.0003 at batch size 256", "assumed=through one tuned run"],
+            ["learning_rate=0.0003", "assumed=through one tuned run"],
         ),
         (
             lambda: scaling.fit_optima(*read_optima(data.path("marek_adam_1d"))),
-            ["fitted="],
+            ["B_crit=148.9", "fitted=fitted to 7 optima"],
         ),
         (lambda: JOINT, ["needs=N, D"]),
-        (lambda: JOINT.at(N=1e9, D=2e10), ["N=1e+09, D=2e+10", "0.001 at batch size 256"]),
+        (lambda: JOINT.at(N=1e9, D=2e10), ["N=1e+09, D=2e+10, batch_size=256"]),
         (lambda: scaling.fit_sweep(RUNS, replicates=2), [f"runs={len(RUNS)}", "octave", "surge="]),
         (lambda: RUNS, [f"runs={len(RUNS)}", "batch_size=16 to 1024"]),
         (lambda: as_table({"lr": [1e-3, 2e-3]}), ["rows=2", "columns=lr"]),

@@ -226,13 +226,6 @@ class SweepLaw(Law):
                 ) from None
         return replace(self, setting=values)
 
-    def summary(self) -> dict[str, str]:
-        """What the law rests on, and for which setting, if it needs one."""
-        provenance = {self.provenance.source: self.provenance.description}
-        if self.needs and not self.setting:
-            return {"needs": ", ".join(self.needs)} | provenance
-        return {name: f"{value:.6g}" for name, value in self.setting} | super().summary()
-
     @property
     def reference(self) -> Point:
         """The law at its reference batch size."""

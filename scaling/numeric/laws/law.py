@@ -8,7 +8,6 @@ what it can be asked for (covariates, the optimizer) and where its numbers come 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from html import escape
 from typing import Any, Literal, NamedTuple, Self, get_args
 
 import numpy as np
@@ -137,14 +136,18 @@ class Law(Shown, ABC):
         """Return what defines the law, as JSON values; infinite numbers are None."""
 
     def summary(self) -> dict[str, str]:
-        """What the law rests on: a point of it, its two scales, where they come from."""
+        """What the law rests on; without a setting that it needs, what it needs."""
+        source = {self.provenance.source: self.provenance.description}
+        if self.needs and not self.setting:
+            return {"needs": ", ".join(self.needs)} | source
         point = self.reference
-        return {
-            "learning_rate": f"{point.learning_rate:.6g} at batch size {point.batch_size:.10g}",
-            "noise_batch_size": f"{self.noise_batch_size:.6g}",
-            "critical_batch_size": f"{self.critical_batch_size:.6g}",
-            self.provenance.source: self.provenance.description,
+        values = dict(self.setting) | {
+            "batch_size": point.batch_size,
+            "learning_rate": point.learning_rate,
+            "B_n": self.noise_batch_size,
+            "B_crit": self.critical_batch_size,
         }
+        return {name: f"{x:.4g}" for name, x in values.items()} | source
 
     @property
     def theory(self) -> tuple[str, ...]:
@@ -353,33 +356,6 @@ class Law(Shown, ABC):
         if self.provenance.batch_size_range is None:
             return ()
         return extrapolation("batch_size", batch, self.provenance.batch_size_range)
-
-    def __repr__(self) -> str:
-        """Give the landmarks on one line."""
-        return f"<{type(self).__name__}: {', '.join(map(' '.join, self._landmarks().items()))}>"
-
-    def _repr_html_(self) -> str:
-        """Give the landmarks as a table, for notebooks."""
-        rows = (
-            f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>"
-            for name, value in ({"law": self.provenance.description} | self._landmarks()).items()
-        )
-        return f"<table>{''.join(rows)}</table>"
-
-    def _landmarks(self) -> dict[str, str]:
-        """Short texts by name; without a setting that the law needs, what it needs."""
-        found = {"source": self.provenance.source}
-        if self.needs and not self.setting:
-            return found | {"needs": ", ".join(self.needs)}
-        values = {
-            "batch size": self.reference.batch_size,
-            "learning rate": self.reference.learning_rate,
-            "B_n": self.noise_batch_size,
-            "B_crit": self.critical_batch_size,
-            "peak": self.peak.batch_size if self.peak else np.nan,
-        }
-        values = dict(self.setting) | values
-        return found | {name: f"{x:.4g}" for name, x in values.items() if not np.isnan(x)}
 
     @property
     def _plain(self) -> "Law | None":

@@ -1,4 +1,4 @@
-"""What epsilon does to the best learning rate, from Adam's own second moment (T-J).
+"""What epsilon does to the best learning rate, from Adam's own second moment (T-J1).
 
 With t = sqrt(v_hat), u = t/(t + eps) (or t/sqrt(t^2 + eps^2), inside the root) and H_ii ~ t, the
 shift (T-J1) is sum t u / sum t u^2. Since u < 1:

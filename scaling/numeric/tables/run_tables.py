@@ -89,7 +89,7 @@ def _guess(table: Table, columns: Mapping[str, str | None], taken: set[str]) -> 
 def _check_roles(names: Mapping[str, str], covariates: tuple[str, ...]) -> None:
     """Refuse a column that has two roles."""
     seen: dict[str, str] = {}
-    for role, name in names.items():
+    for role, name in sorted(names.items()):
         if name in seen:
             raise InputError(
                 f"{name!r} is the {seen[name].replace('_', ' ')} already; choose another column",

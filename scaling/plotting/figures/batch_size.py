@@ -172,8 +172,8 @@ def momentum(
     if own:
         caption(
             figure,
-            "One step; over a run beta1 does not matter (T-I1). Each curve over its limit at a "
-            "huge batch; dots: peaks, which need beta1 > 1/3 where R0 = 1 (T-D3; here R0 = "
+            "One step; in a run beta1 is idle (T-I1). Curves over their limits at a huge batch; "
+            "dots: peaks, which need beta1 > 1/3 where R0 = 1 (T-D3; here R0 = "
             f"{curvature_ratio:g}). Mean field, eps = 0, every coordinate alike. Source: "
             "kexue.fm/archives/11301.",
         )

@@ -98,8 +98,8 @@ def learning_rate(
         through = " Rules pass through the law's reference point (T-A9)." if rules else ""
         caption(
             figure,
-            f"Law: {law.provenance.description} (T-E2, T-E6).{_marks(law)}{through} The theory "
-            f"has no schedule and no budget.{source}",
+            f"Law: {law.provenance.description} (T-E2, T-E6).{_marks(law)}{through} It "
+            f"knows neither schedule nor budget.{source}",
         )
     return figure
 
