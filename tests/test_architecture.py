@@ -175,7 +175,12 @@ def test_help_needs_no_numpy():
     assert modules_after(ASK.format(arguments=["query", "--help"])) & SLOW <= {"rich"}
 
 
-FACES = sorted(path.parent for path in (ROOT / "scaling").rglob("__init__.pyi"))
+#: Faces whose names need an extra.
+TRAINING = {"lab", "measure"}
+FACES = [
+    pytest.param(path.parent, marks=[pytest.mark.torch] * (path.parent.name in TRAINING))
+    for path in sorted((ROOT / "scaling").rglob("__init__.pyi"))
+]
 
 
 @pytest.mark.parametrize("folder", FACES, ids=lambda folder: folder.name)
