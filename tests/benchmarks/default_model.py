@@ -5,7 +5,8 @@ differ in how gradients and noise are spread over coordinates, diagonal Hessian.
 of a population what a user knows, its noise scale and the gradient's RMS, and predicts the optimum
 at other batch sizes and other eps from one tuned run. Second, real training: the published optima
 of Marek et al., through which each candidate is put with two free numbers, scale and noise scale.
-Printed: root mean square errors in octaves.
+Printed: root mean square errors in octaves. All of it is of one step, as the truth is; how laws of
+a run do on real trainings is measured by tests/evidence/lab_findings.py.
 
 What it shows, and why the default is the mean field with eps outside the root and a uniform
 population: true Adam changes the errors by 0.001 octave, and takes SciPy's special functions,
@@ -17,6 +18,7 @@ whatever is assumed, and slightly worse in real training: on the measured optima
 
 import csv
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 
@@ -72,6 +74,7 @@ def misfit(rates, moments, population):
             GradientStatistics(noise_scale),
             moments=moments,
             population=population,
+            horizon=1,
         )
         residuals = np.log2(rates / law.learning_rate(batch))
         best = min(best, residuals.std())
@@ -104,6 +107,7 @@ if __name__ == "__main__":
                         eps=eps,
                         moments=moments,
                         population=population,
+                        horizon=1,
                     )
                     rates = law.learning_rate(reference * BATCHES * noise_scale)
                     actual = [table[reference * b, eps] for b in BATCHES]
@@ -113,7 +117,7 @@ if __name__ == "__main__":
         print(f"{name:45}", *(f"{x:25.3f}" for x in line))
     print(f"{'all':45}", *(f"{np.sqrt(np.mean(np.square(e))):25.3f}" for e in errors.values()))
     path = data.path("marek_adam_1d")
-    with path.open() as file:
+    with Path(path).open() as file:
         rates = [(float(r["batch_size"]), float(r["learning_rate"])) for r in csv.DictReader(file)]
     found = [misfit(rates, *candidate) for candidate in CANDIDATES]
     print(f"{'measured optima (Marek et al.)':45}", *(f"{x:25.3f}" for x in found))
