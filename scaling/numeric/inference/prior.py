@@ -11,6 +11,7 @@ import numpy as np
 from scaling.errors import DataError
 from scaling.numeric.inference.family import Family
 from scaling.numeric.inputs.arrays import FloatArray
+from scaling.numeric.inputs.files import read_text
 
 _LEARNED = Path(__file__).with_name("prior.json")
 _LARGEST_FILE = 100_000
@@ -77,8 +78,7 @@ class Prior:
         True
         """
         where = _LEARNED if path is None else Path(path)
-        with where.open(encoding="utf-8") as file:
-            text = file.read(_LARGEST_FILE + 1)
+        text = read_text(where, _LARGEST_FILE)
         try:
             found = json.loads(text)
             scales = {str(k): (float(m), float(s)) for k, (m, s) in found["scales"].items()}
