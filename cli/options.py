@@ -38,6 +38,11 @@ LEVEL_OPTION: dict[str, Any] = {
 }
 
 
+PRIOR: dict[str, Any] = {
+    "help": 'What is believed before any evidence, as {"scales": {"corner": [0, 4]}}; what it '
+    "leaves out is as learned from published sweeps.",
+    "metavar": "FILE.json",
+}
 #: A number, or two.
 NOISE_SCALE: dict[str, Any] = {
     "help": "Gradient noise scale tr(Sigma)/|g|^2, in the unit of the batch size; or a range that "
@@ -114,13 +119,7 @@ class _Files(TypedDict, total=False):
 
 
 class _Beliefs(TypedDict, total=False):
-    prior: Annotated[
-        str,
-        _theory(
-            "What is believed before any evidence (default: as learned from published sweeps).",
-            metavar="FILE.json",
-        ),
-    ]
+    prior: Annotated[str, typer.Option(rich_help_panel="For those who know the theory", **PRIOR)]
 
 
 class _Theory(TypedDict, total=False):

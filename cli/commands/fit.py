@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ..options import LEVEL_OPTION, NOISE_SCALE, read_prior
+from ..options import LEVEL_OPTION, NOISE_SCALE, PRIOR, read_prior
 
 _NARROWEST = 72
 
@@ -42,8 +42,7 @@ def fit(
     prior: Annotated[
         str | None,
         typer.Option(
-            metavar="FILE.json",
-            help="What is believed before (default: as learned from published sweeps).",
+            **PRIOR,
         ),
     ] = None,
     level: Annotated[float | None, typer.Option(**LEVEL_OPTION)] = None,

@@ -24,6 +24,8 @@ from scaling.numeric.laws.law import finite_or_none
 DRAWS = 1000
 #: Batch sizes among which a peak is looked for.
 _PLACES = 129
+#: Octaves that a law falls at least if it has a peak.
+_FALL = 0.1
 #: Logarithm of a scale, in octaves, that is as good as none.
 _NOTHING = -12.0
 #: Nodes of the misfit: as many batch sizes, at most.
@@ -268,13 +270,14 @@ class Posterior:
     ) -> FloatArray:
         """Draws of the batch size at which the law is largest, among those tried, shape (P,).
 
-        Infinite where it is so at the largest.
+        Infinite where it has hardly fallen at the largest, by less than 0.1 octave.
         """
         low, high = self.ranges[0].tolist()
         batch = np.geomspace(low, high, _PLACES)
         value = self._smooth(self._design(self._broadcast(batch, eps, covariates)))
         top = np.argmax(value, axis=1)
-        return np.where(top < _PLACES - 1, batch[top], np.inf)
+        falls = value.max(axis=1) - value[:, -1] > _FALL
+        return np.where(falls, batch[top], np.inf)
 
     def _smooth(self, design: Design) -> FloatArray:
         """Draws of the law but for what is the same at all batch sizes, shape (P, n)."""

@@ -67,6 +67,8 @@ class Prior:
     def load(cls, path: Path | str | None = None) -> Self:
         """Read a prior from JSON; without a path, the one learned from real sweeps.
 
+        What a file leaves out is as learned.
+
         Raises
         ------
         DataError
@@ -82,11 +84,16 @@ class Prior:
         try:
             found = json.loads(text)
             scales = {str(k): (float(m), float(s)) for k, (m, s) in found["scales"].items()}
-            return cls(scales, str(found.get("source", "")))
-        except (ValueError, TypeError, KeyError, AttributeError):
+            source = str(found.get("source", ""))
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             raise DataError(
                 f'{str(where)!a} is not a prior: JSON like {{"scales": {{"corner": [0, 4]}}}}'
             ) from None
+        learned = {} if path is None else cls.load().scales
+        try:
+            return cls({**learned, **scales}, source)
+        except DataError as error:
+            raise DataError(f"{str(where)!a}: {error}") from None
 
     def moments(self, family: Family) -> tuple[FloatArray, FloatArray]:
         """Mean and standard deviation of every parameter of a family, (d,) each."""
