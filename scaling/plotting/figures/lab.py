@@ -254,7 +254,7 @@ def lab_changes() -> Figure:
         ax.tick_params(labelbottom=True)
     log_axes(panels[0, 0], "x")
     for ax in panels.flat[len(shown) :]:
-        ax.set_axis_off()
+        ax.remove()
     for ax in panels.flat[len(shown) - 2 : len(shown)]:
         ax.set_xlabel("batch size")
     for ax in panels[:, 0]:
