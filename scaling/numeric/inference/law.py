@@ -45,7 +45,8 @@ class PosteriorLaw(Law):
         For which the law answers; the recipe's unless given.
     second_moments : SecondMoments, optional
         Adam's, half-way through the tuned run: they tell what another eps does (T-J3, with the
-        posterior median of B_n; at the tuned batch size that does not matter).
+        noise scale, or the posterior median of B_crit; at the tuned batch size that does not
+        matter).
 
     Raises
     ------
@@ -177,7 +178,7 @@ class PosteriorLaw(Law):
         if eps is None or moments is None or self.recipe is None:
             return None
         batch, reference = positive(batch_size, "batch_size"), self.recipe.eps
-        here = moments.at_batch_size(batch, self.recipe.batch_size, self.noise_batch_size)
+        here = moments.at_batch_size(batch, self.recipe.batch_size, self._gradient_noise)
         return fact(
             "eps acts",
             eps=eps,
@@ -185,6 +186,14 @@ class PosteriorLaw(Law):
             factor=float(here.eps_shift(eps, reference)),
             share=float(here.share_below(eps)),
         )
+
+    @property
+    def _gradient_noise(self) -> float:
+        """B_n of T-J2: the noise scale as measured, else where the rise ends, as it is there."""
+        if self.noise_scale is None:
+            return self.critical_batch_size
+        low, high = self.noise_scale
+        return float(np.sqrt(low) * np.sqrt(high))
 
     def _eps_shift(self, batch_size: npt.ArrayLike) -> Real:
         """Return what another eps does (T-J3)."""
@@ -195,7 +204,7 @@ class PosteriorLaw(Law):
             as_positive(batch_size, "batch_size"),
             eps,
             reference=(self.recipe.batch_size, self.recipe.eps),
-            noise_scale=self.noise_batch_size,
+            noise_scale=self._gradient_noise,
         )
 
     def exponent(self, batch_size: npt.ArrayLike) -> Real:
