@@ -5,6 +5,7 @@ import shutil
 import textwrap
 from typing import Any
 
+from scaling.data.track_record import track_record
 from scaling.numeric.laws import Law
 
 from .sentences import say
@@ -56,6 +57,8 @@ def explain(law: Law, results: list[dict[str, Any]]) -> str:
     lines = [line for result in results for line in answer(law, result)]
     source = law.provenance.source
     lines += field("route", _ROUTES[source] if law.optima or source != "fitted" else _FROM_RUNS)
+    if law.route is not None:
+        lines += field("record", say(track_record(law.route)))
     lines += field("law", law.provenance.description)
     lines += field("", f"{_FORMULAS[law.theory]} (theory {', '.join(law.theory)})")
     lines += _landmarks(law)

@@ -96,6 +96,17 @@ def _counts_less(batch_size: float, octaves: float, weight: float) -> str:
     )
 
 
+def _track_record(
+    octaves: float, sqrt: float, rule: str, best: float, inside: float, **count: float
+) -> str:
+    hindsight = "" if rule == "sqrt" else f", the best rule in hindsight ({rule}) by {best:.2f}"
+    return (
+        f"this route was off by {octaves:.2f} octave (RMSE; a factor of two is 1) on "
+        f"{count['trainings']} trainings that it had not seen, the square root rule by "
+        f"{sqrt:.2f}{hindsight}; {inside:.0%} of {count['optima']} optima lay in the 90% interval"
+    )
+
+
 def _setting(**values: float) -> str:
     return "at " + ", ".join(f"{name} = {value:.6g}" for name, value in values.items())
 
@@ -153,6 +164,7 @@ _SENTENCES: dict[str, str | Callable[..., str]] = {
     "narrow the noise scale": (
         "measure the noise scale more closely, or tune at a second batch size (--points)"
     ),
+    "track record": _track_record,
     # What a fitted law takes for granted, and how well it fits.
     "as in the fitted optima": "optimizer, model and budget are those of the fitted runs",
     "as in the fitted runs": "optimizer, model family and schedule are those of the fitted runs",

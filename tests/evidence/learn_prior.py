@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from sweeps import SHARED, USUAL, lab_problems, laboratory, load
+from sweeps import SHARED, lab_problems, laboratory, load, usual
 
 from scaling.numeric.inference.posterior import target_of
 from scaling.numeric.inference.prior import Prior
@@ -38,6 +38,8 @@ LEARNED = ("corner", "ratio", "log_sharpness", "log_scatter", "log_misfit")
 OVER_NOISE = "corner_over_noise"
 #: By how much broader the prior is with which the sweeps are drawn from.
 BROADER = 1.8
+#: Where the priors are kept that have not seen one kin of sweeps each.
+HELD_OUT = Path(__file__).with_name("priors.json")
 DRAWS, HYPER_DRAWS = 400, 600
 #: Hyperprior: means N(T-K2's, its standard deviation), log standard deviations N(T-K2's, this).
 LOG_SPREAD = 0.5
@@ -128,12 +130,7 @@ def learn(drawn, weights, seed=0):
 def units(sweeps):
     """Sweeps of one model, and how much each counts."""
     alone = [group for sweep in sweeps.values() for group in sweep.groups()]
-    alone += [
-        sweep
-        for problem in lab_problems()
-        for setting, sweep in laboratory(problem).items()
-        if setting[2:] == tuple(USUAL.values())
-    ]
+    alone += [sweep for problem in lab_problems() for sweep in usual(laboratory(problem))]
     known = [g for g in alone if np.isfinite(g.evidence.below + g.evidence.above).sum() > 2]
     kin = [group.kin for group in known]
     return known, [kin.count(name) ** -0.5 for name in kin]
@@ -151,6 +148,12 @@ def without_each(sweeps):
     return found
 
 
+def read_held_out():
+    """The priors that `main` wrote down, by the kin that each has not seen."""
+    found = json.loads(HELD_OUT.read_text())
+    return {kin: Prior({**BEFORE, **scales}, "learned") for kin, scales in found.items()}
+
+
 def main():
     arguments = [a for a in sys.argv[1:] if a != "--write"]
     sweeps = load(Path(arguments[0]) if arguments else SHARED)
@@ -166,6 +169,16 @@ def main():
             f"{', '.join(LEARNED)}: learned from sweeps of one model each ({said}), "
             "corner_over_noise from those along which the noise scale was measured, by "
             "tests/evidence/learn_prior.py; the rest: theory.md T-K2"
+        )
+        learned = {
+            kin: {n: p for n, p in prior.scales.items() if n in (*LEARNED, OVER_NOISE)}
+            for kin, prior in priors.items()
+            if kin is not None
+        }
+        HELD_OUT.write_text(
+            "{\n"
+            + ",\n".join(f" {json.dumps(n)}: {json.dumps(x)}" for n, x in learned.items())
+            + "\n}\n"
         )
         scales = {name: list(pair) for name, pair in priors[None].scales.items()}
         lines = ",\n".join(f'    "{n}": {json.dumps(pair)}' for n, pair in scales.items())

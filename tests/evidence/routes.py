@@ -8,9 +8,9 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
-from sweeps import USUAL, excess
+from sweeps import excess
 
-from scaling import Recipe, SecondMoments
+from scaling import GradientStatistics, Recipe, SecondMoments, TransferLaw
 from scaling.numeric.inference.baselines import BASELINES
 from scaling.numeric.inference.evidence.evidence import Evidence
 from scaling.numeric.inference.law import PosteriorLaw
@@ -20,7 +20,8 @@ from scaling.numeric.inference.scoring import Predictions, folds, predict_left_o
 DRAWS = 600
 #: Rules that need a tuned run only: the power of the batch size.
 RULES = {"constant": 0.0, "sqrt": 0.5, "linear": 1.0}
-EPS = ("1e-08", "0.0001", "0.01", "0.1")
+#: Half the width of a normal distribution's 90 % interval, in standard deviations.
+_OF_90 = 1.645
 
 
 class Outcome(NamedTuple):
@@ -51,15 +52,14 @@ def pooled(outcomes):
     return Outcome(Predictions(by, low, high), np.concatenate(optima), lost)
 
 
-def _from_one_run(sweep, rows, answer, octaves):
-    """Predictions of rows by a law's answer and by the rules for a run at the middle."""
-    optimum, middle = sweep.optimum, sweep.middle
+def _from_one_run(sweep, rows, answer, octaves, tuned):
+    """Predictions of rows by a law's answer, and by the rules from the tuned rate (log2)."""
     law, low, high = (np.log2(x) for x in answer)
     by = {name: np.full(law.size, np.nan) for name in ("law", *BASELINES)}
-    by |= {name: optimum[middle] + power * octaves for name, power in RULES.items()}
+    by |= {name: tuned + power * octaves for name, power in RULES.items()}
     found = Predictions(by | {"law": law}, low, high)
     curves = [sweep.curves[i] for i in rows] if sweep.curves else []
-    return Outcome.of(found, optimum[rows], curves)
+    return Outcome.of(found, sweep.optimum[rows], curves)
 
 
 def _others(sweep):
@@ -77,7 +77,7 @@ def _tuned(sweep, prior, noise_scale):
     answer = infer(Evidence([batch], [rate], noise_scale=noise_scale), prior).answer(
         sweep.evidence.batch_size[rows]
     )
-    return _from_one_run(sweep, rows, answer[:3], octaves)
+    return _from_one_run(sweep, rows, answer[:3], octaves, sweep.optimum[middle])
 
 
 def tuned_run(sweep, prior):
@@ -86,8 +86,18 @@ def tuned_run(sweep, prior):
 
 
 def noise_scale(sweep, prior):
-    """That, and the noise scale measured half-way through that run, with its error."""
-    return _tuned(sweep, prior, sweep.noise_scale) if sweep.noise_scale else None
+    """That, and the noise scale measured half-way through that run, with its error.
+
+    Beside it T-I2 itself, which takes the noise scale for B_n: no prior, and no interval.
+    """
+    if sweep.noise_scale is None:
+        return None
+    found = _tuned(sweep, prior, sweep.noise_scale)
+    middle, (rows, _) = sweep.middle, _others(sweep)
+    tuned = Recipe(float(np.exp2(sweep.optimum[middle])), float(sweep.evidence.batch_size[middle]))
+    law = TransferLaw(tuned, GradientStatistics(sweep.noise_scale.value))
+    found.found.by["T-I2"] = np.log2(law.learning_rate(sweep.evidence.batch_size[rows]))
+    return found
 
 
 def optima(sweep, prior):
@@ -124,54 +134,33 @@ def whole_batch_size(sweep, prior):
     return _left_out(sweep, prior, "batch_size")
 
 
-def second_moments(sweeps, prior, *, with_noise=True):
-    """One run at the middle batch size and eps = 1e-8, its noise scale and second moments.
+def second_moments(sweeps, prior):
+    """One run at the middle batch size and a small eps, its noise scale and second moments.
 
-    Every batch size at every eps is predicted; ``sweeps`` are those of one training by eps.
+    Every batch size at every eps is predicted; ``sweeps`` are those of one training by eps, the
+    smallest first.
     """
-    base = sweeps[EPS[0]]
-    middle = base.middle
-    batch, rate = float(base.evidence.batch_size[middle]), float(np.exp2(base.optimum[middle]))
-    scale = base.noise_scale if with_noise else None
-    between = None
-    if scale is not None:
-        between = (scale.value / scale.factor**_OF_90, scale.value * scale.factor**_OF_90)
-    elif with_noise:
+    (small, base), *_ = sweeps.items()
+    middle, scale = base.middle, base.noise_scale
+    if scale is None:
         return None
+    batch, rate = float(base.evidence.batch_size[middle]), float(np.exp2(base.optimum[middle]))
     law = PosteriorLaw.of_tuned_run(
-        Recipe(rate, batch, eps=float(EPS[0])),
-        between,
+        Recipe(rate, batch, eps=small),
+        (scale.value / scale.factor**_OF_90, scale.value * scale.factor**_OF_90),
         prior=prior,
         second_moments=SecondMoments.from_json(base.measured[middle].second_moments),
     )
     found = []
     for eps, sweep in sweeps.items():
         rows = np.flatnonzero(np.isfinite(sweep.optimum))
-        if eps == EPS[0]:
+        if eps == small:
             rows = rows[rows != middle]
         sizes = sweep.evidence.batch_size[rows]
-        there = law.at(eps=float(eps))
-        answer = (there.learning_rate(sizes), *there.interval(sizes))
-        part = _from_one_run(sweep, rows, answer, np.log2(sizes / batch))
+        there = law.at(eps=eps)
+        answer = (there.learning_rate(sizes), *there.interval(sizes, 0.9))
         # The rules start at the run that was tuned, whatever the eps.
-        for name, power in RULES.items():
-            part.found.by[name][:] = base.optimum[middle] + power * np.log2(sizes / batch)
-        found.append(part)
+        found.append(
+            _from_one_run(sweep, rows, answer, np.log2(sizes / batch), base.optimum[middle])
+        )
     return pooled(found)
-
-
-#: Half the width of a normal distribution's 90 % interval, in standard deviations.
-_OF_90 = 1.645
-
-
-def by_eps(sweeps):
-    """Trainings of a problem of ours by eps, for those that have all: setting without eps."""
-    found = {}
-    for setting, sweep in sweeps.items():
-        found.setdefault(setting[:-1], {})[setting[-1]] = sweep
-    return {k: {e: v[e] for e in EPS} for k, v in found.items() if set(EPS) <= set(v)}
-
-
-def usual(setting):
-    """Whether all is as in most runs of ours."""
-    return setting[2:] == tuple(USUAL.values())

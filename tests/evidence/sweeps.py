@@ -3,7 +3,7 @@
 import csv
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -202,6 +202,31 @@ def laboratory(problem):
 
 #: Batch sizes of a sweep of ours.
 _FEWEST = 4
+
+
+def usual(sweeps):
+    """Those whose settings, but for budget and decay, are as in most runs of ours."""
+    return [s for setting, s in sweeps.items() if setting[2:] == tuple(USUAL.values())]
+
+
+def by_eps(sweeps):
+    """Trainings with all settings usual but eps: sweeps by eps, those of all trainings."""
+    found = {}
+    for (budget, decay, *rest, eps), sweep in sweeps.items():
+        if rest == list(USUAL.values())[:-1]:
+            found.setdefault((budget, decay), {})[float(eps)] = sweep
+    return [dict(sorted(training.items())) for training in found.values() if len(training) > 1]
+
+
+def joined(training):
+    """One sweep of those that `by_eps` gave for one training."""
+    parts = [replace(s.evidence, eps=np.full(len(s.evidence), e)) for e, s in training.items()]
+    whole, *rest = parts
+    for part in rest:
+        whole = whole + part
+    curves = tuple(curve for s in training.values() for curve in s.curves)
+    some = next(iter(training.values()))
+    return Sweep(some.name, some.kin, whole, curves)
 
 
 def _measured(problem):

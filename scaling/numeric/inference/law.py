@@ -130,6 +130,15 @@ class PosteriorLaw(Law):
         """Ids of the family and of the posterior."""
         return "T-I4", "T-K1"
 
+    @property
+    def route(self) -> str:
+        """What the law is inferred from, as tests/evidence names it."""
+        if self.recipe is None:
+            return "optima" if self.optima else "runs"
+        if self.effective_eps not in (None, self.recipe.eps):
+            return "second moments"
+        return "tuned run" if self.noise_scale is None else "noise scale"
+
     @cached_property
     def noise_batch_size(self) -> float:  # type: ignore[override]
         """Posterior median of B_n."""
