@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from sweeps import lab_problems, laboratory
 
+from scaling import SecondMoments
 from scaling.lab.cells import make_problem
 from scaling.lab.schedule import Schedule
 from scaling.measure import NoiseScale
@@ -22,8 +23,7 @@ from scaling.measure import NoiseScale
 WRITTEN = Path(__file__).with_name("noise_metrics.csv")
 METRICS = ("l2", "adam")
 PARTS = 4
-BUDGET = {"examples": {"transformer": 8192}, "steps": {}}
-EXAMPLES, STEPS = 32768, 256
+STEPS, EXAMPLES = 256, {"logistic": 32768, "network": 32768, "transformer": 8192}
 
 
 class Flat(torch.nn.Module):
@@ -36,13 +36,12 @@ class Flat(torch.nn.Module):
 
     def forward(self, batch):
         """What has the loss's gradient, which the problem writes out."""
-        with torch.no_grad():
-            gradient = self.problem.gradient(self.weights.expand(1, 1, -1), batch[None])[0, 0]
-        return self.weights @ gradient
+        replica = self.weights.detach().expand(1, 1, -1)
+        return self.weights @ self.problem.gradient(replica, batch[None])[0, 0]
 
 
 def monitored(problem, batch_size, rate, steps, schedule, eps, seed=0):
-    """Noise scales of one run by metric, each with its standard error in octaves."""
+    """Noise scales of one run by metric, and Adam's second moments half-way."""
     model = Flat(problem, seed)
     optimizer = torch.optim.Adam(model.parameters(), lr=rate, eps=eps)
     generator = np.random.default_rng([seed, 1])
@@ -61,11 +60,13 @@ def monitored(problem, batch_size, rate, steps, schedule, eps, seed=0):
         if monitor is not None:
             monitor.step()
         optimizer.step()
+        if step == steps // 2:
+            moments = SecondMoments.from_optimizer(optimizer)
         if step == 3 * steps // 4:
             break
     found = {metric: monitor.estimate(metric) for metric in METRICS}
     monitor.close()
-    return found
+    return found, moments
 
 
 def trainings():
@@ -76,8 +77,7 @@ def trainings():
             if (weight_decay, warm_up, inside, beta1, beta2) != ("0", "0", "False", "0.9", "0.999"):
                 continue
             size = int(sweep.evidence.batch_size[sweep.middle])
-            examples = 8192 if name == "transformer" else EXAMPLES
-            steps = STEPS if budget == "steps" else examples // size
+            steps = STEPS if budget == "steps" else EXAMPLES[name] // size
             yield name, budget, decay, eps, size, steps, float(np.exp2(sweep.optimum[sweep.middle]))
 
 
@@ -89,7 +89,7 @@ def main():
         writer.writerow(["problem", "budget", "decay", "eps", "batch_size", *columns])
         for name, budget, decay, eps, size, steps, rate in trainings():
             problem = make_problem(name)
-            found = monitored(problem, size, rate, steps, Schedule(decay), float(eps))
+            found, _ = monitored(problem, size, rate, steps, Schedule(decay), float(eps))
             row = [f"{x:.4g}" for m in METRICS for x in (found[m].noise_scale, *found[m].interval)]
             writer.writerow([name, budget, decay, eps, size, *row])
             print(name, budget, decay, eps, size, *row, flush=True)
