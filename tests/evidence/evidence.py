@@ -13,9 +13,10 @@ import lab_findings
 import numpy as np
 import routes
 from learn_prior import read_held_out
-from sweeps import OURS, PROBLEMS, SHARED, by_eps, joined, lab_problems, laboratory, load, usual
+from sweeps import OURS, PROBLEMS, SHARED, by_eps, joined, laboratory, load, usual
 
 from scaling.numeric.inference.baselines import BASELINES
+from scaling.plotting.data import lab_problems
 
 HERE = Path(__file__).parent
 RECORD = OURS / "evidence.json"
@@ -161,7 +162,9 @@ def render(told, unusual):
         theory = {n: f["rmse"]["T-I2"] for n, f in of["on"].items() if "T-I2" in f["rmse"]}
         if theory:
             said = ", ".join(f"{x:.2f} ({name})" for name, x in theory.items())
-            lines += [f"T-I2 alone, without a prior or an interval: {said}; all {of['rmse']['T-I2']:.2f}.\n"]
+            lines += [
+                f"T-I2 alone, without a prior or an interval: {said}; all {of['rmse']['T-I2']:.2f}.\n"
+            ]
     lines += [
         "## Our trainings at unusual settings\n",
         "beta1 = 0, beta2 = 0.95, larger eps (the same for all batch sizes), weight decay, warm-up, cosine, "
@@ -179,7 +182,7 @@ def written(told):
     for route, of in told.items():
         on = ",\n".join(f"   {json.dumps(n)}: {json.dumps(x)}" for n, x in of["on"].items())
         rest = json.dumps({name: x for name, x in of.items() if name != "on"})
-        parts.append(f" {json.dumps(route)}: {rest[:-1]},\n  \"on\": {{\n{on}\n  }}\n }}")
+        parts.append(f' {json.dumps(route)}: {rest[:-1]},\n  "on": {{\n{on}\n  }}\n }}')
     return "{\n" + ",\n".join(parts) + "\n}\n"
 
 

@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from sweeps import SHARED, lab_problems, laboratory, load, usual
+from sweeps import SHARED, laboratory, load, usual
 
 from scaling.numeric.inference.posterior import target_of
 from scaling.numeric.inference.prior import Prior
 from scaling.numeric.inference.sampler import sample
+from scaling.plotting.data import lab_problems
 
 #: T-K2's, and what is left as it is: one sweep with covariates, and one with eps, are too few.
 BEFORE = {
@@ -100,7 +101,9 @@ class Hyper:
         mean, broad = self.mean[:-1], self.spread[:-1] * BROADER
         total = np.zeros(len(x))
         for (draws, over, error), weight in zip(self.drawn, self.weights, strict=True):
-            ratio = -(((draws - m[..., :-1]) / s[..., :-1]) ** 2 - ((draws - mean) / broad) ** 2) / 2
+            ratio = (
+                -(((draws - m[..., :-1]) / s[..., :-1]) ** 2 - ((draws - mean) / broad) ** 2) / 2
+            )
             ratio = (ratio - np.log(s[..., :-1] / broad)).sum(axis=2)
             if over is not None:
                 # How likely the noise scale is, given B_crit.

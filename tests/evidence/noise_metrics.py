@@ -13,12 +13,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from sweeps import lab_problems, laboratory
+from sweeps import laboratory
 
 from scaling import SecondMoments
 from scaling.lab.cells import make_problem
 from scaling.lab.schedule import Schedule
 from scaling.measure import NoiseScale
+from scaling.plotting.data import lab_problems
 
 WRITTEN = Path(__file__).with_name("noise_metrics.csv")
 METRICS = ("l2", "adam")

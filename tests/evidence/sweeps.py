@@ -11,7 +11,6 @@ import numpy as np
 from scaling.data import load as load_table
 from scaling.numeric.inference.evidence.evidence import Evidence, Measured
 from scaling.numeric.tables.runs import Runs
-from scaling.plotting.data import lab_problems as lab_problems
 
 OURS = Path(__file__).parents[2] / "scaling" / "data"
 SHARED = Path(__file__).parents[3] / "shared" / "data"
@@ -179,7 +178,8 @@ def laboratory(problem):
     """
     table = load_table(f"lab_{problem}").where("budget != 'target'")
     batch, rate, loss, seed = (
-        table.numbers(name, missing=True) for name in ("batch_size", "learning_rate", "loss", "seed")
+        table.numbers(name, missing=True)
+        for name in ("batch_size", "learning_rate", "loss", "seed")
     )
     measured = _measured(problem)
     rows = defaultdict(list)

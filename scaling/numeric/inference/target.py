@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from math import log, pi
+from math import hypot, log, pi
 from typing import Any
 
 import numpy as np
@@ -55,10 +55,10 @@ class Target:
         if self.noise_scale is not None:
             # It tells where the rise ends: how nearly is learned from trainings.
             corner = self.family.corners(draws, np.zeros((1, self.family.covariates)))[0][:, 0]
-            mean, spread = self.prior.scales["corner_over_noise"]
+            over, spread = self.prior.scales["corner_over_noise"]
             measured = log(self.noise_scale.value) * _LOG2E - self.gathered.center
-            error = np.hypot(spread, log(self.noise_scale.factor) * _LOG2E)
-            value -= ((corner - measured - mean) / error) ** 2 / 2
+            error = hypot(spread, log(self.noise_scale.factor) * _LOG2E)
+            value -= ((corner - measured - over) / error) ** 2 / 2
         if self.root_second_moment is not None:
             value -= self._away(self._log_mean_root(draws), self.root_second_moment) ** 2 / 2
         return np.asarray(value)
