@@ -16,8 +16,9 @@ def track_record(route: str) -> Fact:
     ----------
     route : str
         What is known of the training: ``"tuned run"``, ``"noise scale"`` (measured along it),
-        ``"second moments"`` (and another eps is asked for), ``"optima"`` or ``"runs"`` of a sweep at
-        other batch sizes, ``"unseen setting"`` (a sweep at other settings).
+        ``"second moments"`` (and another eps is asked for), ``"second moments, noise scale"``,
+        ``"optima"`` or ``"runs"`` of a sweep at other batch sizes, ``"unseen setting"`` (a sweep
+        at other settings).
 
     Returns
     -------

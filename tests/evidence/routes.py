@@ -70,7 +70,8 @@ def _others(sweep):
     return rows, np.log2(batch[rows] / batch[middle])
 
 
-def _tuned(sweep, prior, noise_scale):
+def tuned(sweep, prior, noise_scale):
+    """One run at the middle batch size and what is known of its noise scale, if anything."""
     middle = sweep.middle
     batch, rate = sweep.evidence.batch_size[middle], np.exp2(sweep.optimum[middle])
     rows, octaves = _others(sweep)
@@ -82,7 +83,7 @@ def _tuned(sweep, prior, noise_scale):
 
 def tuned_run(sweep, prior):
     """The best learning rate at the middle batch size, and nothing else."""
-    return _tuned(sweep, prior, None)
+    return tuned(sweep, prior, None)
 
 
 def noise_scale(sweep, prior):
@@ -92,7 +93,7 @@ def noise_scale(sweep, prior):
     """
     if sweep.noise_scale is None:
         return None
-    found = _tuned(sweep, prior, sweep.noise_scale)
+    found = tuned(sweep, prior, sweep.noise_scale)
     middle, (rows, _) = sweep.middle, _others(sweep)
     tuned = Recipe(float(np.exp2(sweep.optimum[middle])), float(sweep.evidence.batch_size[middle]))
     law = TransferLaw(tuned, GradientStatistics(sweep.noise_scale.value))
@@ -135,19 +136,30 @@ def whole_batch_size(sweep, prior):
 
 
 def second_moments(sweeps, prior):
-    """One run at the middle batch size and a small eps, its noise scale and second moments.
+    """One run at the middle batch size and a small eps, and its second moments half-way.
 
     Every batch size at every eps is predicted; ``sweeps`` are those of one training by eps, the
     smallest first.
     """
-    (small, base), *_ = sweeps.items()
-    middle, scale = base.middle, base.noise_scale
-    if scale is None:
+    return _over_eps(sweeps, prior, None)
+
+
+def second_moments_and_noise_scale(sweeps, prior):
+    """That, and the noise scale measured half-way through that run, with its error."""
+    base = next(iter(sweeps.values()))
+    if base.noise_scale is None:
         return None
+    scale, error = base.noise_scale.value, base.noise_scale.factor**_OF_90
+    return _over_eps(sweeps, prior, (scale / error, scale * error))
+
+
+def _over_eps(sweeps, prior, between):
+    (small, base), *_ = sweeps.items()
+    middle = base.middle
     batch, rate = float(base.evidence.batch_size[middle]), float(np.exp2(base.optimum[middle]))
     law = PosteriorLaw.of_tuned_run(
         Recipe(rate, batch, eps=small),
-        (scale.value / scale.factor**_OF_90, scale.value * scale.factor**_OF_90),
+        between,
         prior=prior,
         second_moments=SecondMoments.from_json(base.measured[middle].second_moments),
     )

@@ -188,9 +188,9 @@ class PosteriorLaw(Law):
         if self.recipe is None:
             known = "optima" if self.optima else "runs"
             return known if self._tried else "unseen setting"
-        if self.effective_eps not in (None, self.recipe.eps):
-            return "second moments"
-        return "tuned run" if self.noise_scale is None else "noise scale"
+        known = [] if self.effective_eps in (None, self.recipe.eps) else ["second moments"]
+        known += [] if self.noise_scale is None else ["noise scale"]
+        return ", ".join(known) or "tuned run"
 
     @property
     def _tried(self) -> bool:

@@ -55,9 +55,9 @@ class Target:
         if self.noise_scale is not None:
             # It tells where the rise ends: how nearly is learned from trainings.
             corner = self.family.corners(draws, np.zeros((1, self.family.covariates)))[0][:, 0]
-            over, spread = self.prior.scales["corner_over_noise"]
+            over, apart = self.prior.scales["corner_over_noise"]
             measured = log(self.noise_scale.value) * _LOG2E - self.gathered.center
-            error = hypot(spread, log(self.noise_scale.factor) * _LOG2E)
+            error = hypot(apart, log(self.noise_scale.factor) * _LOG2E)
             value -= ((corner - measured - over) / error) ** 2 / 2
         if self.root_second_moment is not None:
             value -= self._away(self._log_mean_root(draws), self.root_second_moment) ** 2 / 2
