@@ -33,7 +33,7 @@ BEFORE = {
     "log_group_scatter": (-1.6, 0.7),
     "eps_scale": (-13.0, 6.0),
     "log_eps_spread": (-0.7, 0.5),
-    "corner_over_noise": (0.0, 2.0),
+    "corner_over_noise": (0.0, 1.0),
 }
 LEARNED = ("corner", "ratio", "log_sharpness", "log_scatter", "log_misfit")
 OVER_NOISE = "corner_over_noise"
