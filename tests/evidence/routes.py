@@ -95,8 +95,8 @@ def noise_scale(sweep, prior):
         return None
     found = tuned(sweep, prior, sweep.noise_scale)
     middle, (rows, _) = sweep.middle, _others(sweep)
-    tuned = Recipe(float(np.exp2(sweep.optimum[middle])), float(sweep.evidence.batch_size[middle]))
-    law = TransferLaw(tuned, GradientStatistics(sweep.noise_scale.value))
+    run = Recipe(float(np.exp2(sweep.optimum[middle])), float(sweep.evidence.batch_size[middle]))
+    law = TransferLaw(run, GradientStatistics(sweep.noise_scale.value))
     found.found.by["T-I2"] = np.log2(law.learning_rate(sweep.evidence.batch_size[rows]))
     return found
 
