@@ -333,7 +333,7 @@ def _read(path: str, kind: str) -> Any:
 
 
 def _second_moments(path: str) -> Any:
-    """Read Adam's second moments from a summary, or from a checkpoint, which takes torch."""
+    """Read Adam's second moments from a summary of ours, or from a checkpoint."""
     if path.lower().endswith(".json"):
         return _read(path, "SecondMoments")
     from scaling.measure import read_second_moments

@@ -35,7 +35,7 @@ ROUTES = {
 SHOWN = ("law", "sqrt", "constant", "linear", "power", "OpenAI")
 
 
-def trainings(shared):
+def trainings(shared, names=None):
     """Sweeps of real trainings by route and name: at one setting, by eps, or all settings joined."""
     alone, several, whole = {}, {}, {}
     for name, sweep in load(shared).items():
@@ -43,6 +43,8 @@ def trainings(shared):
         if len(alone[name]) > 1:
             whole[name] = [sweep]
     for problem in lab_problems():
+        if names is not None and not any(name.startswith(problem) for name in names):
+            continue
         found = laboratory(problem)
         for budget in ("examples", "steps"):
             name = f"{problem}, fixed {budget}"
@@ -71,7 +73,7 @@ def kin(name):
 def run(shared, priors, names=None):
     """Outcomes by route and training; only some trainings if they are named."""
     found = {}
-    for route, of in trainings(shared).items():
+    for route, of in trainings(shared, names).items():
         for name, sweeps in of.items():
             if names is None or name in names:
                 results = (ROUTES[route](sweep, priors[kin(name)]) for sweep in sweeps)

@@ -23,6 +23,9 @@ from scaling.numeric.population.second_moments import SecondMoments
 DRAWS = 500
 #: Further outside what was tried than this factor, an answer carries a warning.
 _BEYOND = 2.0
+#: Standard error of what another eps does (T-J1), as a share of its octaves: on the trainings of
+#: tests/evidence 0.1 (logistic regression) to 0.3.
+_SHIFT_ERROR = 0.25
 #: Batch sizes that are answered at once; fewer for intervals, which take 25 times the memory.
 _PART, _PART_OF_INTERVAL = 4096, 256
 #: Half the width of a normal distribution's 90 % interval, in standard deviations.
@@ -188,9 +191,9 @@ class PosteriorLaw(Law):
         if self.recipe is None:
             known = "optima" if self.optima else "runs"
             return known if self._tried else "unseen setting"
-        known = [] if self.effective_eps in (None, self.recipe.eps) else ["second moments"]
-        known += [] if self.noise_scale is None else ["noise scale"]
-        return ", ".join(known) or "tuned run"
+        eps_changes = self.effective_eps not in (None, self.recipe.eps)
+        besides = {"second moments": eps_changes, "noise scale": self.noise_scale is not None}
+        return ", ".join(name for name, given in besides.items() if given) or "tuned run"
 
     @property
     def _tried(self) -> bool:
@@ -468,7 +471,14 @@ class PosteriorLaw(Law):
 
         shift = self._eps_shift(batch_size)
         low, high = _in_parts(bounds, batch_size, _PART_OF_INTERVAL)
-        return low * shift, high * shift
+        if np.all(shift == 1):
+            return low, high
+        from statistics import NormalDist  # few laws are asked for another eps
+
+        rate = self.learning_rate(batch_size)
+        error = NormalDist().inv_cdf((1 + level) / 2) * _SHIFT_ERROR * np.log2(shift)
+        below, above = (np.hypot(np.log2(rate / (end * shift)), error) for end in (low, high))
+        return rate * np.exp2(-below), rate * np.exp2(above)
 
 
 def _as_saved(posterior: Posterior) -> Posterior:
