@@ -96,7 +96,7 @@ $(VENV)/installed: pyproject.toml | $(VENV)/bin/python
 
 $(VENV)/installed-torch: $(VENV)/installed-test
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check '$(TORCH)'
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dask,optax,torch]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dask,lightning,optax,torch,transformers]'
 	@touch $@
 
 $(VENV)/installed-test: pyproject.toml | $(VENV)/bin/python

@@ -1,7 +1,8 @@
 """End to end on trainings not used to develop anything: other widths, and another text.
 
-One tuned run at the middle batch size under the monitor that users have; then its noise scale and its second
-moments say what the best learning rate is at all other batch sizes and eps. By hand, ten minutes on a core:
+One tuned run at the middle batch size under the monitor that users have; then its noise scale and
+its second moments say what the best learning rate is at all other batch sizes and eps. By hand, ten
+minutes on a core:
 
     python tests/evidence/held_out.py
 
@@ -32,12 +33,12 @@ EPS = (1e-8, 1e-2, 1e-1)
 
 
 def prose():
-    """A transformer twice as wide as the laboratory's, on Python's own manual in capital letters."""
+    """A transformer twice as wide as the laboratory's, on Python's manual in capital letters."""
     text = " ".join("".join(topics.topics.values()).upper().split())
     problem = Transformer(width=32)
     problem.text = torch.tensor([ALPHABET.index(x) for x in text if x in ALPHABET])
     places = len(problem.text) - problem.context - 1
-    problem._evaluated = torch.linspace(0, places, len(problem._evaluated)).long()  # noqa: SLF001
+    problem._evaluated = torch.linspace(0, places, len(problem._evaluated)).long()
     return problem
 
 

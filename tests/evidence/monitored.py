@@ -25,7 +25,7 @@ _OF_95, _OF_90 = 3.92, 3.29
 
 def as_measured(value, low, high):
     """A noise scale with its 95 % interval as evidence; good to a factor of 2 if that is open."""
-    if not (0 < low and high < np.inf):
+    if not (low > 0 and high < np.inf):
         return Measured(value)
     return Measured(value, (high / low) ** (1 / _OF_95))
 
@@ -92,7 +92,8 @@ def held_out():
                 {n: x[rows] for n, x in (by | {"law": middle}).items()}, low[rows], high[rows]
             )
             score = found.score(optimum[rows])
-            errors = " | ".join(f"{score.rmse[n]:.2f}" for n in ("law", "sqrt", "constant", "linear"))
+            names = "law", "sqrt", "constant", "linear"
+            errors = " | ".join(f"{score.rmse[n]:.2f}" for n in names)
             yield (
                 f"| {name}, {cells} | {scale.value:.0f} | {score.count} | {errors} | "
                 f"{score.coverage:.2f} | {score.width:.2f} |"

@@ -1,7 +1,7 @@
 """Tuned runs of the laboratory's problems under the monitor that users have.
 
-Two noise scales are measured from the first quarter of a run to the third: that of the gradient (l2), and that in
-units of sqrt(v) (adam). By hand, five minutes on a core:
+Two noise scales are measured from the first quarter of a run to the third: that of the gradient
+(l2), and that in units of sqrt(v) (adam). By hand, a minute on a core:
 
     python tests/evidence/noise_metrics.py
 

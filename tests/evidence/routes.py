@@ -87,7 +87,7 @@ def tuned_run(sweep, prior):
 
 
 def noise_scale(sweep, prior):
-    """That, and the noise scale measured half-way through that run, with its error.
+    """One run at the middle batch size, and the noise scale measured half-way through it.
 
     Beside it T-I2 itself, which takes the noise scale for B_n: no prior, and no interval.
     """
@@ -145,7 +145,7 @@ def second_moments(sweeps, prior):
 
 
 def second_moments_and_noise_scale(sweeps, prior):
-    """That, and the noise scale measured half-way through that run, with its error."""
+    """One run at the middle batch size and a small eps, its second moments and noise scale."""
     base = next(iter(sweeps.values()))
     if base.noise_scale is None:
         return None

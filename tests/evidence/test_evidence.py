@@ -4,6 +4,7 @@ import json
 import sys
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -85,8 +86,7 @@ def test_a_route_that_there_is_not():
 
 @pytest.mark.torch
 def test_a_small_grid_has_the_same_order_of_routes():
-    """Trained here and now: runs of a sweep tell more than one run, which tells more than a rule."""
-    msgspec = pytest.importorskip("msgspec")
+    """Trained here and now: a sweep tells more than one run, which tells more than a rule."""
     pytest.importorskip("torch", reason="needs the extra 'torch'")
     pytest.importorskip("sklearn", reason="needs the extra 'torch'")
     from scaling.lab.cells import run_cell
