@@ -147,7 +147,7 @@ _SENTENCES: dict[str, str | Callable[..., str]] = {
     # What a posterior takes for granted, and what would narrow it.
     "prior": (
         "how optima depend on the batch size, and how they scatter, is believed to be as in "
-        "published sweeps of other models (T-K2)"
+        "sweeps of other models, published and our own (T-K2)"
     ),
     "optimizer as tuned": (
         "optimizer, model and budget are those of the tuned run; beta1 changes nothing over a run "
