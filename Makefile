@@ -78,14 +78,11 @@ notebooks: $(VENV)/installed-test
 golden: $(VENV)/installed-test
 	@$(BIN)/python tests/golden/replay.py
 
-# How near the answers come to real optima; sweeps that are not in DATA are passed over.
+# How near the answers come to real optima; sweeps that are not in DATA are passed over. After the
+# data, or how optima are read, have changed, `learn_prior.py --write` comes first.
 DATA ?= ../shared/data
 evidence: $(VENV)/installed-test
-	@$(BIN)/python tests/evidence/posterior_on_sweeps.py $(DATA) > tests/evidence/EVIDENCE.md.new
-	@printf '\n## The noise scale, second moments and momentum on our own trainings\n\n```\n' >> tests/evidence/EVIDENCE.md.new
-	@$(BIN)/python tests/evidence/lab_findings.py >> tests/evidence/EVIDENCE.md.new
-	@printf '```\n' >> tests/evidence/EVIDENCE.md.new
-	@mv tests/evidence/EVIDENCE.md.new tests/evidence/EVIDENCE.md
+	@$(BIN)/python tests/evidence/evidence.py $(DATA)
 
 clean:
 	rm -rf $(VENV)
@@ -99,7 +96,7 @@ $(VENV)/installed: pyproject.toml | $(VENV)/bin/python
 
 $(VENV)/installed-torch: $(VENV)/installed-test
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check '$(TORCH)'
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dask,optax,torch]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dask,lightning,optax,torch,transformers]'
 	@touch $@
 
 $(VENV)/installed-test: pyproject.toml | $(VENV)/bin/python

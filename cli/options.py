@@ -92,9 +92,9 @@ class _Eps(TypedDict, total=False):
     second_moments: Annotated[
         str,
         _run(
-            "Adam's second moments half-way through the tuned run, SecondMoments.to_json(): they "
-            "tell what another eps does.",
-            metavar="FILE.json",
+            "Adam's second moments half-way through the tuned run, which tell what another eps "
+            "does: a checkpoint such as optimizer.pt, or SecondMoments.to_json() as *.json.",
+            metavar="FILE",
         ),
     ]
     ref_eps: Annotated[
@@ -305,7 +305,7 @@ def _by_theory(given: LawOptions, *, sketch: bool) -> "Law":
             raise InputError("cannot be combined with a sketch; leave one out", "second_moments")
         return _transfer_of_sketch(recipe, chosen, known)
     if "second_moments" in given:
-        chosen["second_moments"] = _read(given["second_moments"], "SecondMoments")
+        chosen["second_moments"] = _second_moments(given["second_moments"])
     return TransferLaw(recipe, GradientStatistics(**known), **chosen)
 
 
@@ -330,6 +330,15 @@ def _read(path: str, kind: str) -> Any:
     except DataError as error:
         said = str(error)
         raise DataError(said if said.startswith(path) else f"{path}: {said}") from None
+
+
+def _second_moments(path: str) -> Any:
+    """Read Adam's second moments from a summary of ours, or from a checkpoint."""
+    if path.lower().endswith(".json"):
+        return _read(path, "SecondMoments")
+    from scaling.measure import read_second_moments
+
+    return read_second_moments(path)
 
 
 def _check_eps(given: LawOptions, reference: float) -> None:
@@ -358,7 +367,7 @@ def _posterior(given: LawOptions) -> "Law":
         given.get("noise_scale"),
         prior=read_prior(given.get("prior")),
         eps=given.get("eps"),
-        second_moments=None if moments is None else _read(moments, "SecondMoments"),
+        second_moments=None if moments is None else _second_moments(moments),
     )
 
 
