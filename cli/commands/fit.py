@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..terminal import echo, print_table
+
 if TYPE_CHECKING:
     from scaling.numeric.fits import SweepFit, SweepLaw
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells count
-_NARROWEST = 72
 _DEFAULT_REPLICATES = 200
 
 _COLUMN: dict[str, Any] = {
@@ -71,11 +72,14 @@ def fit(
     lr query --law law.json --covariate N=1e9 --covariate D=2e10 --batch-size 512
     """
     from scaling import fit_sweep, save_law
+    from scaling.numeric.inputs.files import check_writable
 
+    check_writable(save)  # before the work
     if plot is not None:
         from scaling.plotting.saving import figure_format
 
-        figure_format(plot, "plot")  # before the work
+        figure_format(plot, "plot")
+        check_writable(plot)
     found: SweepFit | None = None
     interrupted = False
     try:
@@ -98,15 +102,15 @@ def fit(
     except KeyboardInterrupt:
         interrupted = True
     if found is None:
-        typer.echo("lr: interrupted before the law was fitted; nothing is written", err=True)
+        echo("lr: interrupted before the law was fitted; nothing is written", err=True)
         raise typer.Exit(INTERRUPTED)
     if as_json:
-        typer.echo(json.dumps(_document(found, interrupted), indent=2, allow_nan=False))
+        echo(json.dumps(_document(found, interrupted), indent=2, allow_nan=False))
     else:
         _print(found)
     if interrupted:
         done = len(found.law.replicates)
-        typer.echo(
+        echo(
             f"lr: interrupted after {done} of {replicates} replicates: the intervals are not "
             "finished, and no law file is written",
             err=True,
@@ -173,7 +177,7 @@ def _print(found: "SweepFit") -> None:
     lines += field("surge", f"{_VERDICTS[found.surge.verdict]} ({_evidence(found)})")
     for text in found.warnings:
         lines += field("WARNING", text)
-    typer.echo("\n".join(lines))
+    echo("\n".join(lines))
     _print_table(found)
 
 
@@ -227,7 +231,6 @@ def _evidence(found: "SweepFit") -> str:
 
 def _print_table(found: "SweepFit") -> None:
     from rich import box
-    from rich.console import Console
     from rich.table import Table
 
     from ..report.prose import percent
@@ -259,8 +262,4 @@ def _print_table(found: "SweepFit") -> None:
             f"{standing.fitted.aic:.1f}",
             style="bold" if chosen else None,
         )
-    console = Console(highlight=False)
-    if console.width < _NARROWEST:
-        # A narrow terminal would cut numbers off; let it wrap the lines instead.
-        console = Console(highlight=False, width=_NARROWEST)
-    console.print(table)
+    print_table(table)

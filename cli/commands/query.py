@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..options import BATCH_SIZE, takes_law
+from ..terminal import echo
 
 if TYPE_CHECKING:
     from scaling.numeric.laws import Law
@@ -36,6 +37,7 @@ def query(
     lr query --points optima.csv --batch-size 512 --save law.json
     """
     from scaling.errors import InputError
+    from scaling.numeric.inputs.files import check_writable
 
     from ..report.answer import answers, describe
 
@@ -43,10 +45,12 @@ def query(
         raise InputError(
             "missing; say at which batch size you want the learning rate", "batch_size"
         )
+    check_writable(save)  # before anything is written
     if plot is not None:
         from scaling.plotting.saving import figure_format
 
-        figure_format(plot, "plot")  # before anything is written
+        figure_format(plot, "plot")
+        check_writable(plot)
     results = answers(law, batch_size)
     if as_json:
         text = json.dumps({"law": describe(law), "results": results}, indent=2, allow_nan=False)
@@ -62,4 +66,4 @@ def query(
         from scaling.plotting import learning_rate, save_figure
 
         save_figure(learning_rate(law, batch_size), plot, title="Adam's best learning rate")
-    typer.echo(text)
+    echo(text)

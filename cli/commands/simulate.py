@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from ..options import BATCH_SIZE, NUMBER
+from ..terminal import echo
 
 
 def simulate(
@@ -16,7 +17,7 @@ def simulate(
     batch_size: Annotated[
         list[float], typer.Option(help="Batch size of the grid; repeatable.", **BATCH_SIZE)
     ],
-    output: Annotated[
+    out: Annotated[
         str | None,
         typer.Option(metavar="FILE", help="CSV to write; standard output by default."),
     ] = None,
@@ -93,9 +94,9 @@ def simulate(
         missing=missing,
         seed=seed,
     )
-    text = write_runs(runs, output)
+    text = write_runs(runs, out)
     if text is not None:
-        typer.echo(text, nl=False)
+        echo(text, nl=False)
 
 
 def _values(texts: list[str]) -> dict[str, list[float]]:

@@ -9,6 +9,7 @@ import typer
 from scaling.errors import DataError, InputError
 
 from ..options import BATCH_SIZE
+from ..terminal import echo
 
 if TYPE_CHECKING:
     from scaling.numeric.tradeoff import StepsLaw, Tradeoff
@@ -82,7 +83,7 @@ def tradeoff(
     if as_csv:
         from ..report.answer import csv_text
 
-        typer.echo(csv_text([row for group in groups for row in _csv_rows(group)]), nl=False)
+        echo(csv_text([row for group in groups for row in _csv_rows(group)]), nl=False)
         return
     answer = {
         "source": found.source,
@@ -104,7 +105,7 @@ def tradeoff(
         "notes": found.notes,
     }
     if as_json:
-        typer.echo(json.dumps(_finite(answer), indent=2, allow_nan=False))
+        echo(json.dumps(_finite(answer), indent=2, allow_nan=False))
     else:
         from ..report.tradeoff import show
 

@@ -9,6 +9,7 @@ import typer
 from scaling.errors import InputError
 
 from ...options import BATCH_SIZE, DECAY_RATE, NON_NEGATIVE, NUMBER
+from ...terminal import echo
 
 
 def doctor(
@@ -57,8 +58,8 @@ def doctor(
         raise InputError(error.message, renamed) from None
     answer = {"findings": [asdict(finding) for finding in findings]}
     if as_json:
-        typer.echo(json.dumps(answer, indent=2, allow_nan=False))
+        echo(json.dumps(answer, indent=2, allow_nan=False))
     else:
         from ...report.measure import say_findings
 
-        typer.echo(say_findings(answer["findings"]))
+        echo(say_findings(answer["findings"]))

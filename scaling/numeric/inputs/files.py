@@ -88,8 +88,8 @@ def write_whole(path: str | os.PathLike[str], data: bytes) -> None:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
-                if target.exists():
-                    os.chmod(file.fileno(), stat.S_IMODE(target.stat().st_mode))
+                if target.exists() and hasattr(os, "fchmod"):
+                    os.fchmod(file.fileno(), stat.S_IMODE(target.stat().st_mode))
                 if not beside.exists():  # it has no name yet
                     own = f"/proc/self/fd/{file.fileno()}"
                     os.link(own, beside, src_dir_fd=file.fileno())

@@ -9,39 +9,27 @@ from scaling.errors import InputError
 #: A plain decimal number.
 NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 _SIZES = {"": 1.0, "k": 1e3, "m": 1e6, "b": 1e9, "t": 1e12}
+_IS_SIZE = re.compile(rf"\s*({NUMBER})\s*([kmbt]?)\s*", re.ASCII).fullmatch
 
-
-def parse_batch_size(text: str) -> float:
-    """Read a batch size, which may be a product: per-device x devices x accumulation.
-
-    Examples
-    --------
-    >>> parse_batch_size("32x8x16")
-    4096.0
-    """
-    try:
-        return parse_positive(str(math.prod(parse_positive(f) for f in text.lower().split("x"))))
-    except InputError:
-        raise InputError(
-            "must be a positive, finite number or a product of such, as 32x8x16, got "
-            f"{text!r:.80}{_hint(text)}"
-        ) from None
+#: No quantity of a training run lies beyond; within, products of several do not overflow.
+SMALLEST, GREATEST = 1e-50, 1e50
+_WITHIN = f"from {SMALLEST:g} to {GREATEST:g}"
 
 
 def parse_size(text: str) -> float:
-    """Read a positive size that may end in k, M, B or T (thousand to 10^12), in any case.
+    """Read a size: a number that may end in k, M, B or T, or a product of such, in any case.
 
     Examples
     --------
-    >>> parse_size("1.2B")
-    1200000000.0
+    >>> parse_size("1.2B"), parse_size("4k"), parse_size("32x8x16")
+    (1200000000.0, 4000.0, 4096.0)
     """
-    found = re.fullmatch(rf"({NUMBER})\s*([kmbt]?)", text.strip().lower(), re.ASCII)
-    size = float(found[1]) * _SIZES[found[2]] if found else math.nan
-    if not 0 < size < math.inf:
+    found = [_IS_SIZE(factor) for factor in text.lower().split("x")]
+    size = math.prod(float(one[1]) * _SIZES[one[2]] if one else math.nan for one in found)
+    if not SMALLEST <= size <= GREATEST:
         raise InputError(
-            "must be a positive, finite number, which may end in k, M, B or T, got "
-            f"{text!r:.80}{_hint(text)}"
+            f"must be a size {_WITHIN}, which may end in k, M, B or T or be a product, as 4k or "
+            f"32x8, got {text!r:.80}{_hint(text)}"
         )
     return size
 
@@ -85,30 +73,32 @@ def parse_settings(
 
 
 def parse_positive(text: str) -> float:
-    """Read a positive, finite number."""
-    return _parse(text, lambda number: 0 < number < math.inf, "positive and finite")
+    """Read a positive number of a size that occurs."""
+    return _parse(text, lambda number: SMALLEST <= number <= GREATEST, _WITHIN)
 
 
 def parse_range(text: str) -> float | tuple[float, float]:
-    """Read a positive number, or two in order between which it lies.
+    """Read a size, or two in order between which it lies.
 
     Examples
     --------
-    >>> parse_range("4e3"), parse_range("1e3..1e4")
+    >>> parse_range("4k"), parse_range("1e3..1e4")
     (4000.0, (1000.0, 10000.0))
     """
     first, dots, last = text.partition("..")
     if not dots:
-        return parse_positive(text)
-    low, high = parse_positive(first), parse_positive(last)
+        return parse_size(text)
+    low, high = parse_size(first), parse_size(last)
     if not low < high:
         raise InputError(f"must be a number or LOW..HIGH, with LOW < HIGH, got {text!r:.60}")
     return low, high
 
 
 def parse_non_negative(text: str) -> float:
-    """Read a finite number that is at least 0."""
-    return _parse(text, lambda number: 0 <= number < math.inf, "at least 0 and finite")
+    """Read 0 or a positive number of a size that occurs."""
+    return _parse(
+        text, lambda number: number == 0 or SMALLEST <= number <= GREATEST, f"0 or {_WITHIN}"
+    )
 
 
 def parse_finite(text: str) -> float:
@@ -142,3 +132,21 @@ def _hint(text: str) -> str:
     if re.search(r"\d[,_'\s]\d", text):
         return "; write it without thousands separators, and with a decimal point"
     return ""
+
+
+def csv_cell(value: object) -> object:
+    """Return what is to stand in a cell of a CSV file.
+
+    A text that a spreadsheet would take for a formula is marked as a text.
+
+    Examples
+    --------
+    >>> csv_cell("=1+1"), csv_cell(-1.5), csv_cell("-1.5")
+    ("'=1+1", -1.5, '-1.5')
+    """
+    is_formula = (
+        isinstance(value, str)
+        and value.startswith(("=", "+", "-", "@", "\t", "\r"))
+        and not re.fullmatch(NUMBER, value, re.ASCII)
+    )
+    return f"'{value}" if is_formula else value

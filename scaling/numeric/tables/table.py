@@ -93,11 +93,11 @@ class Table(Shown):
         return self._read(name, _columns.POSITIVE)
 
     def batch_sizes(self, name: str) -> FloatArray:
-        """Read a column of batch sizes: positive, finite numbers, or products as ``32x8x16``."""
-        return self._read(name, _columns.BATCH_SIZE)
+        """Read a column of batch sizes, which are sizes."""
+        return self.sizes(name)
 
     def sizes(self, name: str) -> FloatArray:
-        """Read a column of sizes: positive, finite numbers that may end in k, M, B or T."""
+        """Read a column of sizes: numbers that may end in k, M, B or T, or products: ``32x8``."""
         return self._read(name, _columns.SIZE)
 
     def texts(self, name: str) -> list[str]:
