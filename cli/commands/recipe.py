@@ -78,10 +78,11 @@ def recipe(
     known = _read(tuned)
     if not batch_size:
         raise InputError("missing; say for which batch size you want a recipe", "batch_size")
+    rules = dict.fromkeys(_rules(rule, known, eps))
     law = _law(given, known, eps)
     found = [
         (name, carry(known, batch, name, law=law, eps=eps))
-        for name in dict.fromkeys(_rules(rule, known, eps))
+        for name in rules
         for batch in dict.fromkeys(batch_size)
     ]
     place = "inside" if law.model and law.model.eps == "inside" else "outside"
@@ -214,7 +215,7 @@ def _print_table(known: "Recipe", found: "list[tuple[str, RuledRecipe]]") -> Non
     rows: list[tuple[str, Any]] = [("(tuned)", known), *found]
     for name, one in rows:
         cells = (_cell(column, getattr(one, column)) for column in _COLUMNS)
-        table.add_row(name, f"{one.batch_size:.10g}", *cells)
+        table.add_row(name.replace("+", " + "), f"{one.batch_size:.10g}", *cells)
     print_table(table)
 
 

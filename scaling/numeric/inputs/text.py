@@ -13,7 +13,6 @@ _IS_SIZE = re.compile(rf"\s*({NUMBER})\s*([kmbt]?)\s*", re.ASCII).fullmatch
 
 #: No quantity of a training run lies beyond; within, products of several do not overflow.
 SMALLEST, GREATEST = 1e-50, 1e50
-_WITHIN = f"from {SMALLEST:g} to {GREATEST:g}"
 
 
 def parse_size(text: str) -> float:
@@ -26,12 +25,12 @@ def parse_size(text: str) -> float:
     """
     found = [_IS_SIZE(factor) for factor in text.lower().split("x")]
     size = math.prod(float(one[1]) * _SIZES[one[2]] if one else math.nan for one in found)
-    if not SMALLEST <= size <= GREATEST:
+    if not 0 < size < math.inf:
         raise InputError(
-            f"must be a size {_WITHIN}, which may end in k, M, B or T or be a product, as 4k or "
-            f"32x8, got {text!r:.80}{_hint(text)}"
+            "must be a positive, finite number or a product of such, as 4k, 1.2B or 32x8, got "
+            f"{text!r:.80}{_hint(text)}"
         )
-    return size
+    return _within_reach(size, text)
 
 
 def parse_settings(
@@ -73,8 +72,9 @@ def parse_settings(
 
 
 def parse_positive(text: str) -> float:
-    """Read a positive number of a size that occurs."""
-    return _parse(text, lambda number: SMALLEST <= number <= GREATEST, _WITHIN)
+    """Read a positive, finite number."""
+    number = _parse(text, lambda number: 0 < number < math.inf, "positive and finite")
+    return _within_reach(number, text)
 
 
 def parse_range(text: str) -> float | tuple[float, float]:
@@ -95,10 +95,9 @@ def parse_range(text: str) -> float | tuple[float, float]:
 
 
 def parse_non_negative(text: str) -> float:
-    """Read 0 or a positive number of a size that occurs."""
-    return _parse(
-        text, lambda number: number == 0 or SMALLEST <= number <= GREATEST, f"0 or {_WITHIN}"
-    )
+    """Read a finite number that is at least 0."""
+    number = _parse(text, lambda number: 0 <= number < math.inf, "at least 0 and finite")
+    return number and _within_reach(number, text)
 
 
 def parse_finite(text: str) -> float:
@@ -124,6 +123,13 @@ def _parse(text: str, accepts: Callable[[float], bool], wanted: str) -> float:
     number = float(text) if re.fullmatch(NUMBER, text.strip(), re.ASCII) else math.nan
     if not accepts(number):
         raise InputError(f"must be a number, {wanted}, got {text!r:.80}{_hint(text)}")
+    return number
+
+
+def _within_reach(number: float, text: str) -> float:
+    """Refuse what is positive and so large or small that arithmetic would fail on it."""
+    if not SMALLEST <= number <= GREATEST:
+        raise InputError(f"must be from {SMALLEST:g} to {GREATEST:g}, got {text!r:.80}")
     return number
 
 

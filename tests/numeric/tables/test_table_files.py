@@ -299,12 +299,12 @@ def test_cells(cell, tmp_path):
 
 def test_sizes_and_products():
     table = as_table(
-        {"model": ["85M", "1.2b", "7 k", "2T", "3e8"], "bs": ["32x8", "1", "2", "3", "4"]}
+        {"model": ["85M", "1.2b", "7 k", "2T", "3e8"], "bs": ["32x8", "1k", "2", "3", "4"]}
     )
     assert table.sizes("model").tolist() == [85e6, 1.2e9, 7e3, 2e12, 3e8]
-    assert table.batch_sizes("bs").tolist() == [256, 1, 2, 3, 4]
+    assert table.batch_sizes("bs").tolist() == [256, 1000, 2, 3, 4]
     for bad in ("M", "7G", "-7M", "7MM", "0k", "1e300T", "gpt-7B"):
-        with pytest.raises(DataError, match="may end in k, M, B or T"):
+        with pytest.raises(DataError, match="as 4k, 1.2B or 32x8"):
             as_table({"model": [bad]}).sizes("model")
 
 
