@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 def _parser(name: str, metavar: str) -> dict[str, Any]:
     """Make Typer read an option by a function of the numeric layer, imported when needed."""
 
-    def parse(text: str) -> Any:
+    def parse(text: str | float) -> Any:
+        if not isinstance(text, str):  # a default
+            return text
         from scaling.numeric.inputs import text as _text
 
         try:

@@ -41,9 +41,23 @@ _ODD = [
     *("0", "-1", "-0", "1e-300", "1e300", "1e-50", "1e50", "1e-40", "1e40", "5e-324", "1e999"),
     *("nan", "inf", "-inf", "NaN", "1e3..1e4", "1e4..1e3", "..", "1..", "1e-50..1e50", "32x8"),
     *("32x", "x", "4kx2", "1.2B", "1T", "7G", "1,024", "0,5", "1_000", "0x10", "١٢", "true"),
-    *("", " ", "\x1b[31mred", "\x9b2J", "a\u202eb", "\udcff", "a" * 3000, "9" * 400, "=1+1", "[/x]"),
+    *(
+        "",
+        " ",
+        "\x1b[31mred",
+        "\x9b2J",
+        "a\u202eb",
+        "\udcff",
+        "a" * 3000,
+        "9" * 400,
+        "=1+1",
+        "[/x]",
+    ),
     *("$\\frac{$", "{}", "%s", "../..", "-", "--", "--json", "0.9999999999999999", "1e-17", "1e9"),
 ]
+#: What is accepted, and as far as arithmetic goes.
+_EXTREME = ["1e-50", "1e50", "1e-40", "1e40", "1e-17", "1e17", "1e-9", "1e9", "1e-8..1e8"]
+_DECAY_RATES = ["0", "0.5", "0.9", "0.95", "0.999", "0.9999999999999999", "1e-17", "1"]
 _NAMES = ["N", "D", "model", "batch_size", "lr", "learning_rate", "loss", "eps", "seed", "bs", "x"]
 _WORDS = {
     "MODEL": ["sgd", "sign", "sign-isru", "clip", "article", "mean-field", "exact-softsign"],
@@ -61,7 +75,16 @@ _WORDS = {
     "[ID]...": ["B9", "T-A1", "A1.decrease", "Z9"],
     "CONFIG": ["nothing", "/dev/zero"],
 }
-_PLACES = ["out.json", "out.csv", "out.png", "out.svg", "/dev/stdout", "/dev/full", ".", "no/out.csv"]
+_PLACES = [
+    "out.json",
+    "out.csv",
+    "out.png",
+    "out.svg",
+    "/dev/stdout",
+    "/dev/full",
+    ".",
+    "no/out.csv",
+]
 _FILES = ["/dev/zero", "/dev/null", "/dev/stdin", ".", "none.csv", "a\x1b[2J.csv", "n" * 300]
 
 #: What makes a call that answers, by command; odd values come on top.
@@ -164,8 +187,10 @@ class Fuzzer:
     def value(self, option: Any) -> str:
         """Draw a value for an option."""
         kind = option.metavar or ""
-        if self.random.random() < 0.2:
+        if self.random.random() < 0.12:
             return self.random.choice(_ODD)
+        if "beta" in option.name:
+            return self.random.choice(_DECAY_RATES)
         if option.name in {"save", "out", "plot"}:
             return self.random.choice(_PLACES)
         if option.name == "replicates":
@@ -183,7 +208,8 @@ class Fuzzer:
 
     def number(self) -> str:
         """Draw a number."""
-        return self.random.choice(_COMMON if self.random.random() < 0.7 else _ODD)
+        (source,) = self.random.choices([_COMMON, _EXTREME, _ODD], [70, 20, 10])
+        return self.random.choice(source)
 
     def file(self, kind: str) -> str:
         """Draw a file: sound, damaged, or none at all."""
@@ -335,7 +361,9 @@ def _report() -> int:
             sys.stdout.write(f"{call.seconds:.1f} s: {call}\n")
             sys.stdout.flush()
     counts = ", ".join(f"{statuses[status]} with status {status}" for status in sorted(statuses))
-    sys.stdout.write(f"{asked.calls} calls: {counts}; the longest took {longest:.1f} s; bad: {bad}\n")
+    sys.stdout.write(
+        f"{asked.calls} calls: {counts}; the longest took {longest:.1f} s; bad: {bad}\n"
+    )
     return int(bad > 0)
 
 
