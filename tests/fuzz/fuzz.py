@@ -1,4 +1,4 @@
-"""Calls of `lr` that nobody would make, drawn by chance from a seed, and what must never come of one.
+"""Calls of `lr` that nobody would make, drawn from a seed, and what must never come of one.
 
 `make fuzz` makes 10,000 of them and looks at the clock; a test makes 1,000 and does not. The
 commands and their options are those that `lr` has: what is added is tried without being named here.
@@ -72,6 +72,7 @@ _WORDS = {
         "lr=1,batch_size=1,beta1=0.9999999999999999,weight_decay=1e50",
     ],
     "CONDITION": ["D == 1e10", "seed < 3 and N > 1", "model == '85M'", "batch_size >= 4k", "and"],
+    "COLUMN": _NAMES,
     "[ID]...": ["B9", "T-A1", "A1.decrease", "Z9"],
     "CONFIG": ["nothing", "/dev/zero"],
 }
@@ -85,6 +86,7 @@ _PLACES = [
     ".",
     "no/out.csv",
 ]
+_OF_NAME = dict.fromkeys(("save", "out", "plot"), _PLACES) | {"replicates": ["0", "1", "2", "-1"]}
 _FILES = ["/dev/zero", "/dev/null", "/dev/stdin", ".", "none.csv", "a\x1b[2J.csv", "n" * 300]
 
 #: What makes a call that answers, by command; odd values come on top.
@@ -94,6 +96,7 @@ _LAWS = [
     [*_TUNED, "--noise-scale", "4k"],
     [*_TUNED, "--noise-scale", "1k..8k"],
     [*_TUNED, "--noise-scale", "4k", "--grad-rms", "1e-6"],
+    ["--points", "FILE:marek_adam_1d.csv"],
     ["--points", "FILE:csv"],
     ["--law", "FILE:json"],
     ["--law", "FILE:json", "--covariate", "N=1e9", "--covariate", "D=1e10"],
@@ -104,8 +107,18 @@ _BASES: dict[str, list[list[str]]] = {
     "compare": _LAWS,
     "sweep": [[*law, "--batch-size", "512", "--engine", "optuna"] for law in _LAWS],
     "recipe": [["--from", text, "--batch-size", "1024"] for text in _WORDS["RECIPE"]],
-    "fit": [["FILE:csv", "--replicates", "1"]],
-    "tradeoff": [["FILE:csv", "--batch-size", "512"]],
+    "fit": [
+        ["FILE:small.csv", "--replicates", "1"],
+        ["FILE:small.csv", "--replicates", "1", "--covariate", "N"],
+        ["FILE:records.json", "--replicates", "0", "--loss-column", "loss"],
+        ["FILE:csv", "--replicates", "1"],
+    ],
+    "tradeoff": [
+        ["FILE:zhang_steps_to_target.csv", "--batch-size", "512"],
+        ["FILE:groups.csv", "--batch-size", "512", "--group-column", "model"],
+        ["FILE:groups.csv", "--where", "batch_size >= 64"],
+        ["FILE:csv"],
+    ],
     "simulate": [
         ["--lr", "3e-4", "--critical-batch-size", "200", "--noise-batch-size", "2000", *_GRID]
     ],
@@ -117,7 +130,7 @@ _BASES: dict[str, list[list[str]]] = {
 }
 #: How often each is called; the slow ones less.
 _WEIGHTS = {"query": 30, "compare": 15, "sweep": 12, "recipe": 15, "doctor": 8, "simulate": 6}
-_SELDOM = {"fit": 1, "plot": 1, "derive": 1, "lab": 1}
+_SELDOM = {"fit": 2, "plot": 1, "derive": 1, "lab": 1}
 
 
 @dataclass(frozen=True)
@@ -137,7 +150,7 @@ class Fuzzer:
     """Draws calls and makes them, in a folder of files that are damaged as it goes."""
 
     def __init__(self, seed: int, folder: Path) -> None:
-        self.random = random.Random(seed)
+        self.random = random.Random(seed)  # noqa: S311 - to be repeated, not to be secret
         self.folder = folder
         self.tree = {
             " ".join(path): command for path, command in _commands(typer.main.get_command(app), [])
@@ -186,25 +199,18 @@ class Fuzzer:
 
     def value(self, option: Any) -> str:
         """Draw a value for an option."""
-        kind = option.metavar or ""
+        kind, choices = option.metavar or "", getattr(option.type, "choices", None)
+        words = _OF_NAME.get(option.name) or _WORDS.get(kind) or [*(choices or ())]
         if self.random.random() < 0.12:
             return self.random.choice(_ODD)
         if "beta" in option.name:
             return self.random.choice(_DECAY_RATES)
-        if option.name in {"save", "out", "plot"}:
-            return self.random.choice(_PLACES)
-        if option.name == "replicates":
-            return self.random.choice(["0", "1", "2", "-1", "1e3"])
-        if kind in _WORDS and self.random.random() < 0.8:
-            return self.random.choice(_WORDS[kind])
+        if words:
+            return self.random.choice(words)
         if "FILE" in kind or kind in {"RUNS", "CHECKPOINT", "[CHECKPOINT]"}:
             return self.file("json" if "json" in kind or option.name == "law" else "csv")
-        if kind == "COLUMN":
-            return self.random.choice(_NAMES)
-        if kind.startswith("NAME="):
-            return f"{self.random.choice(_NAMES)}={self.number()}"
-        choices = getattr(option.type, "choices", None)
-        return self.random.choice([*choices]) if choices else self.number()
+        name = f"{self.random.choice(_NAMES)}=" if kind.startswith("NAME=") else ""
+        return name + self.number()
 
     def number(self) -> str:
         """Draw a number."""
@@ -215,7 +221,7 @@ class Fuzzer:
         """Draw a file: sound, damaged, or none at all."""
         if self.random.random() < 0.08:
             return self.random.choice(_FILES)
-        fitting = [path for path in self.sound if kind == "any" or path.suffix == f".{kind}"]
+        fitting = [path for path in self.sound if kind == "any" or path.name.endswith(kind)]
         path = self.random.choice(fitting)
         if self.random.random() < 0.4:
             return path.name
@@ -269,7 +275,7 @@ def make(arguments: list[str]) -> Call:
         except SystemExit as stop:
             status = int(stop.code or 0)
         except BaseException:  # noqa: BLE001 - whatever it is, a user would see it
-            wrong = f"traceback:\n{traceback.format_exc(limit=-4)}"
+            wrong, status = f"traceback:\n{traceback.format_exc(limit=-4)}", 70
     seconds = time.perf_counter() - began
     texts = [stream.buffer.getvalue().decode("utf-8", "replace") for stream in (out, err)]
     return Call(arguments, status, seconds, wrong or _wrong(arguments, status, *texts))
@@ -277,24 +283,22 @@ def make(arguments: list[str]) -> Call:
 
 def _wrong(arguments: list[str], status: int, out: str, err: str) -> str:
     """Say what is wrong with an answer."""
-    if status not in (0, 1, 2):
-        return f"exit status {status}"
-    for text in (out, err):
-        if steers := _STEERS.search(text):
-            return f"a control character, {steers[0]!r}"
-    if status and out and "Usage" not in out and arguments[0] != "derive":
-        return f"status {status}, and an answer"
-    if status and err and (err.count("\n") != 1 or not err.startswith("lr: ")):
-        return f"an error that is not one line: {err[:300]!r}"
-    if len(err) > _LONGEST_ERROR:
-        return f"an error of {len(err)} characters"
+    is_answer = "Usage" not in out and arguments[0] != "derive"
+    steering = [found[0] for text in (out, err) if (found := _STEERS.search(text))]
     # In runs that `lr simulate` makes up, nan is the loss of one that diverged.
-    is_answer = status == 0 and "Usage" not in out and arguments[0] != "simulate"
-    if is_answer and (found := _NO_NUMBER.search(out)):
-        return f"an answer with {out[max(0, found.start() - 80) : found.end() + 20]!r}"
-    if left := [name for name in os.listdir() if name.endswith(".part")]:
-        return f"left over: {left}"
-    return ""
+    no_number = is_answer and arguments[0] != "simulate" and _NO_NUMBER.search(out)
+    one_line = not err or (err.startswith("lr: ") and err.count("\n") == 1)
+    left = [name for name in os.listdir() if name.endswith(".part")]
+    found = {
+        f"exit status {status}": status not in {0, 1, 2},
+        f"control characters {steering}": steering,
+        f"status {status}, and an answer": status and out and is_answer,
+        f"an error that is not one line: {err[:300]!r}": status and not one_line,
+        f"an error of {len(err)} characters": len(err) > _LONGEST_ERROR,
+        f"an answer with {no_number and no_number[0]!r}": no_number,
+        f"left over: {left}": left,
+    }
+    return "; ".join(what for what, wrong in found.items() if wrong)
 
 
 def _commands(command: Any, path: list[str]) -> Iterator[tuple[list[str], Any]]:

@@ -222,7 +222,7 @@ def read_table_file(path: str | os.PathLike[str]) -> Table:
         (``study.trials_dataframe().to_csv()``) export it; blank lines and lines that begin with
         ``#`` are passed over. Or JSON: a list of objects or an object on each line (inner ones
         give columns as ``config.lr``), or W&B's ``{"columns": [...], "data": [[...]]}``. Or
-        Parquet of at most ten million rows, which needs the extra ``sweeps``.
+        Parquet of at most 20 million cells, which needs the extra ``sweeps``.
 
     Returns
     -------
