@@ -1,4 +1,4 @@
-"""The oldest versions that pyproject.toml allows, as constraints for pip; see `make check-lowest`."""
+"""The oldest versions that pyproject.toml allows, as constraints for pip: `make check-lowest`."""
 
 import re
 import sys
