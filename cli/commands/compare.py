@@ -87,13 +87,13 @@ def _batch_sizes(law: "Law", smallest: float | None, largest: float | None) -> l
 def _rows(law: "Law", batch_sizes: list[float], alpha: float) -> list[dict[str, Any]]:
     from scaling.numeric.laws import rules_of_thumb
 
-    from ..report.answer import finite
+    from ..report.answer import positive
 
     columns = {"law": law.learning_rate(batch_sizes)}
     columns |= rules_of_thumb(law, batch_sizes, alpha=alpha)
     return [
         {"batch_size": batch}
-        | {name: finite(column[i]) for name, column in columns.items()}
+        | {name: positive(column[i]) for name, column in columns.items()}
         | {"regime": str(law.regime(batch))}
         for i, batch in enumerate(batch_sizes)
     ]
