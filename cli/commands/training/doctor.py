@@ -27,7 +27,7 @@ def doctor(
     beta2: Annotated[float | None, typer.Option(help="Adam's beta2.", **DECAY_RATE)] = None,
     noise_scale: Annotated[
         float | None,
-        typer.Option(help="Gradient noise scale, in the unit of the batch size.", **NUMBER),
+        typer.Option(help="Gradient noise scale, in the unit of the batch size.", **BATCH_SIZE),
     ] = None,
     accumulation: Annotated[
         int, typer.Option(help="Micro-batches whose gradients a step accumulates.", min=1)
