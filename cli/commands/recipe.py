@@ -57,6 +57,7 @@ def recipe(
     rule: Annotated[
         list[str] | None,
         typer.Option(
+            "--rule",  # or typer 0.27 takes the metavar for its name
             metavar="RULE",
             help="law, sqrt-sde, half-life, weight-decay, or several joined by +; repeatable "
             "(default: what it would take, and the others for which there is enough).",

@@ -171,7 +171,7 @@ class Fuzzer:
         """Draw the arguments of a command."""
         base = self.random.choice(_BASES.get(name, [[]]))
         found = [self.file(text[5:]) if text.startswith("FILE:") else text for text in base]
-        if self.random.random() < 0.03:
+        if name != "derive" and self.random.random() < 0.03:
             found = []
         options = getattr(self.tree.get(name), "params", [])
         if name == "derive":  # to check derivations is to make them, which takes its time
