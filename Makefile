@@ -8,7 +8,7 @@ OPTIMA := scaling/data/marek_adam_1d.csv
 # PyTorch in one version, so that what CI proves does not change by itself.
 TORCH ?= torch==2.13.0
 
-.PHONY: demo test check check-torch lint types doctest derivation theory figures notebooks golden evidence benchmark clean
+.PHONY: demo test check check-torch check-lowest fuzz lint types doctest derivation theory figures notebooks golden evidence benchmark clean
 
 demo: $(VENV)/installed
 	@echo "An 11M-parameter language model was tuned at seven batch sizes (Marek et al. 2025,"
@@ -33,6 +33,23 @@ check: lint types doctest $(VENV)/tested
 
 $(VENV)/tested: $(VENV)/installed-test $(TESTED)
 	$(MAKE) test
+
+# The oldest versions that pyproject.toml allows, in an environment of their own. Their warnings are
+# theirs, and older versions of Matplotlib place labels differently.
+LOWEST := $(VENV)-lowest
+check-lowest:
+	$(PYTHON) -m venv $(LOWEST)
+	$(PYTHON) tests/lowest.py > $(LOWEST)/constraints.txt
+	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check --constraint $(LOWEST)/constraints.txt \
+		--editable '.[sweeps]' pytest pytest-xdist hypothesis jsonschema ml-dtypes pandas polars
+	$(LOWEST)/bin/python -m pytest --numprocesses auto -W ignore -m "not torch" \
+		--deselect tests/plotting/test_figures.py::test_figure tests/cli tests/numeric tests/plotting
+	@echo "make check-lowest: all is well"
+
+# Calls of lr that nobody would make; FUZZ="--calls 10000 --seed 2" draws others.
+FUZZ ?= --calls 10000 --seed 1
+fuzz: $(VENV)/installed-test
+	$(BIN)/python tests/fuzz/fuzz.py $(FUZZ)
 
 lint: $(VENV)/installed-test
 	$(BIN)/ruff check .
@@ -85,7 +102,7 @@ evidence: $(VENV)/installed-test
 	@$(BIN)/python tests/evidence/evidence.py $(DATA)
 
 clean:
-	rm -rf $(VENV)
+	rm -rf $(VENV) $(LOWEST)
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

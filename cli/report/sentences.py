@@ -214,7 +214,7 @@ _SENTENCES: dict[str, str | Callable[..., str]] = {
         "weight-decay leaves its domain: lr x weight decay is {product:.3g}, a timescale under "
         "one step"
     ),
-    "change left out": "the change of {name} does not enter this law's learning rate",
+    "change left out": "the change of {name} does not enter the learning rate",
     "law of another run": (
         "the law's own learning rate at batch size {batch_size:.10g} is {times:.3g} times the "
         "recipe's: is it of this model and optimizer? Only its ratio is used"
