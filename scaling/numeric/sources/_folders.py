@@ -30,14 +30,14 @@ def _trainer_state(path: Path) -> Record:
     """What the Trainer of Hugging Face logged: its last losses, and the peak of its rate."""
     state = read_mapping(path)
     log = [row for row in state.pop("log_history", []) if isinstance(row, dict)]
-    record: Record = {"num_train_epochs": state.get("num_train_epochs"), "seed": None}
+    record: Record = {}
     for row in log:
         record |= {name: value for name, value in row.items() if name in ("loss", "eval_loss")}
-    rates = [row["learning_rate"] for row in log if isinstance(row.get("learning_rate"), float)]
-    if rates:
-        record["learning_rate"] = max(rates)
     record["train_loss"] = record.pop("loss", None)
-    record["train_batch_size"] = state.get("train_batch_size")
+    # Without a model card this is all there is: it counts neither accumulated batches nor ranks.
+    record["per_device_train_batch_size"] = state.get("train_batch_size")
+    rates = [row["learning_rate"] for row in log if isinstance(row.get("learning_rate"), float)]
+    record["max_learning_rate"] = max(rates, default=None)
     done, wanted = state.get("global_step"), state.get("max_steps")
     is_short = isinstance(done, int) and isinstance(wanted, int) and 0 < done < wanted
     return record | {"state": "UNFINISHED" if is_short else "FINISHED"}
@@ -48,12 +48,12 @@ _CARD = re.compile(r"^- (\w+): (.+?)\s*$", re.MULTILINE)
 
 def _card(path: Path) -> Record:
     """Read the settings that the Trainer lists in the model card, and what they multiply to."""
-    card: Record = dict(_CARD.findall(read_small(path)))
-    if card and "train_batch_size" in card:
-        # It leaves out what is 1.
-        card.setdefault("gradient_accumulation_steps", "1")
-        card.setdefault("num_devices", "1")
+    _, _, listed = read_small(path).partition("hyperparameters were used")
+    card: Record = dict(_CARD.findall(listed.partition("\n#")[0]))
+    if "train_batch_size" in card:  # the total is left out where it is the same
         card.setdefault("total_train_batch_size", card["train_batch_size"])
+    if "learning_rate" in card:
+        card["max_learning_rate"] = None
     return card
 
 
@@ -135,5 +135,4 @@ def _record(kind: _Kind, path: Path) -> Record:
         (found for name in kind.settings if (found := path.parent / name).is_file()), None
     )
     results = kind.read(path)
-    given = kind.read_settings(settings) if settings else {}
-    return {**{name: value for name, value in results.items() if name not in given}, **given}
+    return results | (kind.read_settings(settings) if settings else {})

@@ -119,7 +119,7 @@ def parse_dict(text: str) -> dict[str, Any] | None:
     """Read a dict of texts, numbers, lists and dicts; None where it is not understood."""
     if len(text) > _LONGEST:
         return None
-    for read in (json.loads, lambda text: ast.literal_eval(_NOT_FINITE.sub(r"'\\1'", text))):
+    for read in (json.loads, lambda text: ast.literal_eval(_NOT_FINITE.sub(r"'\1'", text))):
         try:
             found = read(text)
         except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):

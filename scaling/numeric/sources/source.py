@@ -74,7 +74,7 @@ def _read_folder(folder: Path, study: str | None) -> Source:
         if found is not None:
             return found
     raise DataError(
-        f"{folder}: no runs found: neither results of a tracker or trainer nor logs that are known"
+        f"{folder}: a directory without runs: neither a tracker's or trainer's results nor known logs"
     )
 
 

@@ -21,8 +21,6 @@ _UNFINISHED = (
 )  # fmt: skip
 _BROKEN = ("crashed", "failed", "fail", "killed", "error", "aborted", "canceled", "cancelled")
 _STATES = ("state", "status", "run_state", "trial_status")
-#: Rows that are no runs: DVC's of what lies in the folder now.
-_NO_RUNS = ("Experiment", "workspace")
 #: Roles whose column may be absent.
 _OPTIONAL = ("eps", "seed")
 
@@ -87,8 +85,9 @@ def read_runs(
 
 def _describe(table: Table, guesses: Mapping[str, str]) -> Iterator[str]:
     for role, name in guesses.items():
-        others = [repr(other) for other in table.candidates(role) if other not in name.split("*")]
-        instead = f" (not {', '.join(others)})" if others else ""
+        others = {other for other in table.candidates(role) if any(set(table.texts(other)))}
+        others -= {name, *name.split("*")}
+        instead = f" (not {', '.join(map(repr, sorted(others)))})" if others else ""
         product = "*" in name and name not in table.names
         yield f"{role.replace('_', ' ')} {'as' if product else 'from column'} {name!r}{instead}"
 
@@ -164,10 +163,12 @@ def _evaluated(table: Table, loss: str, said: list[str]) -> Table:
 
 def _last_of_runs(table: Table, said: list[str]) -> Table:
     """Of each run's history, as Aim has it, keep the last row; of DVC's rows, the experiments."""
-    column, value = _NO_RUNS
-    if column in table.names:
-        keep = np.array([text != value for text in table.texts(column)])
-        table = table.take(np.flatnonzero(keep))
+    if {"rev", "typ"} <= set(table.names):
+        cells = zip(*map(table.texts, table.names), strict=True)
+        runs = np.array(["workspace" not in row and "!" not in row for row in cells])
+        if not runs.all():
+            said.append(f"{(~runs).sum()} of {runs.size} rows left out: no finished experiments")
+        table = table.take(np.flatnonzero(runs))
     if not {"run.hash", "step"} <= set(table.names):
         return table
     if "metric.name" in table.names and len(set(table.texts("metric.name"))) > 1:
