@@ -81,8 +81,7 @@ def form(spaces: Sequence[SearchSpace]) -> str:
     lines += ["}", "points_to_evaluate = {"]
     for space in spaces:
         size = as_size(space.batch_size)
-        points = ", ".join(
-            f'{{"batch_size": {size!r}, "lr": {point!r}}}' for point in space.first_points
-        )
+        # Without the batch size: searchers know only what they search.
+        points = ", ".join(f'{{"lr": {point!r}}}' for point in space.first_points)
         lines.append(f"    {size!r}: [{points}],")
     return "\n".join([*lines, "}", ""])

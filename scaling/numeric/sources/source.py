@@ -74,7 +74,8 @@ def _read_folder(folder: Path, study: str | None) -> Source:
         if found is not None:
             return found
     raise DataError(
-        f"{folder}: a directory without runs: neither a tracker's or trainer's results nor known logs"
+        f"{folder}: a directory without runs: neither results of a tracker or a trainer nor logs "
+        "that are known"
     )
 
 
