@@ -26,6 +26,9 @@ _LAST_MOVES = 10
 _WANTED = 0.27
 _JITTER = 1e-4
 _SMALLEST = 1e-5
+#: Fewer independent draws, or a longer tail of their weights (Vehtari et al. 2024), are no ground
+#: for an interval.
+_FEWEST, _LONGEST_TAIL = 100.0, 0.7
 
 
 class Diagnostics(NamedTuple):
@@ -50,6 +53,11 @@ class Diagnostics(NamedTuple):
     acceptance: float
     pareto_k: float
     log_evidence: float
+
+    @property
+    def trusted(self) -> bool:
+        """Whether the draws are worth enough, and no few of them had most of the weight."""
+        return self.effective > _FEWEST and (self.stages > 1 or self.pareto_k < _LONGEST_TAIL)
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,5 +1,6 @@
 """How well the posterior, and every baseline, predicts optima that it has not seen."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
@@ -9,6 +10,7 @@ import numpy.typing as npt
 from scaling.errors import InputError
 from scaling.numeric.inference.baselines import BASELINES, fit_baseline
 from scaling.numeric.inference.evidence.cells import Gathered
+from scaling.numeric.inference.evidence.valleys import USUAL_ASYMMETRY, height
 from scaling.numeric.inference.family import Design
 from scaling.numeric.inference.posterior import Posterior, posterior_of
 from scaling.numeric.inference.sampler import sample
@@ -31,6 +33,9 @@ class Score:
         Optima that were predicted; bounds are not.
     rmse : dict of str to float
         Root mean square error of the law ("law") and of every baseline.
+    excess : dict of str to float
+        Mean loss, as a share, that the learning rates predicted would have cost beyond the
+        lowest, in a valley of the sweep's median curvature; NaN where that is not known.
     coverage, width : float
         Share of the optima inside the interval of a new sweep's optimum, and the interval's
         median width.
@@ -38,6 +43,7 @@ class Score:
 
     count: int
     rmse: dict[str, float]
+    excess: dict[str, float]
     coverage: float
     width: float
 
@@ -63,14 +69,22 @@ class Predictions:
     low: FloatArray
     high: FloatArray
 
-    def score(self, optimum: FloatArray) -> Score:
-        """Compare with optima (n,), log2; NaN is left out."""
+    def score(self, optimum: FloatArray, curvature: float = np.nan) -> Score:
+        """Compare with optima (n,), log2; NaN is left out.
+
+        The curvature is that of log losses, as `Valleys` has it.
+        """
         known = np.isfinite(optimum) & np.isfinite(self.low)
         errors = {name: (value - optimum)[known] for name, value in self.by.items()}
         inside = (self.low <= optimum) & (optimum <= self.high)
+        if not known.any():
+            nothing = dict.fromkeys(errors, np.nan)
+            return Score(0, nothing, nothing, np.nan, np.nan)
+        usual = np.array(USUAL_ASYMMETRY)
         return Score(
             int(known.sum()),
             {name: float(np.sqrt(np.mean(e * e))) for name, e in errors.items()},
+            {n: curvature * float(np.mean(height(e, usual))) for n, e in errors.items()},
             float(np.mean(inside[known])),
             float(np.median((self.high - self.low)[known])),
         )
@@ -112,7 +126,12 @@ def folds(gathered: Gathered, by: By) -> BoolArray:
 
 
 def predict_left_out(
-    target: Target, posterior: Posterior, left_out: BoolArray, *, level: float = 0.9
+    target: Target,
+    posterior: Posterior,
+    left_out: BoolArray,
+    *,
+    level: float = 0.9,
+    progress: Callable[[], None] = lambda: None,
 ) -> Predictions:
     """Predict the cells that each fold leaves out from the others.
 
@@ -126,6 +145,8 @@ def predict_left_out(
         See `folds`. Folds that leave out everything that is not a bound are passed over.
     level : float, default 0.9
         Of the interval.
+    progress : callable, optional
+        Called after every fold.
     """
     size = left_out.shape[1]
     by = {name: np.full(size, np.nan) for name in ("law", *BASELINES)}
@@ -133,6 +154,7 @@ def predict_left_out(
     gathered = target.gathered
     known = gathered.cells.bound == 0
     for out in left_out:
+        progress()
         if not (known & ~out).any() or not out.any():
             continue
         there = _rows(gathered.design, out)
