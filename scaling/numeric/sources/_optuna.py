@@ -5,20 +5,42 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from scaling.errors import DataError, MissingExtraError, ScalingError
 from scaling.numeric.inputs.files import LARGEST
-from scaling.numeric.sources.records import Source, choose
+from scaling.numeric.sources.records import Source, choose, without_password
 
 
-def read_study(url: str, study: str | None, source: str | None = None) -> Source:
-    """Read a study from a database; ``source`` is what messages call it."""
+def read_study(url: str, study: str | None) -> Source:
+    """Read a study from a database, by its URL."""
     optuna = _optuna()
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
 
-    def connect() -> Any:
-        return optuna.storages.RDBStorage(url, skip_table_creation=True)
+    try:
+        name = make_url(url)
+    except ArgumentError:
+        raise DataError(f"{without_password(url)}: not the URL of a database") from None
+    if name.get_backend_name() == "sqlite" and name.database:
+        return read_database(Path(name.database), study)
+    return _read_rdb(optuna, url, study, without_password(url))
 
-    return _read(connect, study, source or url)
+
+def read_database(path: Path, study: str | None) -> Source:
+    """Read a study from a file of SQLite, which would create it where there is none."""
+    optuna = _optuna()
+    from sqlalchemy.engine import URL
+
+    if not path.is_file():
+        raise DataError(f"{path}: cannot be read: No such file")
+    name = f"file:{quote(str(path.absolute()))}"
+    url = URL.create("sqlite", database=name, query={"mode": "ro", "uri": "true"})
+    return _read_rdb(optuna, url.render_as_string(), study, str(path))
+
+
+def _read_rdb(optuna: Any, url: str, study: str | None, source: str) -> Source:
+    return _read(lambda: optuna.storages.RDBStorage(url, skip_table_creation=True), study, source)
 
 
 def read_journal(path: Path, study: str | None) -> Source:
@@ -26,13 +48,8 @@ def read_journal(path: Path, study: str | None) -> Source:
     optuna = _optuna()
     if path.stat().st_size > LARGEST:
         raise DataError(f"{path}: not read: it is larger than {LARGEST / 2**20:.10g} MiB")
-
-    def connect() -> Any:
-        from optuna.storages.journal import JournalFileBackend
-
-        return optuna.storages.JournalStorage(JournalFileBackend(os.fspath(path)))
-
-    return _read(connect, study, str(path))
+    backend = optuna.storages.journal.JournalFileBackend
+    return _read(lambda: optuna.storages.JournalStorage(backend(os.fspath(path))), study, str(path))
 
 
 def _optuna() -> Any:

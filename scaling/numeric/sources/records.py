@@ -30,6 +30,11 @@ class Source(NamedTuple):
     said: tuple[str, ...] = ()
 
 
+def without_password(url: str) -> str:
+    """Return a URL as it may be shown and kept."""
+    return re.sub(r"(://[^:@/]*):[^@/]*@", r"\1:***@", url)
+
+
 def files_below(folder: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield the files of a folder and those below, in order; links to folders are not followed."""
     return islice(_walk(Path(folder)), _MOST_FILES)

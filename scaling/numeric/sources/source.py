@@ -9,7 +9,7 @@ from scaling.errors import DataError, InputError
 from scaling.numeric.sources._folders import read_folder
 from scaling.numeric.sources._logs import is_log, read_logs
 from scaling.numeric.sources._mlflow import is_mlflow, read_mlflow, read_mlflow_database
-from scaling.numeric.sources._optuna import read_journal, read_study
+from scaling.numeric.sources._optuna import read_database, read_journal, read_study
 from scaling.numeric.sources._tensorboard import read_events
 from scaling.numeric.sources.records import Source, files_below
 
@@ -90,7 +90,7 @@ def _read_file(path: Path, study: str | None) -> Source | None:
     if head.startswith(b"SQLite format 3"):
         tables = _tables(path)
         if "studies" in tables:
-            return read_study(f"sqlite:///file:{path}?mode=ro&uri=true", study, str(path))
+            return read_database(path, study)
         if {"experiments", "latest_metrics"} <= tables:
             return read_mlflow_database(path, study)
         raise DataError(f"{path}: a database, but neither of an Optuna study nor of MLflow")

@@ -10,6 +10,7 @@ import numpy as np
 from scaling.errors import DataError, InputError
 from scaling.numeric.inputs.arrays import FloatArray, IntArray
 from scaling.numeric.inputs.display import Shown
+from scaling.numeric.sources.records import without_password
 from scaling.numeric.sources.source import read_source
 from scaling.numeric.tables import _columns
 from scaling.numeric.tables._batch_size import factors_of, guess_batch_size
@@ -285,7 +286,8 @@ def read_table_file(path: str | os.PathLike[str], study: str | None = None) -> T
     found = read_source(path, study)
     if found is None:
         return _table(str(path), read_columns(path), in_file=True)
-    table = _table(str(path), columns_of_records(found.records), in_file=False)
+    name = without_password(str(path))
+    table = _table(name, columns_of_records(found.records), in_file=False)
     return replace(table, labels=found.labels, said=found.said)
 
 

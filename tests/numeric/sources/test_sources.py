@@ -260,7 +260,7 @@ def test_a_batch_size_in_doubt_is_refused(columns, says):
 
 def test_sources_that_are_none(tmp_path):
     for text, says in (
-        ("sqlite:////nowhere/study.db", "not read by Optuna"),
+        ("sqlite:////nowhere/study.db", "No such file"),
         (tmp_path, "a directory without runs"),
         (tmp_path / "missing.db", "No such file"),
     ):
