@@ -48,7 +48,7 @@ def read_runs(
     -------
     runs : Runs
     said : tuple of str
-        What was guessed.
+        What was guessed and left out, and why.
     """
     table = as_table(data)
     said = [*table.said]
@@ -64,6 +64,7 @@ def read_runs(
     table = _finished(table, names["loss"], said)
     if "loss" in guesses:
         table = _evaluated(table, names["loss"], said)
+    _say_stopped(table, said)
     unit = unit_of(names["batch_size"])
     if unit:
         said.append(f"batch sizes are in {unit}, by the name {names['batch_size']!r}")
@@ -142,6 +143,17 @@ def _finished(table: Table, loss: str, said: list[str]) -> Table:
         if kept := int(((states == state) & ~left_out).sum()):
             said.append(f"{kept} of {states.size} runs diverged: {state}, and the loss not finite")
     return table.take(np.flatnonzero(~left_out))
+
+
+def _say_stopped(table: Table, said: list[str]) -> None:
+    """Say that trials of Ray are of several lengths: it does not tell which a scheduler stopped."""
+    name = "training_iteration"
+    lengths = set(table.texts(name)) - {""} if name in table.names else set()
+    if len(lengths) > 1:
+        said.append(
+            f"runs differ in {name} ({', '.join(sorted(lengths)[:5])}); if a scheduler stopped "
+            "some early, leave them out by a condition (where)"
+        )
 
 
 def _is_not_finite(text: str) -> bool:
