@@ -23,7 +23,7 @@ def test_spaces_and_points(law):
     assert "Log" in type(rate.get_sampler()).__name__
     assert points_to_evaluate(law, 512, name="rate") == [{"rate": p} for p in space.first_points]
     with pytest.warns(UserWarning, match="extrapolated"):
-        param_space(law, 8192)
+        param_space(law, 16384)
 
 
 def test_form_is_python_for_ray(law):

@@ -64,4 +64,4 @@ def test_batch_sizes_are_needed_and_ranges_warned_of(law):
     with pytest.raises(InputError, match="at least one"):
         sweep_configuration(law, [])
     with pytest.warns(UserWarning, match="extrapolated"):
-        sweep_configuration(law, [512, 8192])
+        sweep_configuration(law, [512, 16384])

@@ -11,7 +11,7 @@ from scaling.errors import DataError
 from scaling.numeric.inference.evidence.evidence import Evidence
 from scaling.numeric.inference.evidence.valleys import Valleys, read_valleys
 from scaling.numeric.inference.law import NoiseScale, PosteriorLaw, measured
-from scaling.numeric.inference.posterior import infer, target_of
+from scaling.numeric.inference.posterior import Posterior, target_of
 from scaling.numeric.inference.prior import Prior
 from scaling.numeric.inference.scoring import By, Score, folds, predict_left_out
 from scaling.numeric.inputs.display import Shown
@@ -23,8 +23,8 @@ from scaling.numeric.tables.runs import Cells, Runs, cells_of
 #: Told how far the work has come: what is being done, how much is done, of how much.
 Progress = Callable[[str, int, int], None]
 
-#: Draws by which predictions of what is left out are judged.
-_DRAWS = 300
+#: Every second draw is enough to judge predictions of what is left out.
+_THINNED = 2
 #: A rule of thumb predicts better if its error is smaller by more than this share.
 _WORTHWHILE = 0.02
 
@@ -235,7 +235,7 @@ def fit_sweep(
     report("law", 1, 1)
     curvature = float(np.median(valleys.curvature))
     known = replace(evidence, noise_scale=measured(noise_scale))
-    found = _scores(known, prior, curvature, report) if scores else {}
+    found = _scores(known, law.posterior, prior, curvature, report) if scores else {}
     return SweepFit(law, runs, cells, valleys, found, said)
 
 
@@ -264,12 +264,16 @@ def _description(runs: Runs, cells: Cells) -> str:
 
 
 def _scores(
-    evidence: Evidence, prior: Prior | None, curvature: float, report: Progress
+    evidence: Evidence,
+    posterior: Posterior,
+    prior: Prior | None,
+    curvature: float,
+    report: Progress,
 ) -> dict[By, Score]:
     """Predict what is left out in every way that the sweep allows."""
     target = target_of(evidence, prior)
     gathered = target.gathered
-    posterior = infer(evidence, prior, draws=_DRAWS)
+    posterior = replace(posterior, draws=posterior.draws[::_THINNED])
     groups, sizes = len(gathered.groups), np.unique(gathered.design.batch).size
     ways: list[By] = ["batch_size"]
     ways += ["cell", "group"] if groups > 1 else []

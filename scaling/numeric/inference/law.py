@@ -378,7 +378,7 @@ class PosteriorLaw(Law):
         elif self.noise_scale is not None:
             facts.append(fact("noise scale to a factor", noise_scale=self.noise_scale))
         facts.append(fact("prior"))
-        facts.append(fact("optimizer as tuned" if self.recipe else "as in the fitted runs"))
+        facts.append(fact("optimizer as tuned") if self.recipe else fact("as in the fitted runs"))
         if self.second_moments is not None:
             eps = self.effective_eps
             facts.append(fact("second moments", eps=eps, mean_root=self.second_moments.mean_root))
@@ -390,7 +390,7 @@ class PosteriorLaw(Law):
         """State what would narrow the answer of a tuned run."""
         if self.recipe is None:
             return ()
-        return (fact("narrow" if self.noise_scale is None else "narrow the noise scale"),)
+        return (fact("narrow") if self.noise_scale is None else fact("narrow the noise scale"),)
 
     def warnings(self, batch_size: float) -> tuple[Fact, ...]:
         """State how far outside what was tried it is; of one tuned run all others are."""

@@ -97,7 +97,9 @@ def effective(log_weight: FloatArray) -> float:
     return float(weight.sum() ** 2 / (weight**2).sum())
 
 
-def sample(problem: Problem, size: int, rng: np.random.Generator) -> Sampled:
+def sample(
+    problem: Problem, size: int, rng: np.random.Generator, last_moves: int = _LAST_MOVES
+) -> Sampled:
     """Draw from prior times likelihood.
 
     Parameters
@@ -106,6 +108,8 @@ def sample(problem: Problem, size: int, rng: np.random.Generator) -> Sampled:
     size : int
         Number of draws.
     rng : Generator
+    last_moves : int
+        Pairs of moves after the last stage.
     """
     power, state, weight = _first(problem, size, rng)
     evidence, tail, kept = _log_mean(weight), pareto_k(weight), effective(weight)
@@ -116,7 +120,7 @@ def sample(problem: Problem, size: int, rng: np.random.Generator) -> Sampled:
     mover = _Mover(problem, rng)
     while True:
         before = state[0]
-        for _ in range(_MOVES if power < 1.0 else _LAST_MOVES):
+        for _ in range(_MOVES if power < 1.0 else last_moves):
             state = mover.move(mover.move(state, power, redraw=True), power, redraw=False)
         if power == 1.0:
             break

@@ -19,8 +19,10 @@ from scaling.numeric.inputs.arrays import FloatArray
 
 BoolArray = npt.NDArray[np.bool_]
 By = Literal["cell", "batch_size", "group", "largest_third"]
-#: More folds than this are joined.
-_MOST_FOLDS = 25
+#: Pairs of moves that settle draws which were close to begin with.
+_MOVES = 4
+#: More folds than this are joined; cells, which are the easiest to predict, into fewer.
+_MOST_FOLDS, _MOST_FOLDS_OF_CELLS = 25, 12
 
 
 @dataclass(frozen=True)
@@ -118,10 +120,11 @@ def folds(gathered: Gathered, by: By) -> BoolArray:
         "batch_size": np.searchsorted(sizes, batch),
         "group": gathered.cells.group,
     }[by]
-    if labels.max() >= _MOST_FOLDS:
+    most = _MOST_FOLDS_OF_CELLS if by == "cell" else _MOST_FOLDS
+    if labels.max() >= most:
         # Spread over the folds by a fixed shuffle.
         order = np.random.default_rng(0).permutation(labels.max() + 1)
-        labels = order[labels] % _MOST_FOLDS
+        labels = order[labels] % most
     return np.asarray(labels == np.arange(labels.max() + 1)[:, None])
 
 
@@ -184,7 +187,8 @@ def without(target: Target, posterior: Posterior, out: BoolArray) -> Posterior:
     )
 
     rng = np.random.default_rng(0)
-    found = sample(_TakenBack(target, kept, posterior.draws), len(posterior.draws), rng)
+    problem = _TakenBack(target, kept, posterior.draws)
+    found = sample(problem, len(posterior.draws), rng, _MOVES)
     return posterior_of(kept, found, rng)
 
 
