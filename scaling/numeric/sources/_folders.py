@@ -29,7 +29,8 @@ def _ray(path: Path) -> Record:
 def _trainer_state(path: Path) -> Record:
     """What the Trainer of Hugging Face logged: its last losses, and the peak of its rate."""
     state = read_mapping(path)
-    log = [row for row in state.pop("log_history", []) if isinstance(row, dict)]
+    logged = state.pop("log_history", None)
+    log = [row for row in logged if isinstance(row, dict)] if isinstance(logged, list) else []
     record: Record = {}
     for row in log:
         record |= {name: value for name, value in row.items() if name in ("loss", "eval_loss")}

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from scaling.numeric.sources.records import Source, flat, parse_dict, read_small
+from scaling.numeric.sources.records import Source, flat, head_of, parse_dict, read_small
 
 _ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
 _NUMBER = r"([-+\d.,eE]+|[-+]?nan|[-+]?inf)"
@@ -88,16 +88,16 @@ _FORMATS = (
 )
 
 
-def is_log(head: str) -> bool:
-    """Whether a text begins as one of the logs."""
-    return _format(_ESCAPES.sub("", head)) is not None
+def is_log(head: bytes) -> bool:
+    """Whether a file begins as one of the logs."""
+    return _format(_ESCAPES.sub("", head.decode("utf-8", "replace"))) is not None
 
 
 def read_logs(folder: Path, files: Sequence[Path]) -> Source | None:
     """Read the logs below a folder, one a run; None if there are none."""
     records, labels, names = [], [], set()
     for path in files:
-        if path.suffix not in {".log", ".txt", ".out", ""}:
+        if path.suffix not in {".log", ".txt", ".out", ""} or not is_log(head_of(path)):
             continue
         text = _ESCAPES.sub("", read_small(path))
         form = _format(text)

@@ -13,6 +13,8 @@ from scaling.errors import DataError, InputError, MissingExtraError
 from scaling.numeric.inputs.documents import parse_json
 from scaling.numeric.inputs.files import read_text
 
+#: The start of a file by which it is known.
+_HEAD = 2**16
 #: Bytes of one file of a run, files of a folder, levels of folders, settings of a run.
 _LARGEST, _MOST_FILES, _DEEPEST, _MOST_SETTINGS = 2**26, 200_000, 8, 10_000
 
@@ -46,6 +48,17 @@ def _walk(folder: Path) -> Iterator[Path]:
         if len(Path(here).relative_to(folder).parts) >= _DEEPEST:
             folders.clear()
         yield from (Path(here, name) for name in sorted(files))
+
+
+def head_of(path: Path) -> bytes:
+    """Return the start of a file, by which its kind is known; nothing where it is no file."""
+    if not path.is_file():
+        return b""
+    try:
+        with path.open("rb") as file:
+            return file.read(_HEAD)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
 
 
 def read_small(path: Path) -> str:

@@ -11,11 +11,9 @@ from scaling.numeric.sources._logs import is_log, read_logs
 from scaling.numeric.sources._mlflow import is_mlflow, read_mlflow, read_mlflow_database
 from scaling.numeric.sources._optuna import read_database, read_journal, read_study
 from scaling.numeric.sources._tensorboard import read_events
-from scaling.numeric.sources.records import Source, files_below
+from scaling.numeric.sources.records import Source, files_below, head_of
 
 _URL = re.compile(r"([a-z][a-z0-9+]*)://", re.IGNORECASE)
-#: The start of a file by which it is known.
-_HEAD = 2**16
 
 
 def read_source(path: str | os.PathLike[str], study: str | None = None) -> Source | None:
@@ -80,13 +78,7 @@ def _read_folder(folder: Path, study: str | None) -> Source:
 
 
 def _read_file(path: Path, study: str | None) -> Source | None:
-    head = b""
-    if path.is_file():
-        try:
-            with path.open("rb") as file:
-                head = file.read(_HEAD)
-        except OSError as error:
-            raise DataError(f"{path}: cannot be read: {error.strerror}") from None
+    head = head_of(path)
     if head.startswith(b"SQLite format 3"):
         tables = _tables(path)
         if "studies" in tables:
@@ -98,7 +90,7 @@ def _read_file(path: Path, study: str | None) -> Source | None:
         return read_journal(path, study)
     if "tfevents" in path.name:
         return read_events(path.parent, [path])
-    if head and is_log(head.decode("utf-8", "replace")):
+    if head and is_log(head):
         return read_logs(path.parent, [path])
     return None
 

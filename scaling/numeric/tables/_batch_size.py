@@ -72,9 +72,9 @@ def guess_batch_size(
     factors = [*per_device[:1], *accumulation[:1]] if per_device else [*found[:1], *counts]
     example = product_of(factors) + ("" if devices and not per_device else "*8")
     doubt = (
-        f"nothing tells on how many devices {per_device[0]} was"
+        f"nothing tells on how many devices {per_device[0]!r} was"
         if per_device
-        else f"{found[0]} may or may not include {' and '.join(counts)}"
+        else f"{found[0]!r} may or may not include {' and '.join(map(repr, counts))}"
     )
     raise InputError(
         f"in {source} {doubt}; say what one step of the optimizer sees, as a column or a product "

@@ -150,9 +150,10 @@ def _say_stopped(table: Table, said: list[str]) -> None:
     name = "training_iteration"
     lengths = set(table.texts(name)) - {""} if name in table.names else set()
     if len(lengths) > 1:
+        listed = ", ".join(map(repr, sorted(lengths)[:5]))
         said.append(
-            f"runs differ in {name} ({', '.join(sorted(lengths)[:5])}); if a scheduler stopped "
-            "some early, leave them out by a condition (where)"
+            f"runs differ in {name} ({listed}); if a scheduler stopped some early, leave them out "
+            "by a condition (where)"
         )
 
 
@@ -167,7 +168,7 @@ def _evaluated(table: Table, loss: str, said: list[str]) -> Table:
         has_other = np.isfinite(table.numbers(other, missing=True)) & missing
         if has_other.any():
             said.append(
-                f"{has_other.sum()} of {missing.size} runs left out: no {loss}, but {other}"
+                f"{has_other.sum()} of {missing.size} runs left out: no {loss!r}, but {other!r}"
             )
             table, missing = table.take(np.flatnonzero(~has_other)), missing[~has_other]
     return table

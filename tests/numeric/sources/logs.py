@@ -56,7 +56,7 @@ def megatron(batch_size, lr, loss):
         + line.format(100, 100 * batch_size, lr, batch_size, loss + 1)
         + line.format(200, 200 * batch_size, lr / 10, batch_size, loss - 0.1)
         + "-" * 20
-        + f"\n validation loss at iteration 200 | lm loss value: {loss:.6E} | lm loss PPL: 2.0E+01 | \n"
+        + f"\n validation loss at iteration 200 | lm loss value: {loss:.6E} | lm loss PPL: 2E1 |\n"
     )
 
 
@@ -71,7 +71,7 @@ def torchtitan(batch_size, lr, loss):
         f"{head}Running with args: {settings}\n"
         f"{head}Trainer is initialized with local batch size 8, global batch size {batch_size}, "
         "gradient accumulation steps 1, sequence length 2048, total steps 20 (warmup 2).\n"
-        f"{head}\x1b[31mstep: 10  \x1b[32mloss:  5.0000  \x1b[38;2;180;60;0mgrad_norm:  1.2\x1b[39m\n"
+        f"{head}\x1b[31mstep: 10  \x1b[32mloss:  5.0000  \x1b[38;2;180;60;0mgrad_norm: 1\x1b[39m\n"
         f"{head}\x1b[31mstep: 20  \x1b[32mloss: {loss - 0.1:7.4f}  \x1b[34mtps: 99,999\x1b[39m\n"
         f"{head}\x1b[33mvalidate step: 20  \x1b[32mloss: {loss:7.4f}  \x1b[39m\n"
     )

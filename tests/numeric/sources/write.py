@@ -27,7 +27,7 @@ SWEEP = [
 def texts(folder, *patterns):
     """Texts of files by their path in a folder."""
     return {
-        path.relative_to(folder).as_posix(): path.read_text()
+        path.relative_to(folder).as_posix(): path.read_text().replace(str(folder), "/runs")
         for pattern in patterns
         for path in sorted(folder.glob(pattern))
         if path.is_file()
@@ -58,14 +58,13 @@ def mlflow(folder):
     frame = mlflow.search_runs()
     with sqlite3.connect(folder / "mlflow.db") as database:
         kept = ("experiments", "runs", "params", "latest_metrics")
-        dump = [
-            x
-            for x in database.iterdump()
-            if any(f'"{n}"' in x[:30] or f" {n} (" in x[:40] for n in kept)
-        ]
-    return texts(folder, "mlruns/*/meta.yaml", "mlruns/*/*/meta.yaml", "mlruns/*/*/params/*",
-                 "mlruns/*/*/metrics/*") | {"mlflow.sql": "\n".join(dump),
-                                            "search_runs.csv": frame.to_csv(index=False)}  # fmt: skip
+        dump = [x for x in database.iterdump() if x.split('"')[1:2] in [[name] for name in kept]]
+    frame = frame.filter(regex="^(?!tags)")
+    patterns = ("meta.yaml", "*/meta.yaml", "*/params/*", "*/metrics/*")
+    return texts(folder, *(f"mlruns/*/{pattern}" for pattern in patterns)) | {
+        "mlflow.sql": "\n".join(dump).replace(str(folder), "/runs"),
+        "search_runs.csv": frame.to_csv(index=False).replace(str(folder), "/runs"),
+    }
 
 
 def dvc(folder):
@@ -88,7 +87,10 @@ def dvc(folder):
     for batch_size, lr, _ in SWEEP:
         sh(f"dvc exp run -q -S train.lr={lr} -S train.batch_size={batch_size}")
     ran = subprocess.run(
-        ["dvc", "exp", "show", "--csv"], cwd=folder, capture_output=True, check=True
+        [sys.executable, "-m", "dvc", "exp", "show", "--csv"],
+        cwd=folder,
+        capture_output=True,
+        check=True,
     )
     return {"exp_show.csv": ran.stdout.decode()} | texts(
         folder, "dvclive/metrics.json", "params.yaml"
@@ -137,7 +139,7 @@ def lightning(folder):
     from lightning.pytorch.loggers import CSVLogger
 
     class Model(LightningModule):
-        def __init__(self, lr, batch_size, loss):
+        def __init__(self, lr, batch_size, loss):  # noqa: ARG002 - saved by their names
             super().__init__()
             self.save_hyperparameters("lr", "batch_size")
             self.layer, self.loss = torch.nn.Linear(1, 1), loss
@@ -146,7 +148,7 @@ def lightning(folder):
             self.log("train_loss", self.loss - 0.1, on_epoch=True, on_step=False)
             return self.layer(batch[0]).mean()
 
-        def validation_step(self, batch, _):
+        def validation_step(self, _batch, _):
             self.log("val_loss", self.loss)
 
         def configure_optimizers(self):
@@ -154,8 +156,8 @@ def lightning(folder):
 
     data = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(torch.zeros(4, 1)))
     for batch_size, lr, loss in SWEEP:
-        trainer = Trainer(max_epochs=1, logger=CSVLogger(folder), enable_progress_bar=False,
-                          enable_checkpointing=False, enable_model_summary=False, accelerator="cpu")  # fmt: skip
+        quiet = ("enable_progress_bar", "enable_checkpointing", "enable_model_summary")
+        trainer = Trainer(max_epochs=1, logger=CSVLogger(folder), **dict.fromkeys(quiet, False))
         trainer.fit(Model(lr, batch_size, loss), data, data)
     return texts(folder, "**/metrics.csv", "**/hparams.yaml")
 

@@ -27,6 +27,8 @@ GOOD = "batch_size,learning_rate\n32x8,1e-3\n512,2e-3\n"
         GOOD.replace("\n", "\r"),
         "batch_size,note,learning_rate\n32x8,a\u0085b\x0bc\u2028d,1e-3\n512,,2e-3\n",
         'learning_rate , seed,"batch_size"\n1e-3,0," 32x8"\n2e-3,1,512\n',
+        "bs,peak_lr\n256,1e-3\n512,2e-3\n",
+        "config.device_batch_size,grad_accum,n_gpus,lr\n32,1,8,1e-3\n32,2,8,2e-3\n",
     ],
 )
 def test_tables_are_read(text, tmp_path):
