@@ -88,7 +88,7 @@ def _there_and_back(law, folder):
         ).fit()
     found = fit_sweep(folder)
     assert "read as trials of Ray Tune: 15" in found.said
-    assert "1 of 15 runs left out: broke off, and not by its loss (error)" in found.said
+    assert "1 of 15 runs left out: broke off, and not by its loss (ERROR)" in found.said
     for size in sizes:
         low, high = found.law.interval(size, 0.9)
         assert low < best[size] < high

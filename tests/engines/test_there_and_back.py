@@ -84,10 +84,10 @@ def test_optuna(place, law, stored):
     check(law, found.law)
     said = "; ".join(found.said)
     assert "learning rate from column 'user_attrs_lr'" in said
-    assert "1 of 27 runs left out: not finished (running)" in said
+    assert "1 of 27 runs left out: not finished (RUNNING)" in said
     if place != "trials.csv":
-        assert "1 of 27 runs left out: broke off, and not by its loss (fail)" in said
-        assert "1 of 27 runs diverged: fail, and the loss not finite" in said
+        assert "1 of 27 runs left out: broke off, and not by its loss (FAIL)" in said
+        assert "1 of 27 runs diverged: FAIL, and the loss not finite" in said
         assert as_table(path).describe_row(3).endswith(": trial 3")
         with pytest.raises(InputError, match="has no study 'other'; it has mine"):
             as_table(path, study="other")

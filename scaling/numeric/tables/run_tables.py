@@ -86,7 +86,7 @@ def read_runs(
 
 def _describe(table: Table, guesses: Mapping[str, str]) -> Iterator[str]:
     for role, name in guesses.items():
-        others = {other for other in table.candidates(role) if any(set(table.texts(other)))}
+        others = {other for other in table.candidates(role) if not table.missing(other).all()}
         others -= {name, *name.split("*")}
         instead = f" (not {', '.join(map(repr, sorted(others)))})" if others else ""
         product = "*" in name and name not in table.names
@@ -131,16 +131,17 @@ def _finished(table: Table, loss: str, said: list[str]) -> Table:
     names = [name for name in table.names if name.lower().rpartition(".")[2] in _STATES]
     if len(names) != 1:
         return table
-    states = np.array([state.strip().lower() for state in table.texts(names[0])])
+    written = np.array([state.strip() for state in table.texts(names[0])])
+    states = np.char.lower(written)
     diverged = np.array([_is_not_finite(text) for text in table.texts(loss)])
     broken = np.isin(states, _BROKEN)
     left_out = np.isin(states, _UNFINISHED) | (broken & ~diverged)
-    for state in np.unique(states[left_out | broken]).tolist():
-        gone = int((left_out & (states == state)).sum())
-        what = "not finished" if state in _UNFINISHED else "broke off, and not by its loss"
+    for state in np.unique(written[left_out | broken]).tolist():
+        gone = int((left_out & (written == state)).sum())
+        what = "not finished" if state.lower() in _UNFINISHED else "broke off, and not by its loss"
         if gone:
             said.append(f"{gone} of {states.size} runs left out: {what} ({state})")
-        if kept := int(((states == state) & ~left_out).sum()):
+        if kept := int(((written == state) & ~left_out).sum()):
             said.append(f"{kept} of {states.size} runs diverged: {state}, and the loss not finite")
     return table.take(np.flatnonzero(~left_out))
 
@@ -163,7 +164,7 @@ def _is_not_finite(text: str) -> bool:
 
 def _evaluated(table: Table, loss: str, said: list[str]) -> Table:
     """Leave out runs without the loss that was guessed, which have another: not evaluated."""
-    missing = np.array([not text for text in table.texts(loss)])
+    missing = table.missing(loss)
     for other in (name for name in table.candidates("loss") if name != loss):
         has_other = np.isfinite(table.numbers(other, missing=True)) & missing
         if has_other.any():

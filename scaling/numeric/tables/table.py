@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from scaling.errors import DataError, InputError
-from scaling.numeric.inputs.arrays import FloatArray, IntArray
+from scaling.numeric.inputs.arrays import BoolArray, FloatArray, IntArray
 from scaling.numeric.inputs.display import Shown
 from scaling.numeric.sources.records import without_password
 from scaling.numeric.sources.source import read_source
@@ -117,6 +117,10 @@ class Table(Shown):
             return _columns.read_texts(self.positive(name), np.arange(len(self)))
         return _columns.read_texts(self._column(name), self.rows)
 
+    def missing(self, name: str) -> BoolArray:
+        """Say which cells of a column are missing."""
+        return _columns.are_missing(self._column(name), self.rows)
+
     def where(self, condition: str) -> "Table":
         """Select rows.
 
@@ -188,15 +192,16 @@ class Table(Shown):
 
     def _best(self, role: str) -> list[str]:
         """Name the best candidates that hold something, of equal ones the first."""
-        held = [name for name in self.candidates(role) if not self._is_empty(name)]
+        all_of_them = self.candidates(role)
+        held = [name for name in all_of_them if not self._is_empty(name)]
         found: list[str] = []
-        for name in best_candidates(role, held):
+        for name in best_candidates(role, held or all_of_them):
             if not any(self._are_equal(name, other) for other in found):
                 found.append(name)
         return found
 
     def _is_empty(self, name: str) -> bool:
-        return self.names.count(name) == 1 and not any(set(self.texts(name)))
+        return self.names.count(name) == 1 and bool(self.missing(name).all())
 
     def _are_equal(self, name: str, other: str) -> bool:
         """Whether two columns hold the same, as a setting does that a tracker stores twice."""

@@ -70,7 +70,7 @@ def test_logs_that_stop_early(program, tmp_path):
     columns = {"learning_rate": "embedding_lr"} if program == "nanochat" else {}
     found, said = read(tmp_path, **columns)
     assert len(found) == 3
-    assert "1 of 4 runs left out: not finished (unfinished)" in said
+    assert "1 of 4 runs left out: not finished (UNFINISHED)" in said
 
 
 @pytest.mark.parametrize("place", ["mlruns", "mlflow.db", "", "search_runs.csv"])
@@ -80,9 +80,9 @@ def test_mlflow(place, tmp_path):
         database.executescript(WRITTEN["mlflow"]["mlflow.sql"])
     found, said = read(tmp_path / place)
     assert "'metrics.val_loss' (not 'metrics.train_loss')" in said
-    assert "broke off, and not by its loss (failed)" in said
+    assert "broke off, and not by its loss (FAILED)" in said
     if place != "search_runs.csv":  # which pandas writes nan to as nothing
-        assert "1 of 6 runs diverged: failed, and the loss not finite" in said
+        assert "1 of 6 runs diverged: FAILED, and the loss not finite" in said
         assert [row[:2] for row in found if np.isnan(row[2])] == [(64, 0.1)]
     assert np.array([row for row in found if not np.isnan(row[2])]) == sweep()
     if not place.endswith("csv"):

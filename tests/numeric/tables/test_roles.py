@@ -11,7 +11,11 @@ from scaling.numeric.tables import as_table
     [
         ("batch_size", "bs BS B batch_size batch-size Batch_Size config.batch_size train/bs"),
         ("batch_size", "params_batch_size global_batch_size hparams/global_batch_size"),
-        ("learning_rate", "lr LR learning_rate max_lr config.optimizer.lr params_lr peak_lr"),
+        (
+            "learning_rate",
+            "lr LR learning_rate max_lr config.optimizer.lr params_lr peak_lr config.lr.value",
+        ),
+        ("learning_rate", "hparam/lr run.hparams.lr user_attrs_lr params.yaml:train.lr"),
         ("loss", "loss final_loss val_loss eval/loss summary.val/loss value train/loss"),
         ("eps", "eps adam_eps epsilon optimizer.eps"),
         ("seed", "seed config.seed params_seed"),
