@@ -68,7 +68,7 @@ ROLES = {
         "loss_column",
         (
             "val_loss valid_loss validation_loss eval_loss evaluation_loss final_val_loss "
-            "final_eval_loss loss_val loss_eval lm_loss_validation val_bpb "
+            "final_eval_loss loss_val loss_eval lm_loss_validation val_bpb validation_epoch_loss "
             "eval_languagecrossentropy eval_crossentropy",
             "test_loss",
             "loss final_loss smooth_loss smoothed_loss value objective_value",

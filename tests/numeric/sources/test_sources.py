@@ -3,12 +3,14 @@
 import contextlib
 import json
 import sqlite3
+import struct
+import sys
 from contextlib import closing
 
 import numpy as np
 import pytest
 
-from scaling import DataError, InputError
+from scaling import DataError, InputError, MissingExtraError
 from scaling.numeric.tables import as_table
 from scaling.numeric.tables.run_tables import read_runs
 
@@ -181,6 +183,22 @@ def test_tensorboard(tmp_path):
         event.write_bytes(cut)
         with contextlib.suppress(DataError, InputError):
             read(event)
+    keras = tmp_path / "keras"
+    with tensorboard.SummaryWriter(str(keras / "validation")) as writer:
+        from tensorboardX.proto.summary_pb2 import Summary
+        from tensorboardX.proto.tensor_pb2 import TensorProto
+
+        for tag, tensor in (
+            ("epoch_loss", TensorProto(dtype=1, tensor_content=struct.pack("<f", 3.5))),
+            ("other", TensorProto(dtype=1, float_val=[2.5])),
+            ("double", TensorProto(dtype=2, double_val=[1.5])),
+        ):
+            writer.file_writer.add_summary(Summary(value=[{"tag": tag, "tensor": tensor}]), 1)
+    with tensorboard.SummaryWriter(str(keras)) as writer:
+        writer.add_hparams({"lr": 1e-3, "batch_size": 64}, {}, name=".")
+    table = as_table(keras)
+    values = [table.numbers(f"validation/{tag}")[0] for tag in ("epoch_loss", "other", "double")]
+    assert values == [3.5, 2.5, 1.5]
     plain = tmp_path / "plain"
     with tensorboard.SummaryWriter(str(plain)) as writer:
         writer.add_scalar("loss", 1.0, 0)
@@ -275,3 +293,13 @@ def test_sources_that_are_none(tmp_path):
     with pytest.raises(DataError, match="aliases"):
         as_table(tmp_path)
     assert not list(tmp_path.glob("missing*"))
+
+
+def test_what_needs_an_extra_names_it(tmp_path, monkeypatch):
+    with closing(sqlite3.connect(tmp_path / "study.db")) as database:
+        database.execute("CREATE TABLE studies (study_id)")
+    put(tmp_path, {"x/metrics.json": '{"loss": 1}', "x/params.yaml": "a: 1\n"})
+    for module, place in (("optuna", tmp_path / "study.db"), ("yaml", tmp_path / "x")):
+        monkeypatch.setitem(sys.modules, module, None)
+        with pytest.raises(MissingExtraError, match=r"adam-lr-scaling\[sweeps\]"):
+            as_table(place)
