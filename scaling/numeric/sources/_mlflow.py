@@ -3,7 +3,9 @@
 import re
 import sqlite3
 from collections import defaultdict
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -60,15 +62,24 @@ def _last(text: str) -> str | None:
     return None if best is None or len(rows[best]) < 2 else rows[best][1]
 
 
-def read_mlflow_database(path: Path, study: str | None) -> Source:
-    """Read the runs of an experiment from MLflow's database in one SQLite file."""
+@contextmanager
+def opened(path: Path) -> Iterator[sqlite3.Connection]:
+    """Open a file of SQLite to read; what is wrong with it is one line."""
     try:
         uri = f"{path.absolute().as_uri()}?mode=ro"
         with closing(sqlite3.connect(uri, uri=True)) as database:
+            database.text_factory = partial(str, encoding="utf-8", errors="replace")
             database.execute("PRAGMA trusted_schema = OFF")
-            return _read_database(database, path, study)
-    except sqlite3.Error as error:
-        raise DataError(f"{path}: not a whole database of MLflow: {error}") from None
+            yield database
+    except (sqlite3.Error, UnicodeError) as error:
+        problem = " ".join(str(error).split())[:200]
+        raise DataError(f"{path}: not a whole database: {problem}") from None
+
+
+def read_mlflow_database(path: Path, study: str | None) -> Source:
+    """Read the runs of an experiment from MLflow's database in one SQLite file."""
+    with opened(path) as database:
+        return _read_database(database, path, study)
 
 
 def _read_database(database: sqlite3.Connection, path: Path, study: str | None) -> Source:

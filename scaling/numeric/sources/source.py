@@ -2,13 +2,12 @@
 
 import os
 import re
-import sqlite3
 from pathlib import Path
 
 from scaling.errors import DataError, InputError
 from scaling.numeric.sources._folders import read_folder
 from scaling.numeric.sources._logs import is_log, read_logs
-from scaling.numeric.sources._mlflow import is_mlflow, read_mlflow, read_mlflow_database
+from scaling.numeric.sources._mlflow import is_mlflow, opened, read_mlflow, read_mlflow_database
 from scaling.numeric.sources._optuna import read_database, read_journal, read_study
 from scaling.numeric.sources._tensorboard import read_events
 from scaling.numeric.sources.records import Source, files_below, head_of
@@ -96,9 +95,6 @@ def _read_file(path: Path, study: str | None) -> Source | None:
 
 
 def _tables(path: Path) -> set[str]:
-    try:
-        with sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True) as database:
-            rows = database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
-            return {str(name) for (name,) in rows.fetchmany(10_000)}
-    except sqlite3.Error as error:
-        raise DataError(f"{path}: not a whole database: {error}") from None
+    with opened(path) as database:
+        rows = database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+        return {str(name) for (name,) in rows.fetchmany(10_000)}
