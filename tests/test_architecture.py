@@ -251,7 +251,7 @@ load_law(path)
 quadratic_optimum(gradient, variance, hessian, batch_size, eps, beta1, beta2, step, moments)
 recipe(known, batch_size, rule, law, eps)
 save_law(law, path)
-schedule(law, ramp, steps, extrapolate)
+schedule(law, ramp, steps, extrapolate, multiply)
 simulate_sweep({SIMULATED})
 update_moments(signal, damping, beta1, beta2, step, moments)
 """

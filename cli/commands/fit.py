@@ -18,9 +18,21 @@ _COLUMN: dict[str, Any] = {
 
 def fit(
     runs: Annotated[
-        str, typer.Argument(metavar="RUNS", help="CSV, JSON or Parquet, one run a row.")
+        str,
+        typer.Argument(
+            metavar="RUNS",
+            help="CSV, JSON or Parquet, one run a row; or where a tracker or a trainer keeps them: "
+            "an Optuna storage, mlruns, TensorBoard, Ray, logs.",
+        ),
     ],
-    batch_size_column: Annotated[str | None, typer.Option(help="Batch sizes.", **_COLUMN)] = None,
+    study: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Which study or experiment, if RUNS holds several."),
+    ] = None,
+    batch_size_column: Annotated[
+        str | None,
+        typer.Option(help="Batch sizes of one step; may be a product, as a*b*8.", **_COLUMN),
+    ] = None,
     lr_column: Annotated[str | None, typer.Option(help="Learning rates.", **_COLUMN)] = None,
     loss_column: Annotated[str | None, typer.Option(help="Final losses.", **_COLUMN)] = None,
     eps_column: Annotated[
@@ -66,6 +78,7 @@ def fit(
     """
     from scaling import fit_sweep, save_law
     from scaling.numeric.inputs.files import check_writable
+    from scaling.numeric.tables import as_table
 
     from ..report.answer import LEVEL
     from ..report.fit import document, explain, score_table
@@ -79,7 +92,7 @@ def fit(
     level = LEVEL if level is None else level
     with _progress() as report:
         found = fit_sweep(
-            runs,
+            as_table(runs, study=study),
             batch_size_column=batch_size_column,
             lr_column=lr_column,
             loss_column=loss_column,

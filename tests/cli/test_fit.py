@@ -1,6 +1,7 @@
 """`lr fit` and `lr simulate` as a user meets them."""
 
 import json
+import math
 
 import pytest
 
@@ -174,6 +175,36 @@ def test_bad_files_are_one_line(lr, sweep, tmp_path, change, says, status):
     assert (ran.status, ran.out) == (status, "")
     assert says in ran.err
     assert ran.err.count("\n") == 1
+
+
+def test_studies_and_products(lr, tmp_path):
+    """A study is named where there are several, and a batch size may be a product of columns."""
+    optuna = pytest.importorskip("optuna", reason="needs the extra sweeps")
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    sampler = optuna.samplers.RandomSampler(seed=0)
+    for name in ("one", "two"):
+        study = optuna.create_study(
+            storage=f"sqlite:///{tmp_path}/study.db", study_name=name, sampler=sampler
+        )
+
+    def objective(trial):
+        size = 16 * 4 ** trial.suggest_int("size", 0, 3)
+        trial.set_user_attr("batch_size", size // 8)
+        trial.set_user_attr("grad_accum", 8)
+        rate = trial.suggest_float("lr", 1e-4, 1e-2, log=True)
+        return 3 + 0.1 * math.log2(rate / 1e-3) ** 2
+
+    study.optimize(objective, n_trials=24)
+    path = tmp_path / "study.db"
+    assert "has several: one, two; choose one" in lr("fit", path).err
+    ran = lr("fit", path, "--study", "two")
+    assert ran.status == 2
+    assert ran.err.startswith("lr: --batch-size-column: in ")
+    assert "may or may not include" in ran.err
+    product = "user_attrs_batch_size*user_attrs_grad_accum"
+    ran = lr("fit", path, "--study", "two", "--batch-size-column", product, "--json")
+    assert ran.status == 0, ran.err
+    assert 16 < json.loads(ran.out)["result"]["batch_size"] < 1024
 
 
 def test_semicolons_and_byte_order_marks_are_fine(lr, sweep, tmp_path):

@@ -130,6 +130,13 @@ def _read_cell(text: str, reading: Reading) -> tuple[float, str]:
         return np.nan, error.message
 
 
+def are_missing(column: Column, rows: IntArray) -> BoolArray:
+    """Say which cells are empty, or NaN in a column of numbers."""
+    if not isinstance(column, Texts):
+        return np.asarray(np.isnan(column[rows]))
+    return np.array([not text for text in column.distinct])[column.codes[rows]]
+
+
 def read_texts(column: Column, rows: IntArray) -> list[str]:
     """Return some rows of a column as texts."""
     if isinstance(column, Texts):

@@ -34,7 +34,6 @@ _SEPARATORS = {",": "a comma", ";": "a semicolon", "\t": "a tab"}
 #: What some files that are no tables begin with, and what to do about them.
 _FOREIGN = {
     b"PK\x03\x04": "a spreadsheet or an archive; export the table as CSV",
-    b"SQLite format 3": "a database; for an Optuna study, write study.trials_dataframe().to_csv()",
 }
 
 

@@ -184,7 +184,7 @@ BAD_FILES = {
     gzip.compress(b"lr,loss\n1,2\n")[:-3]: "not a whole gzip file",
     gzip.compress(b"lr,loss\n1,2\n")[:-8] + b"\0" * 8: "not a whole gzip file",
     gzip.compress(b"lr,loss\n1\n"): r"row 1 \(line 2\) has 1 cells",
-    b"SQLite format 3\0": "trials_dataframe",
+    b"SQLite format 3\0": "not a whole database",
     b"PAR1and so on": "not a whole Parquet file",
     parquet_bytes({"lr": pa.array([], pa.float64())}): "there is no row",
     "[]": "there is no row",
