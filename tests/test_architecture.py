@@ -249,7 +249,7 @@ fit_tradeoff(data, batch_size_column, steps_column, group_column, covariate, whe
 learning_rate_error(batch_size, eps, beta1, beta2, moments, exact, population, curvature_ratio)
 load_law(path)
 quadratic_optimum(gradient, variance, hessian, batch_size, eps, beta1, beta2, step, moments)
-recipe(known, batch_size, rule, law)
+recipe(known, batch_size, rule, law, eps)
 save_law(law, path)
 schedule(law, ramp, steps, extrapolate, multiply)
 simulate_sweep({SIMULATED})

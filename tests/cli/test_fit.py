@@ -28,7 +28,7 @@ def runs(tmp_path_factory):
 def sweep(lr, runs):
     path = runs / "runs.csv"
     if not path.exists():
-        assert lr(*PLAN, "--output", path).status == 0
+        assert lr(*PLAN, "--out", path).status == 0
     return path
 
 
@@ -36,7 +36,7 @@ def sweep(lr, runs):
 def joint(lr, runs):
     path = runs / "joint.csv"
     if not path.exists():
-        assert lr(*PLAN, *SIZES, "--repetitions", 2, "--output", path).status == 0
+        assert lr(*PLAN, *SIZES, "--repetitions", 2, "--out", path).status == 0
     return path
 
 
@@ -226,6 +226,6 @@ def test_bad_plans(lr):
 
 
 def test_a_plan_that_cannot_be_written_leaves_nothing(lr, tmp_path):
-    ran = lr(*PLAN, "--output", tmp_path / "missing" / "runs.csv")
+    ran = lr(*PLAN, "--out", tmp_path / "missing" / "runs.csv")
     assert ran.status == 1
     assert "cannot be written" in ran.err

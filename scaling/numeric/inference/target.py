@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from math import log, pi
+from math import hypot, log, pi
 from typing import Any
 
 import numpy as np
@@ -53,8 +53,12 @@ class Target:
         z = (draws - mean) / spread
         value = -(z * z).sum(axis=1) / 2 - np.log(spread).sum() - mean.size * _HALF_LOG_2PI
         if self.noise_scale is not None:
-            noise = self.family.corners(draws, np.zeros((1, self.family.covariates)))[1][:, 0]
-            value -= self._away(noise + self.gathered.center, self.noise_scale) ** 2 / 2
+            # It tells where the rise ends: how nearly is learned from trainings.
+            corner = self.family.corners(draws, np.zeros((1, self.family.covariates)))[0][:, 0]
+            over, apart = self.prior.scales["corner_over_noise"]
+            measured = log(self.noise_scale.value) * _LOG2E - self.gathered.center
+            error = hypot(apart, log(self.noise_scale.factor) * _LOG2E)
+            value -= ((corner - measured - over) / error) ** 2 / 2
         if self.root_second_moment is not None:
             value -= self._away(self._log_mean_root(draws), self.root_second_moment) ** 2 / 2
         return np.asarray(value)

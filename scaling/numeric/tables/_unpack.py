@@ -5,7 +5,7 @@ import re
 import numpy as np
 
 from scaling.numeric.inputs.arrays import FloatArray
-from scaling.numeric.inputs.text import parse_batch_size
+from scaling.numeric.inputs.text import parse_size
 from scaling.numeric.sources.records import parse_dict
 from scaling.numeric.tables._columns import (
     OR_MISSING,
@@ -56,7 +56,7 @@ def _join_rates(found: Columns) -> Columns:
     for name in found.names:
         match = _OF_SIZE.fullmatch(name)
         if match and candidates("learning_rate", [match[1]]):
-            sizes[name] = parse_batch_size(match[2])
+            sizes[name] = parse_size(match[2])
     if not sizes:
         return found
     try:

@@ -10,6 +10,7 @@ import numpy as np
 
 from scaling.errors import InputError
 from scaling.numeric.inputs.files import write_text
+from scaling.numeric.inputs.text import csv_cell
 from scaling.numeric.tables.roles import ROLES, unit_of
 from scaling.numeric.tables.runs import Runs
 from scaling.numeric.tables.table import Table, as_table
@@ -212,7 +213,7 @@ def write_runs(runs: Runs, path: str | os.PathLike[str] | None) -> str | None:
     columns["loss"] = runs.loss
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(columns)
+    writer.writerow(map(csv_cell, columns))
     writer.writerows(
         [f"{value:.8g}" for value in row] for row in zip(*columns.values(), strict=True)
     )

@@ -104,11 +104,11 @@ class Table(Shown):
         return self._read(name, _columns.POSITIVE)
 
     def batch_sizes(self, name: str) -> FloatArray:
-        """Read a column of batch sizes: positive, finite numbers, or products as ``32x8x16``."""
-        return self._read(name, _columns.BATCH_SIZE)
+        """Read a column of batch sizes, which are sizes."""
+        return self.sizes(name)
 
     def sizes(self, name: str) -> FloatArray:
-        """Read a column of sizes: positive, finite numbers that may end in k, M, B or T."""
+        """Read a column of sizes: numbers that may end in k, M, B or T, or products: ``32x8``."""
         return self._read(name, _columns.SIZE)
 
     def texts(self, name: str) -> list[str]:
@@ -275,7 +275,7 @@ def read_table_file(path: str | os.PathLike[str], study: str | None = None) -> T
         (``study.trials_dataframe().to_csv()``) export it; blank lines and lines that begin with
         ``#`` are passed over. Or JSON: a list of objects or an object on each line (inner ones
         give columns as ``config.lr``), or W&B's ``{"columns": [...], "data": [[...]]}``. Or
-        Parquet of at most ten million rows, which needs the extra ``sweeps``.
+        Parquet of at most 20 million cells, which needs the extra ``sweeps``.
     study : str, optional
         Which study or experiment, where a source holds several.
 

@@ -4,10 +4,10 @@ import pytest
 
 from scaling import DataError, InputError
 from scaling.numeric.inputs.text import (
-    parse_batch_size,
     parse_decay_rate,
     parse_non_negative,
     parse_positive,
+    parse_size,
 )
 from scaling.numeric.tables import read_optima
 
@@ -84,10 +84,18 @@ def test_files_that_are_no_text(tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [("1024", 1024), ("32x8x16", 4096), ("2X4", 8), (" 3 x 1e3", 3000), ("0.5", 0.5)],
+    [
+        ("1024", 1024),
+        ("32x8x16", 4096),
+        ("2X4", 8),
+        (" 3 x 1e3", 3000),
+        ("4k", 4000),
+        ("2kx8", 16000),
+        ("0.5", 0.5),
+    ],
 )
 def test_batch_sizes(text, value):
-    assert parse_batch_size(text) == value
+    assert parse_size(text) == value
 
 
 BAD = [
@@ -114,7 +122,7 @@ BAD = [
 @pytest.mark.parametrize("text", BAD)
 def test_bad_batch_sizes(text):
     with pytest.raises(InputError, match="must be a positive, finite number or a product"):
-        parse_batch_size(text)
+        parse_size(text)
 
 
 def test_numbers():
