@@ -456,7 +456,7 @@ FILES = {
     "empty": b"",
     "binary": b"\x80\x04\x95\x00\xff",
     "header only": b"batch_size,learning_rate\n",
-    "missing column": b"batch_size,lr\n1,2\n2,3\n3,4\n",
+    "missing column": b"batch_size,rate\n1,2\n2,3\n3,4\n",
     "duplicate column": b"batch_size,learning_rate,learning_rate\n1,2,3\n",
     "bad cell": b"batch_size,learning_rate\n1,1e-3\n2,oops\n4,1e-3\n",
 }

@@ -19,9 +19,9 @@ from scaling.numeric.inputs.arrays import FloatArray
 
 BoolArray = npt.NDArray[np.bool_]
 By = Literal["cell", "batch_size", "group", "largest_third"]
-#: Of more cells than this one or a few hardly move the posterior: fewer draws, and fewer pairs of
-#: moves to settle them, are enough.
-_MANY, _MOVES, _MOVES_OF_MANY, _THINNED = 64, 10, 4, 2
+#: Of more cells than this one or a few hardly move the posterior: fewer draws, and fewer moves
+#: to settle them, are enough.
+_MANY, _MOVES, _MOVES_OF_MANY, _THINNED = 64, 20, 8, 2
 #: More folds than this are joined; cells, which are the easiest to predict, into fewer.
 _MOST_FOLDS, _MOST_FOLDS_OF_CELLS = 25, 12
 

@@ -360,5 +360,6 @@ def read_optima(path: str | os.PathLike[str]) -> tuple[list[float], list[float]]
     try:
         names = [table.guess(role) for role in ("batch_size", "learning_rate")]
     except InputError as error:
-        raise DataError(f"{error.message}, by renaming the columns") from None
+        problem = error.message.removeprefix(f"in {table.source} ")
+        raise DataError(f"{table.source}: {problem}, by renaming the columns") from None
     return table.batch_sizes(names[0]).tolist(), table.positive(names[1]).tolist()

@@ -101,10 +101,10 @@ def test_a_noise_scale_is_evidence_too():
     alone, known = (fit_sweep(runs, noise_scale=n, scores=False).law for n in (None, 1800.0))
 
     def width(law):
-        low, high = law.parameter_intervals()["noise_batch_size"]
+        low, high = law.parameter_intervals()["critical_batch_size"]
         return np.log2(high / low)
 
-    assert width(known) < 0.6 * width(alone)
+    assert width(known) < 0.8 * width(alone)
     assert known.assumptions()[0]["noise_scale"] == 1800.0
 
 
