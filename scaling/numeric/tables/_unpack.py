@@ -24,13 +24,16 @@ _OF_SIZE = re.compile(r"(.*?)_(\d+(?:\.\d+)?(?:x\d+)*)")
 
 
 def unpack(found: Columns) -> Columns:
-    """Give dicts in cells columns of their own, and join learning rates named by batch size."""
+    """Give dicts in cells columns of their own, and join learning rates named by batch size.
+
+    The dicts stay as texts too: second moments are read as the document that they are.
+    """
     names: list[str] = []
     columns: list[Column] = []
     for name, column in zip(found.names, found.columns, strict=True):
         inner = _unpack_dicts(name, column)
-        names += inner.names if inner else [name]
-        columns += inner.columns if inner else [column]
+        names += [name, *(inner.names if inner else ())]
+        columns += [column, *(inner.columns if inner else ())]
     return _join_rates(Columns(names, columns, found.lines))
 
 
