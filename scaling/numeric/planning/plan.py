@@ -18,7 +18,7 @@ from scaling.numeric.inputs.recipe import Recipe
 from scaling.numeric.laws.law import Law
 from scaling.numeric.planning.costs import POWERS, Cost, cost_of
 from scaling.numeric.planning.outlook import Outlook, design_at
-from scaling.numeric.planning.search import NORMAL, Cell, Search
+from scaling.numeric.planning.search import Cell, Purchase, Search
 from scaling.numeric.planning.valley import Valley, different
 from scaling.numeric.tables.run_tables import read_runs
 from scaling.numeric.tables.runs import Cells, Runs, cells_of
@@ -28,6 +28,8 @@ from scaling.numeric.tables.runs import Cells, Runs, cells_of
 WORTH = 0.2
 LEVEL = 0.9
 _MOST_BATCH_SIZES = 12
+#: Five nodes of Gauss and Hermite are not needed: middles of five equal parts of a normal.
+_NORMAL = np.array([-1.2816, -0.5244, 0.0, 0.5244, 1.2816])
 #: Learning rates this near, in octaves, are one.
 _SAME = 1e-3
 #: A run is given up once more than this many times as many later ones have reported as are
@@ -123,7 +125,7 @@ class _Belief:
         valley = Valley.learned(cells, valleys)
         if known.draws is not None:
             return cls(known.draws, valley)
-        parts = [evidence, *(_readings(runs, cells, valleys, tuple(runs.covariates)) if runs is not None else ())]
+        parts = [evidence, *(_readings(runs, cells, valleys, valley, tuple(runs.covariates)) if runs is not None else ())]
         there = [part for part in parts if part is not None]
         if not there:
             raise DataError("no cell has two learning rates with a loss, nor is there an optimum")
@@ -234,9 +236,7 @@ class Plan(Shown):
         if len(batch_size):
             cells = tuple(c if c.batch_size in batch_size else _closed(c) for c in cells)
         search = Search(self._belief.valley, self._outlook, cells)
-        start = search.spread
-        outstanding = list(self._outstanding())
-        for run in outstanding:
+        for run in self._outstanding():
             for k, cell in enumerate(cells):
                 if (cell.batch_size, cell.covariates) == (run.batch_size, run.covariates):
                     search.take(k, np.log2([run.learning_rate]))
@@ -245,18 +245,25 @@ class Plan(Shown):
             best = search.best()
             if best is None:
                 break
-            before = self._excess(search.spread / start)
-            steps = []
-            for rate in best.rates:
-                search.take(best.cell, rate[None])
-                steps.append(search.spread / start)
-            gain = before - self._excess(steps[-1])
-            saving = 100 * gain * self.worth / len(steps)
-            for rate, ratio in list(zip(best.rates, steps, strict=True))[: n - len(found)]:
-                run = self._proposal(cells[best.cell], float(rate), ratio, saving)
-                seed = self._repeats(run, [*(r for _, r in self._pending), *found])
-                found.append(run._replace(seed=seed))
-        return found
+            found += self._steps(search, best, found)
+        return found[:n]
+
+    def _steps(self, search: Search, best: Purchase, found: list[Proposal]) -> list[Proposal]:
+        """Take the runs of a purchase one by one, and say what each does."""
+        start = self._outlook.spread
+        before = self._excess(search.outlook.spread / start)
+        ratios = []
+        for rate in best.rates:
+            search.take(best.cell, rate[None])
+            ratios.append(search.outlook.spread / start)
+        gain = before - self._excess(ratios[-1])
+        saving = 100 * gain * self.worth / best.rates.size
+        cell, steps = search.cells[best.cell], []
+        for rate, ratio in zip(best.rates, ratios, strict=True):
+            run = self._proposal(cell, float(rate), ratio, saving)
+            seed = self._repeats(run, [*(r for _, r in self._pending), *found, *steps])
+            steps.append(run._replace(seed=seed))
+        return steps
 
     def tell(self, runs: Any) -> None:
         """Take in runs that have ended, proposed here or not.
@@ -319,7 +326,7 @@ class Plan(Shown):
         return float(ends[0, 0]), float(ends[1, 0])
 
     def _excess(self, ratio: float) -> float:
-        optimum = self._law_at(ratio) + self._outlook.scatter * NORMAL
+        optimum = self._law_at(ratio) + self._outlook.scatter * _NORMAL
         return float(self._belief.valley.loss_rise(self._guess - optimum).mean())
 
     def _proposal(self, cell: Cell, rate: float, ratio: float, saving: float) -> Proposal:
@@ -549,7 +556,11 @@ def _prices(cost: Cost, places: Sequence[tuple[float, dict[str, float]]]) -> Flo
 
 
 def _readings(
-    runs: Runs, cells: Cells | None, valleys: Valleys | None, names: Sequence[str]
+    runs: Runs,
+    cells: Cells | None,
+    valleys: Valleys | None,
+    valley: Valley,
+    names: Sequence[str],
 ) -> Iterator[Evidence]:
     """Optima of cells with two learning rates or more; bounds of those where runs diverged."""
     read = np.empty(0, dtype=int)
@@ -558,11 +569,16 @@ def _readings(
         rows = rates > 1
         if rows.any():
             wide = valleys.reading
+            # Few runs tell little of their own noise: errors are at least what is usual.
+            away = np.log2(np.e) * cells.log_rate - valleys.optimum[:, None]
+            terms = cells.count[..., None, None] * valley.terms(np.nan_to_num(away))
+            usual = np.sqrt(valley.error(terms.sum(axis=1)))
+            below, above = (np.maximum(x, usual) for x in (valleys.below, valleys.above))
             yield Evidence(
                 cells.batch_size[rows],
                 np.exp2(valleys.optimum[rows]),
-                valleys.below[rows],
-                valleys.above[rows],
+                below[rows],
+                above[rows],
                 {name: cells.covariates[rows, k] for k, name in enumerate(names)},
                 cells.eps[rows],
                 max(wide, READING / 2) if np.isfinite(wide) else READING,

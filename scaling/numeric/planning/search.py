@@ -1,9 +1,10 @@
-"""Which runs are worth most per cost, the closed form of it: nothing is simulated.
+"""Which runs are worth most per cost, in closed form: nothing is simulated.
 
-A purchase is one, two or three runs in one cell, for a single loss says nothing without the
-others. What it is worth is by how much the target's variance falls (`Outlook.told`), where the
-information of the runs (`Valley`) is averaged over where the cell's optimum may lie. The best
-purchase is taken, again and again, as if those before it had reported.
+A purchase is one, two or three runs in one cell, for a single loss says nothing without others.
+What it is worth is by how much it narrows the law at the target, on average over where the cell's
+optimum may lie: between the runs it is read as well as they allow (`Valley`), beyond them all that
+is learned is on which side it lies. The best purchase per cost is taken, again and again, as if
+those before it had reported.
 """
 
 from functools import cache
@@ -17,12 +18,12 @@ from scaling.numeric.planning.outlook import Outlook
 from scaling.numeric.planning.valley import Valley
 
 #: Octaves between learning rates that may be proposed, and beyond the 90 % interval of an optimum.
-_STEP, _MARGIN, _WIDTH = 0.5, 1.0, 1.645
-_MOST_STEPS = 6
-_MOST_TOGETHER = 3
-#: Middles of 15 equal parts of a normal distribution.
-_UPPER = (0.1679, 0.3407, 0.5244, 0.7279, 0.9674, 1.2816, 1.8339)
-NORMAL = np.array([*(-x for x in reversed(_UPPER)), 0.0, *_UPPER])
+_STEP, _MARGIN, _WIDTH = 0.5, 0.5, 1.645
+_MOST_STEPS, _MOST_TOGETHER = 6, 3
+#: So near one that was tried, in octaves, that is repeated instead.
+_NEAR = 0.2
+#: Octaves beyond the runs within which an optimum is still read.
+_EDGE = 0.25
 
 
 class Cell(NamedTuple):
@@ -64,29 +65,22 @@ class Search:
         self.valley, self.outlook, self.cells = valley, outlook, cells
         self._taken = [cell.seen for cell in cells]
 
-    @property
-    def spread(self) -> float:
-        """Standard deviation of the law at the target."""
-        return float(np.sqrt(max(self.outlook.covariance[-1, -1], 0.0)))
-
     def take(self, cell: int, rates: FloatArray) -> None:
         """Go on as if these runs had reported."""
-        base, added = self._terms(cell, rates)
-        told = self._precision(base + added.sum(axis=0)) - self._precision(base)
-        self.outlook = self.outlook.after(cell, max(float(told), 0.0))
+        told = self._told(cell, rates, np.arange(rates.size)[None])[0]
+        self.outlook = self.outlook.after(cell, told)
         self._taken[cell] = np.append(self._taken[cell], rates)
 
     def best(self) -> Purchase | None:
         """The purchase that tells most per cost; None if nothing can be run."""
-        scatter = max(self.outlook.scatter, 1e-3)
         costs = np.array([cell.cost for cell in self.cells])
-        places = range(len(self.cells))
-        limit = [float(self.outlook.told(k, np.array(scatter**-2.0))) for k in places]
+        # No run tells more than the cell's optimum itself would.
+        known = np.array([max(self.outlook.scatter, 1e-3) ** -2.0])
+        limit = np.array([self.outlook.told(k, known) for k in range(costs.size)]) / costs
         found: Purchase | None = None
         rate = -np.inf
-        for k in np.argsort(-np.array(limit) / costs, kind="stable").tolist():
-            # No single run tells more than the cell's optimum itself would.
-            if limit[k] / costs[k] <= rate:
+        for k in np.argsort(-limit, kind="stable").tolist():
+            if limit[k] <= rate:
                 break
             best = self._best_in(k)
             if best is not None and best.gain / (best.rates.size * costs[k]) > rate:
@@ -94,50 +88,70 @@ class Search:
         return found
 
     def _best_in(self, k: int) -> Purchase | None:
-        """The best purchase in one cell."""
+        """The best purchase in one cell, per run."""
         rates = self._candidates(k)
-        if not rates.size:
-            return None
-        base, terms = self._terms(k, rates)
-        before = self._precision(base)
-        best = Purchase(k, rates[:0], 0.0)
-        rate = -np.inf
+        found: Purchase | None = None
         for size in range(1, min(_MOST_TOGETHER, rates.size) + 1):
             sets = _subsets(rates.size, size)
-            told = self._precision(base + terms[sets].sum(axis=1)) - before
-            gain = self.outlook.told(k, np.maximum(told, 0.0))
+            gain = self.outlook.told(k, self._told(k, rates, sets))
             i = int(np.argmax(gain))
-            if gain[i] / size > rate:
-                chosen = rates[sets[i]]
-                middle = chosen[np.argsort(np.abs(chosen - self.outlook.mean[k]), kind="stable")]
-                best, rate = Purchase(k, middle, float(gain[i])), gain[i] / size
-        return best
+            if found is None or gain[i] / size > found.gain / found.rates.size:
+                away = np.abs(rates[sets[i]] - self.outlook.mean[k])
+                found = Purchase(k, rates[sets[i]][np.argsort(away, kind="stable")], float(gain[i]))
+        return found
 
     def _candidates(self, k: int) -> FloatArray:
         """Learning rates that may be tried: about the predicted optimum, by half-octaves."""
-        cell = self.cells[k]
-        reach = _WIDTH * float(np.sqrt(self._variance(k))) + _MARGIN
+        cell, taken, middle = self.cells[k], self._taken[k], self.outlook.mean[k]
         away = _STEP * np.arange(-_MOST_STEPS, _MOST_STEPS + 1)
-        rates = self.outlook.mean[k] + away[np.abs(away) <= reach]
-        if cell.allowed is not None:
-            taken = np.abs(cell.allowed[:, None] - self._taken[k]).min(axis=1, initial=np.inf)
-            rates = cell.allowed[taken > 1e-3]
-            nearest = np.argsort(np.abs(rates - self.outlook.mean[k]), kind="stable")
-            rates = np.sort(rates[nearest[: away.size]])
-        return np.asarray(rates[rates < cell.ceiling - 1e-3])
+        if cell.allowed is None:
+            reach = _WIDTH * float(np.sqrt(self.outlook.variance(k))) + _MARGIN
+            rates = middle + away[np.abs(away) <= reach]
+            distance = np.abs(rates[:, None] - taken)
+            near = distance.min(axis=1, initial=np.inf) < _NEAR
+            if near.any():
+                rates[near] = taken[np.argmin(distance[near], axis=1)]
+            rates = np.unique(rates)
+        else:
+            rates = cell.allowed[np.abs(cell.allowed[:, None] - taken).min(1, initial=1.0) > 0]
+            rates = rates[np.argsort(np.abs(rates - middle), kind="stable")[: away.size]]
+        return np.asarray(rates[rates < cell.ceiling])
 
-    def _variance(self, k: int) -> float:
-        """Of the cell's optimum."""
-        return float(max(self.outlook.covariance[k, k], 0.0) + self.outlook.scatter**2)
+    def _told(self, k: int, rates: FloatArray, sets: IntArray) -> FloatArray:
+        """Precision with which sets of runs read the law, wherever the optimum lies, (S, nodes)."""
+        taken, optimum = self._taken[k], self.outlook.optima(k)
+        base = self.valley.terms(taken[:, None] - optimum).sum(axis=0)
+        terms = self.valley.terms(rates[:, None] - optimum)
+        before = self._left(k, base[None], np.reshape(taken, (1, -1)))
+        runs = np.hstack([rates[sets], np.broadcast_to(taken, (len(sets), taken.size))])
+        after = self._left(k, base + terms[sets].sum(axis=1), runs)
+        return np.maximum(self._of_law(k, after) - self._of_law(k, before), 0.0)
 
-    def _terms(self, k: int, rates: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Terms of the runs there are, (15, 6), and of others, (n, 15, 6), wherever it lies."""
-        optimum = self.outlook.mean[k] + np.sqrt(self._variance(k)) * NORMAL
-        base = self.valley.terms(self._taken[k][:, None] - optimum).sum(axis=0)
-        return base, self.valley.terms(rates[:, None] - optimum)
+    def _of_law(self, k: int, left: FloatArray) -> FloatArray:
+        """Precision on the law of a reading that leaves the cell's optimum a variance."""
+        own = np.maximum(1 / left - 1 / self.outlook.variance(k), 1e-9)
+        return np.asarray(1 / (self.outlook.scatter**2 + 1 / own))
 
-    def _precision(self, terms: FloatArray) -> FloatArray:
-        return np.asarray(self.valley.precision(terms, self.outlook.scatter).mean(axis=-1))
+    def _left(self, k: int, terms: FloatArray, runs: FloatArray) -> FloatArray:
+        """Variance of the cell's optimum once runs (S, n) are made, wherever it lies."""
+        optimum, variance = self.outlook.optima(k), self.outlook.variance(k)
+        if not runs.shape[1]:
+            return np.full((len(runs), optimum.size), variance)
+        low, high = runs.min(axis=1)[:, None], runs.max(axis=1)[:, None]
+        error = self.valley.error(terms)
+        left = variance * error / (variance + error)
+        lower, upper = low - _EDGE, high + _EDGE
+        if not self.valley.cells:
+            # Of two losses, while the usual rise is not known, one can only say which is less.
+            order = np.sort(runs, axis=1)
+            two = (np.diff(order, axis=1) > _NEAR).sum(axis=1)[:, None] < 2
+            lower, upper = (np.where(two, (low + high) / 2, x) for x in (lower, upper))
+        for side in (optimum < lower, optimum > upper):
+            number = np.maximum(side.sum(axis=1), 1)
+            mean = (side * optimum).sum(axis=1) / number
+            spread = (side * (optimum - mean[:, None]) ** 2).sum(axis=1) / number
+            left = np.where(side, np.maximum(spread[:, None], left), left)
+        return np.where(high - low > _NEAR, left, variance)
 
 
 @cache

@@ -15,9 +15,10 @@ from scaling.numeric.inference.evidence.valleys import Valleys, height
 from scaling.numeric.inputs.arrays import FloatArray
 from scaling.numeric.tables.runs import Cells
 
-_OCTAVE = float(np.log(2))
-#: As `read_valleys` has them: usual asymmetry, and what heights are off by.
-_ASYMMETRY, _SHARE = 0.8, 0.2
+#: As `read_valleys` has them: usual asymmetry and its spread, and what heights are off by.
+_ASYMMETRY, _ASYMMETRY_SPREAD, _SHARE = 0.8, 0.5, 0.1
+#: Step of numerical derivatives.
+_TINY = 1e-3
 #: Error in octaves that a valley of another shape makes, however many runs there are.
 _SHAPE_ERROR = 0.06
 #: Valleys of seven sweeps (mixture of experts, DeepSeek, digits, four of our laboratory), as
@@ -71,24 +72,29 @@ class Valley:
         return cls(float(np.exp(log_k)), float(spread), float(noise), known)
 
     def terms(self, away: FloatArray) -> FloatArray:
-        """What one run adds to the information, by octaves from the optimum; shape (..., 6)."""
-        rise = self.curvature * height(away, np.array(_ASYMMETRY))
-        a = _ASYMMETRY * _OCTAVE
-        bent = np.clip(a * away, -30, 8)
-        slope = self.curvature * 2 * np.expm1(bent) / a * np.exp(bent)
-        weight = 1 / (self.noise**2 + (_SHARE * rise) ** 2)
-        columns = (np.ones_like(rise), rise, slope, rise**2, rise * slope, slope**2)
-        return np.stack([weight * column for column in columns], axis=-1)
+        """Fisher matrix of one run, by octaves from the optimum, shape (..., 4, 4).
 
-    def precision(self, terms: FloatArray, scatter: float) -> FloatArray:
-        """Information on the law, in 1/octave^2, of runs whose terms add up to that."""
-        w, wa, wb, waa, wab, wbb = np.moveaxis(terms, -1, 0)
-        own = waa + self.spread**-2.0
-        determinant = w * own - wa**2
-        with np.errstate(divide="ignore", invalid="ignore"):
-            lost = (wb**2 * own - 2 * wb * wab * wa + wab**2 * w) / determinant
-            error = 1 / np.maximum(wbb - np.where(w > 0, lost, 0), 1e-12)
-        return np.asarray(1 / (scatter**2 + error + _SHAPE_ERROR**2))
+        Of floor, log k, asymmetry and optimum.
+        """
+
+        def rise(u: FloatArray, a: float) -> FloatArray:
+            return self.curvature * height(u, np.array(a))
+
+        here = rise(away, _ASYMMETRY)
+        by_shape = (rise(away, _ASYMMETRY + _TINY) - rise(away, _ASYMMETRY - _TINY)) / (2 * _TINY)
+        slope = (rise(away + _TINY, _ASYMMETRY) - rise(away - _TINY, _ASYMMETRY)) / (2 * _TINY)
+        derivatives = np.stack([np.ones_like(here), here, by_shape, -slope], axis=-1)
+        deviation = np.sqrt(self.noise**2 + (_SHARE * here) ** 2)
+        derivatives = derivatives / deviation[..., None]
+        return derivatives[..., :, None] * derivatives[..., None, :]
+
+    def error(self, terms: FloatArray) -> FloatArray:
+        """Variance of the optimum, in octaves^2, from runs whose matrices add up to that."""
+        left = terms + np.diag([0.0, self.spread**-2.0, _ASYMMETRY_SPREAD**-2.0, 0.0])
+        for _ in range(3):
+            first, rest = left[..., :1, 1:], left[..., 1:, 1:]
+            left = rest - first.swapaxes(-1, -2) * first / np.maximum(left[..., :1, :1], 1e-12)
+        return np.asarray(1 / np.maximum(left[..., 0, 0], 1e-9) + _SHAPE_ERROR**2)
 
     def loss_rise(self, away: FloatArray) -> FloatArray:
         """Rise of the log loss some octaves above the optimum; at most to e times the loss."""
