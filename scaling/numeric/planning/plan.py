@@ -28,7 +28,9 @@ from scaling.numeric.tables.runs import Cells, Runs, cells_of
 WORTH = 0.2
 LEVEL = 0.9
 _MOST_BATCH_SIZES = 12
-#: Five nodes of Gauss and Hermite are not needed: middles of five equal parts of a normal.
+#: Cells that are needed to outweigh how optima are usually read.
+_CELLS = 5.0
+#: Middles of five equal parts of a normal distribution.
 _NORMAL = np.array([-1.2816, -0.5244, 0.0, 0.5244, 1.2816])
 #: Learning rates this near, in octaves, are one.
 _SAME = 1e-3
@@ -562,29 +564,40 @@ def _readings(
     valley: Valley,
     names: Sequence[str],
 ) -> Iterator[Evidence]:
-    """Optima of cells with two learning rates or more; bounds of those where runs diverged."""
-    read = np.empty(0, dtype=int)
+    """What runs say: optima, on which side of two runs one lies, bounds where runs diverged.
+
+    More careful than `Evidence.from_runs`, for a plan begins with cells of one to three runs.
+    """
+    read = np.empty(0, dtype=np.intp)
     if cells is not None and valleys is not None:
-        rates = np.array([different(row).size for row in cells.log_rate])
-        rows = rates > 1
+        tried = np.array([different(row).size for row in cells.log_rate])
+        rows = tried > (1 if valley.cells else 2)
+        alive = np.unique(runs.cell[~runs.diverged])
+        around = {name: cells.covariates[:, k] for k, name in enumerate(names)}
+
+        def evidence(rows: Any, optimum: Any, below: Any, above: Any, reading: float) -> Evidence:
+            columns = {name: column[rows] for name, column in around.items()}
+            rate = np.exp2(optimum[rows])
+            return Evidence(
+                cells.batch_size[rows], rate, below[rows], above[rows], columns, cells.eps[rows],
+                reading,
+            )  # fmt: skip
+
         if rows.any():
-            wide = valleys.reading
-            # Few runs tell little of their own noise: errors are at least what is usual.
+            # Few runs tell little of their own noise: errors are at least what is usual; nor do
+            # few cells tell how optima are read.
             away = np.log2(np.e) * cells.log_rate - valleys.optimum[:, None]
             terms = cells.count[..., None, None] * valley.terms(np.nan_to_num(away))
             usual = np.sqrt(valley.error(terms.sum(axis=1)))
             below, above = (np.maximum(x, usual) for x in (valleys.below, valleys.above))
-            yield Evidence(
-                cells.batch_size[rows],
-                np.exp2(valleys.optimum[rows]),
-                below[rows],
-                above[rows],
-                {name: cells.covariates[rows, k] for k, name in enumerate(names)},
-                cells.eps[rows],
-                max(wide, READING / 2) if np.isfinite(wide) else READING,
-            )
-        alive = np.unique(runs.cell[~runs.diverged])
-        read = alive[rows]
+            own = np.nan_to_num(valleys.reading) ** 2 * valley.cells
+            reading = float(np.sqrt((own + _CELLS * READING**2) / (valley.cells + _CELLS)))
+            yield evidence(rows, valleys.optimum, below, above, reading)
+        two = (tried == 2) & ~rows
+        if two.any():
+            middle, below, above = valley.sides(cells)
+            yield evidence(two, middle, below, above, READING)
+        read = alive[rows | two]
     bound = runs.diverged & ~np.isin(runs.cell, read)
     for cell in np.unique(runs.cell[bound]):
         there = np.flatnonzero(bound & (runs.cell == cell))

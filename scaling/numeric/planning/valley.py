@@ -17,6 +17,8 @@ from scaling.numeric.tables.runs import Cells
 
 #: As `read_valleys` has them: usual asymmetry and its spread, and what heights are off by.
 _ASYMMETRY, _ASYMMETRY_SPREAD, _SHARE = 0.8, 0.5, 0.1
+#: By which share of their distance the middle of two equal losses misses the optimum.
+_SKEW = 0.2
 #: Step of numerical derivatives.
 _TINY = 1e-3
 #: Error in octaves that a valley of another shape makes, however many runs there are.
@@ -95,6 +97,23 @@ class Valley:
             first, rest = left[..., :1, 1:], left[..., 1:, 1:]
             left = rest - first.swapaxes(-1, -2) * first / np.maximum(left[..., :1, :1], 1e-12)
         return np.asarray(1 / np.maximum(left[..., 0, 0], 1e-9) + _SHAPE_ERROR**2)
+
+    def sides(self, cells: Cells) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Bounds on optima by two losses each: the middle, and errors below and above (octaves).
+
+        Of a valley whose curvature is not known, the lower loss is nearer the optimum; how
+        asymmetric valleys are, and noise, make the error.
+        """
+        rate = np.log2(np.e) * cells.log_rate
+        low, high = np.nanmin(rate, axis=1), np.nanmax(rate, axis=1)
+        first, last = (
+            np.nanmean(np.where(np.abs(rate - end[:, None]) < 1e-6, cells.log_loss, np.nan), axis=1)
+            for end in (low, high)
+        )
+        noise = self.noise / (np.sqrt(2) * self.curvature * np.maximum(high - low, 1e-6))
+        error = np.hypot(_SKEW * (high - low), noise)
+        falls = last < first
+        return (low + high) / 2, np.where(falls, error, np.inf), np.where(falls, np.inf, error)
 
     def loss_rise(self, away: FloatArray) -> FloatArray:
         """Rise of the log loss some octaves above the optimum; at most to e times the loss."""
