@@ -28,6 +28,8 @@ from scaling.numeric.tables.runs import Cells, Runs, cells_of
 WORTH = 0.2
 LEVEL = 0.9
 _MOST_BATCH_SIZES = 12
+#: So many learning rates in a cell are few.
+_FEW = 5
 #: Cells that are needed to outweigh how optima are usually read.
 _CELLS = 5.0
 #: Middles of five equal parts of a normal distribution.
@@ -570,34 +572,27 @@ def _readings(
     """
     read = np.empty(0, dtype=np.intp)
     if cells is not None and valleys is not None:
-        tried = np.array([different(row).size for row in cells.log_rate])
-        rows = tried > (1 if valley.cells else 2)
-        alive = np.unique(runs.cell[~runs.diverged])
-        around = {name: cells.covariates[:, k] for k, name in enumerate(names)}
-
-        def evidence(rows: Any, optimum: Any, below: Any, above: Any, reading: float) -> Evidence:
-            columns = {name: column[rows] for name, column in around.items()}
-            rate = np.exp2(optimum[rows])
-            return Evidence(
-                cells.batch_size[rows], rate, below[rows], above[rows], columns, cells.eps[rows],
-                reading,
-            )  # fmt: skip
-
+        optimum, below, above = np.array([valleys.optimum, valleys.below, valleys.above])
+        for k, (rate, loss) in enumerate(zip(cells.log_rate, cells.log_loss, strict=True)):
+            if different(rate).size <= _FEW:
+                there = np.isfinite(rate)
+                optimum[k], below[k], above[k] = valley.read(
+                    np.log2(np.e) * rate[there], loss[there]
+                )
+        rows = np.isfinite(below) | np.isfinite(above)
+        read = np.unique(runs.cell[~runs.diverged])[rows]
         if rows.any():
-            # Few runs tell little of their own noise: errors are at least what is usual; nor do
-            # few cells tell how optima are read.
-            away = np.log2(np.e) * cells.log_rate - valleys.optimum[:, None]
-            terms = cells.count[..., None, None] * valley.terms(np.nan_to_num(away))
-            usual = np.sqrt(valley.error(terms.sum(axis=1)))
-            below, above = (np.maximum(x, usual) for x in (valleys.below, valleys.above))
+            # Nor do few cells tell how optima are read.
             own = np.nan_to_num(valleys.reading) ** 2 * valley.cells
-            reading = float(np.sqrt((own + _CELLS * READING**2) / (valley.cells + _CELLS)))
-            yield evidence(rows, valleys.optimum, below, above, reading)
-        two = (tried == 2) & ~rows
-        if two.any():
-            middle, below, above = valley.sides(cells)
-            yield evidence(two, middle, below, above, READING)
-        read = alive[rows | two]
+            yield Evidence(
+                cells.batch_size[rows],
+                np.exp2(optimum[rows]),
+                below[rows],
+                above[rows],
+                {name: cells.covariates[rows, k] for k, name in enumerate(names)},
+                cells.eps[rows],
+                float(np.sqrt((own + _CELLS * READING**2) / (valley.cells + _CELLS))),
+            )
     bound = runs.diverged & ~np.isin(runs.cell, read)
     for cell in np.unique(runs.cell[bound]):
         there = np.flatnonzero(bound & (runs.cell == cell))

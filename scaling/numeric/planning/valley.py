@@ -15,10 +15,15 @@ from scaling.numeric.inference.evidence.valleys import Valleys, height
 from scaling.numeric.inputs.arrays import FloatArray
 from scaling.numeric.tables.runs import Cells
 
-#: As `read_valleys` has them: usual asymmetry and its spread, and what heights are off by.
-_ASYMMETRY, _ASYMMETRY_SPREAD, _SHARE = 0.8, 0.5, 0.1
-#: By which share of their distance the middle of two equal losses misses the optimum.
-_SKEW = 0.2
+#: Usual asymmetry and its spread, and what heights are off by: of the same sweeps. (A parabola in
+#: the learning rate itself has 1.)
+_ASYMMETRY, _ASYMMETRY_SPREAD, _SHARE = 0.1, 0.4, 0.15
+#: Where an optimum is looked for beyond the runs, and how finely, octaves.
+_BEYOND, _GRID = 3.0, 1 / 16
+#: Middles of nine equal parts of a normal distribution.
+_NODES = np.array([-1.5932, -0.9674, -0.5895, -0.2822, 0.0, 0.2822, 0.5895, 0.9674, 1.5932])
+#: Rise of the misfit that ends a 90 % region, how many standard errors that is, and half-way.
+_RISE, _WIDTH, _HALF = 2.706, 1.645, 2 * float(np.log(2))
 #: Step of numerical derivatives.
 _TINY = 1e-3
 #: Error in octaves that a valley of another shape makes, however many runs there are.
@@ -98,22 +103,46 @@ class Valley:
             left = rest - first.swapaxes(-1, -2) * first / np.maximum(left[..., :1, :1], 1e-12)
         return np.asarray(1 / np.maximum(left[..., 0, 0], 1e-9) + _SHAPE_ERROR**2)
 
-    def sides(self, cells: Cells) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Bounds on optima by two losses each: the middle, and errors below and above (octaves).
+    def read(self, rate: FloatArray, log_loss: FloatArray) -> tuple[float, float, float]:
+        """Optimum of a cell of few runs, and errors below and above; octaves.
 
-        Of a valley whose curvature is not known, the lower loss is nearer the optimum; how
-        asymmetric valleys are, and noise, make the error.
+        An infinite error makes it a bound; both are infinite where the runs tell nothing.
+
+        Parameters
+        ----------
+        rate, log_loss : ndarray, shape (n,)
+            log2 of the learning rates, and natural logarithms of the losses.
         """
-        rate = np.log2(np.e) * cells.log_rate
-        low, high = np.nanmin(rate, axis=1), np.nanmax(rate, axis=1)
-        first, last = (
-            np.nanmean(np.where(np.abs(rate - end[:, None]) < 1e-6, cells.log_loss, np.nan), axis=1)
-            for end in (low, high)
-        )
-        noise = self.noise / (np.sqrt(2) * self.curvature * np.maximum(high - low, 1e-6))
-        error = np.hypot(_SKEW * (high - low), noise)
-        falls = last < first
-        return (low + high) / 2, np.where(falls, error, np.inf), np.where(falls, np.inf, error)
+        grid = np.arange(rate.min() - _BEYOND, rate.max() + _BEYOND + _GRID, _GRID)
+        asymmetry = _ASYMMETRY + _ASYMMETRY_SPREAD * _NODES
+        curvature = self.curvature * np.exp(self.spread * _NODES)
+        total = np.zeros(grid.size)
+        for a in asymmetry:
+            h = height(rate - grid[:, None], np.array(a))
+            rise = curvature[:, None, None] * h
+            weight = 1 / (self.noise**2 + (_SHARE * rise) ** 2)
+            rest = log_loss - rise
+            floor = (weight * rest).sum(axis=-1) / weight.sum(axis=-1)
+            misfit = (weight * (rest - floor[..., None]) ** 2).sum(axis=-1)
+            # The floor is integrated out.
+            log = -misfit / 2 + np.log(weight).sum(axis=-1) / 2 - np.log(weight.sum(axis=-1)) / 2
+            total = np.logaddexp(total, np.logaddexp.reduce(log, axis=0)) if total.any() else (
+                np.logaddexp.reduce(log, axis=0)
+            )
+        away = 2 * (total.max() - total)
+        inside = np.flatnonzero(away <= _RISE)
+        low, high = grid[inside[0]], grid[inside[-1]]
+        best = float(grid[np.argmin(away)])
+        below, above = max(best - low, _GRID) / _WIDTH, max(high - best, _GRID) / _WIDTH
+        free = inside[0] == 0, inside[-1] == grid.size - 1
+        if not any(free):
+            return best, below, above
+        half = grid[away <= _HALF]
+        if free[1] and not free[0]:
+            return float(half[0]), max(half[0] - low, _GRID), np.inf
+        if free[0] and not free[1]:
+            return float(half[-1]), np.inf, max(high - half[-1], _GRID)
+        return best, np.inf, np.inf
 
     def loss_rise(self, away: FloatArray) -> FloatArray:
         """Rise of the log loss some octaves above the optimum; at most to e times the loss."""
