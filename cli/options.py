@@ -29,10 +29,27 @@ def _parser(name: str, metavar: str) -> dict[str, Any]:
 
 
 NUMBER = _parser("parse_positive", "NUMBER")
-_RANGE = _parser("parse_range", "NUMBER|LOW..HIGH")
 NON_NEGATIVE = _parser("parse_non_negative", "NUMBER")
 BATCH_SIZE = _parser("parse_batch_size", "SIZE")
 DECAY_RATE = _parser("parse_decay_rate", "NUMBER")
+LEVEL_OPTION: dict[str, Any] = {
+    "help": "Probability that the intervals are to hold the optimum with (default: 0.9).",
+    **NUMBER,
+}
+
+
+PRIOR: dict[str, Any] = {
+    "help": 'What is believed before any evidence, as {"scales": {"corner": [0, 4]}}; what it '
+    "leaves out is as learned from published sweeps.",
+    "metavar": "FILE.json",
+}
+#: A number, or two.
+NOISE_SCALE: dict[str, Any] = {
+    "help": "Gradient noise scale tr(Sigma)/|g|^2, in the unit of the batch size; or a range that "
+    "holds it with probability 0.9; a number is taken as good to a factor of 2 (default: as in the "
+    "sweeps of other models).",
+    **_parser("parse_range", "NUMBER|LOW..HIGH"),
+}
 
 
 def _panel(title: str) -> Callable[..., Any]:
@@ -65,14 +82,7 @@ class _TunedRun(TypedDict, total=False):
 
 
 class _NoiseScale(TypedDict, total=False):
-    noise_scale: Annotated[
-        Any,  # a number, or two
-        _run(
-            "Gradient noise scale tr(Sigma)/|g|^2, in the unit of the batch size; or a range that "
-            "holds it with probability 0.9 (default: as in the sweeps of other models).",
-            **_RANGE,
-        ),
-    ]
+    noise_scale: Annotated[Any, typer.Option(rich_help_panel="From a tuned run", **NOISE_SCALE)]
 
 
 class _Eps(TypedDict, total=False):
@@ -106,6 +116,10 @@ class _Files(TypedDict, total=False):
             metavar="NAME=NUMBER",
         ),
     ]
+
+
+class _Beliefs(TypedDict, total=False):
+    prior: Annotated[str, typer.Option(rich_help_panel="For those who know the theory", **PRIOR)]
 
 
 class _Theory(TypedDict, total=False):
@@ -179,15 +193,17 @@ class _DecayRates(TypedDict, total=False):
     ]
 
 
-class RecipeOptions(_NoiseScale, _Files, _Theory, total=False):
+class RecipeOptions(_NoiseScale, _Files, _Beliefs, _Theory, total=False):
     """Options that turn a recipe into a law, or name one."""
 
 
-class LawOptions(_TunedRun, _NoiseScale, _Eps, _Files, _Theory, _DecayRates, total=False):
+class LawOptions(_TunedRun, _NoiseScale, _Eps, _Files, _Beliefs, _Theory, _DecayRates, total=False):
     """Options from which a law is made."""
 
 
 _OPTIMIZER = ("eps", "beta1", "beta2")
+#: What a table of optima can be combined with.
+_EVIDENCE = ("noise_scale", "prior")
 
 
 def takes_law(command: Callable[..., None]) -> Callable[..., None]:
@@ -238,19 +254,18 @@ def make_law(given: LawOptions) -> "Law":
         )
     if source == "ref_lr":
         return _transfer(given)
-    allowed = {"points"} if source == "points" else {"law", "covariate", *_OPTIMIZER}
+    from_table = source == "points"
+    allowed = {"points", *_EVIDENCE} if from_table else {"law", "covariate", *_OPTIMIZER}
     for name in given:
         if name not in allowed:
             raise InputError(f"cannot be combined with {flag(source)}; leave one out", name)
     if not given.get(source):
         raise InputError("needs the name of a file", source)
-    return _fit(given["points"]) if source == "points" else _load(given)
+    return _fit(given) if from_table else _load(given)
 
 
 def _transfer(given: LawOptions) -> "Law":
-    """Make the law through a tuned run."""
-    population = given.get("population", "uniform")
-    sketch = population.endswith(".json")
+    """Make the law through a tuned run: by a model of Adam's update if one is asked for."""
     if "ref_batch_size" not in given:
         raise InputError(
             "missing; a tuned run (--ref-lr) is not enough without it", "ref_batch_size"
@@ -259,10 +274,21 @@ def _transfer(given: LawOptions) -> "Law":
         raise InputError(
             "only a law from `lr fit` (--law) has covariates; leave it out", "covariate"
         )
-    if "population" in given and not sketch:
-        _check_population(population)
-    if not sketch and not isinstance(given.get("noise_scale"), float):
+    theory = [name for name in given if name in _THEORY]
+    if not theory:
         return _posterior(given)
+    if "prior" in given:
+        raise InputError(f"cannot be combined with {flag(theory[0])}; leave one out", "prior")
+    sketch = str(given.get("population", "")).endswith(".json")
+    if "population" in given and not sketch:
+        _check_population(given["population"])
+    if not sketch and not isinstance(given.get("noise_scale"), float):
+        raise InputError("needs --noise-scale, as one number", theory[0])
+    return _by_theory(given, sketch=sketch)
+
+
+def _by_theory(given: LawOptions, *, sketch: bool) -> "Law":
+    """Make the law of a model of Adam's update through a tuned run."""
     from scaling import GradientStatistics, Recipe, TransferLaw
 
     _check_reference(given)
@@ -318,13 +344,10 @@ def _check_eps(given: LawOptions, reference: float) -> None:
 
 
 def _posterior(given: LawOptions) -> "Law":
-    """Make the law through a tuned run of which the noise scale is not known, or in a range."""
+    """Make the law of which a tuned run, and what is known besides, is the evidence."""
     from scaling import Recipe
     from scaling.numeric.inference.law import PosteriorLaw
 
-    for name in given:
-        if name in _THEORY:
-            raise InputError("needs --noise-scale, as one number", name)
     own = {name.removeprefix("ref_"): x for name, x in _pick(given, *_OF_REFERENCE).items()}
     run = Recipe(given["ref_lr"], given["ref_batch_size"], **(_pick(given, "beta1") | own))
     if run.eps != given.get("eps", run.eps):
@@ -333,6 +356,7 @@ def _posterior(given: LawOptions) -> "Law":
     return PosteriorLaw.of_tuned_run(
         run,
         given.get("noise_scale"),
+        prior=read_prior(given.get("prior")),
         eps=given.get("eps"),
         second_moments=None if moments is None else _read(moments, "SecondMoments"),
     )
@@ -378,13 +402,23 @@ def _check_reference(given: LawOptions) -> None:
         raise InputError(error.message, f"ref_{error.parameter}") from None
 
 
-def _fit(path: str) -> "Law":
+def read_prior(path: str | None) -> Any:
+    """Read what is believed before any evidence; None where that is as learned."""
+    from scaling.numeric.inference.prior import Prior
+
+    return None if path is None else Prior.load(path)
+
+
+def _fit(given: LawOptions) -> "Law":
+    """Infer the law from a table of optima, and a noise scale if there is one."""
     from scaling import fit_optima
     from scaling.numeric.tables import read_optima
 
+    path = given["points"]
     columns = read_optima(path)
+    prior = read_prior(given.get("prior"))
     try:
-        return fit_optima(*columns, name=path)
+        return fit_optima(*columns, noise_scale=given.get("noise_scale"), prior=prior, name=path)
     except DataError as error:
         raise DataError(f"{path}: {error}") from None
 

@@ -3,9 +3,9 @@ from .errors import DataError as DataError
 from .errors import InputError as InputError
 from .errors import MissingExtraError as MissingExtraError
 from .errors import ScalingError as ScalingError
-from .numeric.fits.fit import fit_sweep as fit_sweep
-from .numeric.fits.optima.optima import fit_optima as fit_optima
+from .numeric.fits.optima import fit_optima as fit_optima
 from .numeric.fits.simulate import simulate_sweep as simulate_sweep
+from .numeric.fits.sweep import fit_sweep as fit_sweep
 from .numeric.inputs.recipe import GradientStatistics as GradientStatistics
 from .numeric.inputs.recipe import Recipe as Recipe
 from .numeric.laws.accuracy import learning_rate_error as learning_rate_error

@@ -225,6 +225,7 @@ PLAIN_LAW = (
     "provenance"
 )
 SWEEP_COLUMNS = "batch_size_column, lr_column, loss_column, eps_column, seed_column"
+SWEEP_OPTIONS = "noise_scale, prior, scores, progress"
 SIMULATED = (
     "law, batch_sizes, learning_rates, covariates, eps, repetitions, noise, curvature, asymmetry, "
     "departure, divergence, missing, seed"
@@ -241,9 +242,9 @@ Recipe(learning_rate, batch_size, eps, beta1, beta2, weight_decay)
 ScalingError(args, kwargs)
 SecondMoments(counts, sums, zeros, negatives, nans, infinities)
 TransferLaw(recipe, statistics, {TRANSFER})
-fit_optima(batch_size, learning_rate, name)
+fit_optima(batch_size, learning_rate, noise_scale, prior, name)
 fit_steps(batch_size, steps)
-fit_sweep(data, {SWEEP_COLUMNS}, covariates, where, replicates, progress)
+fit_sweep(data, {SWEEP_COLUMNS}, covariates, where, {SWEEP_OPTIONS})
 fit_tradeoff(data, batch_size_column, steps_column, group_column, covariate, where)
 learning_rate_error(batch_size, eps, beta1, beta2, moments, exact, population, curvature_ratio)
 load_law(path)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..options import BATCH_SIZE, takes_law
+from ..options import BATCH_SIZE, LEVEL_OPTION, takes_law
 
 if TYPE_CHECKING:
     from scaling.numeric.laws import Law
@@ -18,6 +18,7 @@ def query(
         list[float] | None,
         typer.Option(help="Batch size to answer for; repeatable; may be a product.", **BATCH_SIZE),
     ] = None,
+    level: Annotated[float | None, typer.Option(**LEVEL_OPTION)] = None,
     save: Annotated[
         str | None, typer.Option(metavar="FILE", help="Save the law, for --law.")
     ] = None,
@@ -37,7 +38,7 @@ def query(
     """
     from scaling.errors import InputError
 
-    from ..report.answer import answers, describe
+    from ..report.answer import LEVEL, answers, describe
 
     if not batch_size:
         raise InputError(
@@ -47,13 +48,16 @@ def query(
         from scaling.plotting.saving import figure_format
 
         figure_format(plot, "plot")  # before anything is written
-    results = answers(law, batch_size)
+    level = LEVEL if level is None else level
+    results = answers(law, batch_size, level)
     if as_json:
-        text = json.dumps({"law": describe(law), "results": results}, indent=2, allow_nan=False)
+        text = json.dumps(
+            {"law": describe(law, level), "results": results}, indent=2, allow_nan=False
+        )
     else:
         from ..report.prose import explain
 
-        text = explain(law, results)
+        text = explain(law, results, level)
     if save is not None:
         from scaling import save_law
 

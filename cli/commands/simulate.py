@@ -67,11 +67,11 @@ def simulate(
     --batch-size 16 --batch-size 64 --batch-size 256 --batch-size 1024 > runs.csv
     """
     from scaling import simulate_sweep
-    from scaling.numeric.fits import SweepLaw
+    from scaling.numeric.fits import known_law
     from scaling.numeric.tables.run_tables import write_runs
 
     values = _values(covariate or [])
-    law = SweepLaw.of(
+    law = known_law(
         learning_rate=lr,
         reference_batch_size=batch_size[0],
         noise_batch_size=noise_batch_size,

@@ -9,7 +9,7 @@ import typer
 
 from scaling.errors import DataError, InputError
 
-from ..options import BATCH_SIZE, NUMBER, takes_law
+from ..options import BATCH_SIZE, LEVEL_OPTION, takes_law
 
 if TYPE_CHECKING:
     from scaling.numeric.laws import Law
@@ -37,10 +37,7 @@ def sweep(
         list[float] | None,
         typer.Option(help="Batch size to sweep at; repeatable; may be a product.", **BATCH_SIZE),
     ] = None,
-    level: Annotated[
-        float | None,
-        typer.Option(help="Confidence level of the interval (default: 0.9).", **NUMBER),
-    ] = None,
+    level: Annotated[float | None, typer.Option(**LEVEL_OPTION)] = None,
     out: Annotated[
         str | None, typer.Option(metavar="FILE", help="Write to a file instead.")
     ] = None,
@@ -48,11 +45,11 @@ def sweep(
 ) -> None:
     """Print the learning rates to sweep, in the form of a sweep engine.
 
-    The range is the confidence interval of a law that was fitted:
+    The range is where a new sweep would find the best one:
 
     lr sweep --engine optuna --law law.json --batch-size 512 --batch-size 1024
 
-    Outside the batch sizes that the law was fitted on, it is widened.
+    It widens outside the batch sizes that the law was fitted on.
     """
     if engine is None:
         raise InputError(f"missing; choose one of {', '.join(Engine)}", "engine")

@@ -9,10 +9,13 @@ from scaling.numeric.laws.law import finite_or_none
 
 from .sentences import say_all
 
+#: Of all intervals that are reported, unless another is asked for.
+LEVEL = 0.9
 
-def describe(law: Law) -> dict[str, Any]:
+
+def describe(law: Law, level: float = LEVEL) -> dict[str, Any]:
     """Describe the law itself; null stands for infinite or absent."""
-    intervals, peak, end = law.parameter_intervals(law.level), law.peak, law.surge_end
+    intervals, peak, end = law.parameter_intervals(level), law.peak, law.surge_end
     return {
         "source": law.provenance.source,
         "description": law.provenance.description,
@@ -28,31 +31,34 @@ def describe(law: Law) -> dict[str, Any]:
         "peak_learning_rate": peak.learning_rate if peak else None,
         "intervals": intervals
         and {name: [finite_or_none(x) for x in bounds] for name, bounds in intervals.items()},
+        "level": level,
+        "verdicts": say_all(law.verdicts()),
         "assumptions": say_all(law.assumptions()),
         # Draws are for files, which --save writes.
         "definition": {name: x for name, x in law.to_dict().items() if name != "posterior"},
     }
 
 
-def answers(law: Law, batch_sizes: list[float]) -> list[dict[str, Any]]:
+def answers(law: Law, batch_sizes: list[float], level: float = LEVEL) -> list[dict[str, Any]]:
     """Answer for each batch size."""
     rates = law.learning_rate(batch_sizes)
     exponents = law.exponent(batch_sizes)
     steps, examples = law.steps_factor(batch_sizes), law.examples_factor(batch_sizes)
-    interval = law.interval(batch_sizes, law.level)
-    of_law = law.law_interval(batch_sizes, law.level)
+    intervals = {
+        "interval": law.interval(batch_sizes, level),
+        "law_interval": law.law_interval(batch_sizes, level),
+    }
     rules = rules_of_thumb(law, batch_sizes)
     return [
         {
             "batch_size": batch,
             "eps": law.effective_eps,
             "learning_rate": finite(rates[i]),
-            "interval": [finite_or_none(bound[i]) for bound in interval] if interval else None,
-            **(
-                {"law_interval": [finite(bound[i]) for bound in of_law], "level": law.level}
-                if of_law
-                else {}
-            ),
+            **{
+                name: [finite_or_none(bound[i]) for bound in bounds] if bounds else None
+                for name, bounds in intervals.items()
+            },
+            "level": level,
             "ratio": finite(rates[i] / law.reference.learning_rate),
             "exponent": finite(exponents[i]),
             "regime": str(law.regime(batch)),

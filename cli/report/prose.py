@@ -7,6 +7,7 @@ from typing import Any
 
 from scaling.numeric.laws import Law
 
+from .answer import LEVEL
 from .sentences import say
 
 _WIDEST = 88
@@ -20,12 +21,10 @@ _REGIMES = {
 }
 
 _ROUTES = {
-    "fitted": "fitted to optima, the most reliable route",
+    "fitted": "fitted to optima of real runs, the most reliable route",
     "measured": "from measured gradients, less reliable than a fit to a sweep",
-    "assumed": "from numbers as given; a fit to a sweep (--points) is more reliable",
+    "assumed": "from numbers as given; a fit to a sweep (--points, lr fit) is more reliable",
 }
-
-_FROM_RUNS = "fitted to the runs of a sweep, the most reliable route"
 
 _TRANSFER = "lr = lr_ref f(B, eps, beta1) / f(reference)"
 
@@ -50,19 +49,23 @@ _LEFT_OUT = (
 )
 
 
-def explain(law: Law, results: list[dict[str, Any]]) -> str:
+def explain(law: Law, results: list[dict[str, Any]], level: float = LEVEL) -> str:
     """Answer in words: each batch size, then the law, then what is taken for granted."""
     answer = _answer_by_draws if law.theory == _BY_DRAWS else _answer
     lines = [line for result in results for line in answer(law, result)]
-    source = law.provenance.source
-    lines += field("route", _ROUTES[source] if law.optima or source != "fitted" else _FROM_RUNS)
+    lines += field("route", _ROUTES[law.provenance.source])
     lines += field("law", law.provenance.description)
-    lines += field("", f"{_FORMULAS[law.theory]} (theory {', '.join(law.theory)})")
-    lines += _landmarks(law)
+    lines += field("", formula(law))
+    lines += landmarks(law, level)
     for i, assumption in enumerate(law.assumptions()):
         lines += field("" if i else "assumed", say(assumption))
     lines += field("left out", _LEFT_OUT)
     return "\n".join(lines)
+
+
+def formula(law: Law) -> str:
+    """Write the formula of a law, with its place in the theory."""
+    return f"{_FORMULAS[law.theory]} (theory {', '.join(law.theory)})"
 
 
 def _answer_by_draws(law: Law, result: dict[str, Any]) -> list[str]:
@@ -70,7 +73,7 @@ def _answer_by_draws(law: Law, result: dict[str, Any]) -> list[str]:
     low, high = result["interval"]
     head = (
         f"learning rate {result['learning_rate']:.2g} at batch size {result['batch_size']:.10g} "
-        f"({law.level:.0%} of new sweeps: {low:.2g} to {high:.2g})"
+        f"({100 * result['level']:.4g}% of new sweeps: {low:.2g} to {high:.2g})"
     )
     lines = wrap(head, "", " " * (_MARGIN + 2))
     lines += _eps(law, result)
@@ -80,11 +83,8 @@ def _answer_by_draws(law: Law, result: dict[str, Any]) -> list[str]:
 
 
 def _answer(law: Law, result: dict[str, Any]) -> list[str]:
-    interval, reference = result["interval"], law.reference
+    reference = law.reference
     head = f"learning rate {result['learning_rate']:.3g} at batch size {result['batch_size']:.10g}"
-    if interval:
-        low, high = (math.inf if bound is None else bound for bound in interval)
-        head += f" (95% interval {low:.3g} to {high:.3g})"
     known = "the tuned run" if law.recipe else "the law"
     lines = wrap(head, "", " " * (_MARGIN + 2))
     lines += field(
@@ -122,15 +122,20 @@ def _warnings(result: dict[str, Any]) -> list[str]:
     return [line for text in result["warnings"] for line in field("WARNING", text)]
 
 
-def _landmarks(law: Law) -> list[str]:
+def landmarks(law: Law, level: float) -> list[str]:
     """Peak, critical and noise batch size, with their intervals where they are known."""
-    intervals = law.parameter_intervals(law.level) or {}
+    intervals = law.parameter_intervals(level) or {}
 
     def known(name: str, value: float) -> str:
-        return format_interval(value, intervals.get(name), law.level)
+        return format_interval(value, intervals.get(name), level)
 
     peak = law.peak
     return [
+        *(
+            line
+            for i, x in enumerate(law.verdicts())
+            for line in field("" if i else "shape", say(x))
+        ),
         *field(
             "peak",
             f"learning rate {peak.learning_rate:.3g} at batch size "
@@ -170,20 +175,19 @@ def _surge(law: Law) -> list[str]:
     )
 
 
-def format_interval(
-    batch_size: float, interval: tuple[float, float] | None, level: float = 0.95
-) -> str:
+def format_interval(batch_size: float, interval: tuple[float, float] | None, level: float) -> str:
     """Write a batch size with its interval, if there is one."""
     if interval is None:
         return size(batch_size)
-    return f"{size(batch_size)} ({level:.0%} interval {size(interval[0])} to {size(interval[1])})"
+    ends = f"{size(interval[0])} to {size(interval[1])}"
+    return f"{size(batch_size)} ({100 * level:.4g}% interval {ends})"
 
 
-def percent(share: float) -> str:
+def percent(share: float, digits: int = 3) -> str:
     """Write a share in percent, in words where it is beyond all use."""
     if not share < 1:
         return ">100%"
-    return f"{100 * share:.3f}%" if share < 0.1 else f"{100 * share:.1f}%"
+    return f"{100 * share:.{digits}g}%" if share >= 1e-4 else "<0.01%"
 
 
 def size(batch_size: float) -> str:

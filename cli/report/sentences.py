@@ -1,7 +1,7 @@
 """What the facts of the numeric layer say, in words: one sentence for each key."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from scaling.numeric.laws.facts import Fact
 
@@ -12,7 +12,7 @@ def say(fact: Fact) -> str:
     return sentence.format(**values) if isinstance(sentence, str) else sentence(**values)
 
 
-def say_all(facts: tuple[Fact, ...]) -> list[str]:
+def say_all(facts: Iterable[Fact]) -> list[str]:
     """Return the sentences, each once."""
     return list(dict.fromkeys(map(say, facts)))
 
@@ -88,17 +88,16 @@ def _eps_acts(eps: float, reference: float, factor: float, share: float | None =
     return f"{said}: {factor:.3g} x the rate at eps {reference:g}"
 
 
-def _counts_less(batch_size: float, octaves: float, weight: float) -> str:
-    side = "above" if octaves > 0 else "below"
-    return (
-        f"the optimum at batch size {batch_size:.10g} lies {abs(octaves):.2g} octave {side} the "
-        f"law and counts only {weight:.0%}"
-    )
-
-
 def _setting(**values: float) -> str:
     return "at " + ", ".join(f"{name} = {value:.6g}" for name, value in values.items())
 
+
+_LEFT_OUT = {
+    "cell": "left-out cells",
+    "batch_size": "left-out batch sizes",
+    "group": "left-out groups",
+    "largest_third": "larger batches",
+}
 
 _SENTENCES: dict[str, str | Callable[..., str]] = {
     # Why an answer should not be trusted.
@@ -111,11 +110,6 @@ _SENTENCES: dict[str, str | Callable[..., str]] = {
         "{which} is {ratio:.3g} times the gradient's RMS, though only {ratio_with_noise:.2g} times "
         "that of the noisy batch gradient: with larger batches Adam comes to act as SGD with "
         "momentum"
-    ),
-    "search widened": (
-        "batch size {batch_size:.10g} is {times:.3g} times outside the fitted range, which ends "
-        "at {edge:.10g}: the range of learning rates is widened from {from_low:.3g} .. "
-        "{from_high:.3g} to {low:.3g} .. {high:.3g}"
     ),
     # What a law through a tuned run takes for granted.
     "no error bar": ("noise scale {noise_scale:g}: {source}, with no error bar, hence no interval"),
@@ -148,33 +142,47 @@ _SENTENCES: dict[str, str | Callable[..., str]] = {
         "optimizer, model and budget are those of the tuned run; beta1 changes nothing over a run "
         "of many steps (T-I1)"
     ),
+    "noise scale to a factor": "noise scale {noise_scale:g}, good to a factor of 2",
     "noise scale range": "the noise scale lies between {low:g} and {high:g} with probability 0.9",
     "narrow": "measure the noise scale (--noise-scale), or tune at a second batch size (--points)",
     "narrow the noise scale": (
         "measure the noise scale more closely, or tune at a second batch size (--points)"
     ),
     # What a fitted law takes for granted, and how well it fits.
-    "as in the fitted optima": "optimizer, model and budget are those of the fitted runs",
-    "as in the fitted runs": "optimizer, model family and schedule are those of the fitted runs",
+    "as in the fitted runs": (
+        "optimizer, model family, schedule and budget are those of the runs that it rests on"
+    ),
     "setting": _setting,
-    "cross-validated error": "cross-validated error {octaves:.2g} octave (a factor of two is 1)",
-    "bootstrap": (
-        "intervals of the law from {replicates} bootstrap replicates; single optima scatter about "
-        "it besides"
+    "few draws": (
+        "the posterior's draws are worth only {effective:.3g} independent ones: its interval is "
+        "rough"
     ),
-    "robust fit": "robust fit of 3 parameters to {optima} optima, error {error:.2g} octave each",
-    "no scatter": "the law passes through all {optima} optima: no scatter, hence no interval",
-    "no error": (
-        "3 parameters for {optima} optima: no error can be estimated, hence no interval; the law "
-        "cannot follow them closer than {misfit:.2g} octave"
+    # The shape of a law, as probabilities.
+    "slope": (
+        "at batch size {batch_size:.10g} the rate grows as B^{exponent:+.2f} (90% interval "
+        "{low:+.2f} to {high:+.2f}; the square root is 0.5)"
     ),
-    "counts less": _counts_less,
-    "ran to the end": lambda symbol, end: (
-        f"{symbol} ran to {'infinity' if end else '0'}, with no error bar"
+    "rise ended": (
+        "by batch size {batch_size:.10g} the rise has ended: probability {probability:.2g}"
     ),
-    "not determined": "{symbol} is not determined by this table",
-    "bounded below": "{symbol} has only a lower bound, {bound:.3g} ({level:.0%})",
-    "bounded above": "{symbol} has only an upper bound, {bound:.3g} ({level:.0%})",
+    "falls": "at batch size {batch_size:.10g} the optimum falls: probability {probability:.2g}",
+    # What became of the runs of a sweep, and how well its law predicts.
+    "diverged": "{runs} of {total} runs diverged; they bound the optimum from above",
+    "all diverged": "{cells} cells in which every run diverged are left out",
+    "repetitions": "runs with the same settings count as repetitions, each with its own seed",
+    "bounds": (
+        "{cells} of {total} cells have their lowest loss at the edge of the learning rates tried: "
+        "they count as bounds"
+    ),
+    "one batch size": "one batch size only: what others want is as in sweeps of other models",
+    "a rule is better": lambda rule, by, error, ours: (
+        f"the {rule} rule predicts {_LEFT_OUT[by]} better, to {error:.2g} octave; the law to "
+        f"{ours:.2g}"
+    ),
+    "mostly bounds": (
+        "only {known} of {total} cells have their best learning rate inside what was tried; the "
+        "others give bounds; try more learning rates"
+    ),
     # Where a rule for recipes leaves its domain.
     "sqrt-sde below 0": (
         "sqrt-sde leaves its domain: {name} = {beta:.3g} is below 0; from batch size "

@@ -37,7 +37,7 @@ def overrides(
     Warns
     -----
     UserWarning
-        If the batch size is outside the law's range, where the interval is widened.
+        If the batch size is far outside the law's range.
     """
     return _overrides(space_of(law, batch_size, level), name)
 

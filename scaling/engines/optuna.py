@@ -59,7 +59,7 @@ def suggest_lr(
     Warns
     -----
     UserWarning
-        If the batch size is outside the law's range, where the interval is widened.
+        If the batch size is far outside the law's range.
     """
     found = _distribution(space_of(law, batch_size, level))
     study = getattr(trial, "study", None)  # a FixedTrial has none

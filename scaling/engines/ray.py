@@ -40,7 +40,7 @@ def param_space(
     Warns
     -----
     UserWarning
-        If the batch size is outside the law's range, where the interval is widened.
+        If the batch size is far outside the law's range.
     """
     space = space_of(law, batch_size, level)
     return {name: engine("ray.tune", "ray[tune]", "ray").loguniform(space.low, space.high)}

@@ -41,7 +41,7 @@ def sweep_configuration(
     Warns
     -----
     UserWarning
-        If a batch size is outside the law's range, where the interval is widened.
+        If a batch size is far outside the law's range.
     """
     return _configuration([space_of(law, batch, level) for batch in batch_sizes])
 

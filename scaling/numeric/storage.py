@@ -2,8 +2,11 @@
 
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, TypedDict
+
+import numpy as np
+import numpy.typing as npt
 
 from scaling.errors import DataError, ScalingError
 from scaling.numeric.inputs.documents import MalformedError, compare_keys, convert, open_document
@@ -12,7 +15,9 @@ from scaling.numeric.inputs.recipe import GradientStatistics, Recipe
 from scaling.numeric.laws.law import Law, Point, Provenance
 
 LAW_FORMAT = "adam-lr-scaling law"
-LAW_VERSION = 3
+LAW_VERSION = 4
+#: Kinds of files of older versions, which are read as others.
+_OF_BEFORE = ("fitted", "sweep")
 
 
 def save_law(law: Law, path: str | os.PathLike[str]) -> None:
@@ -31,7 +36,9 @@ def save_law(law: Law, path: str | os.PathLike[str]) -> None:
         If it cannot be written.
     """
     document = {"format": LAW_FORMAT, "version": LAW_VERSION, **_document_of(law)}
-    write_text(path, json.dumps(document, indent=2, allow_nan=False) + "\n")
+    # Thousands of draws, one a line, would be no easier to read.
+    indent = None if "posterior" in document else 2
+    write_text(path, json.dumps(document, indent=indent, allow_nan=False) + "\n")
 
 
 def load_law(path: str | os.PathLike[str]) -> Law:
@@ -60,7 +67,8 @@ def load_law(path: str | os.PathLike[str]) -> Law:
     )
     try:
         law = _law_of(document, version)
-        compare_keys(document, _document_of(law))
+        if document["kind"] not in _OF_BEFORE:
+            compare_keys(document, _document_of(law))
     except (MalformedError, ScalingError) as error:
         raise DataError(f"{path}: not a valid law: {error}") from None
     return law
@@ -83,7 +91,7 @@ def _law_of(document: dict[str, Any], version: int) -> Law:
         case "sweep":
             return _sweep(document)
         case "posterior":
-            return _posterior(document)
+            return _posterior(document, version)
         case kind:
             raise MalformedError(f"kind {kind!r} is unknown")
 
@@ -164,29 +172,36 @@ def _parameters(found: _Plain) -> tuple[float, float, float, float, Provenance]:
 
 
 def _fitted(found: _Fitted) -> Law:
-    from scaling.numeric.fits.optima.optima import FittedLaw
+    """Infer the law anew from the optima that such a file holds (up to version 3)."""
+    from scaling.numeric.fits.optima import fit_optima
 
-    optima = tuple(Point(row.batch_size, row.learning_rate) for row in found["optima"])
-    law = FittedLaw(*_parameters(found), optima, tuple(row.weight for row in found["optima"]))
-    law.parameter_intervals()  # which refuses parameters that do not fit the optima
-    return law
+    columns = zip(*((row.batch_size, row.learning_rate) for row in found["optima"]), strict=True)
+    batch_size, learning_rate = columns
+    return replace(fit_optima(batch_size, learning_rate), provenance=found["provenance"])
 
 
-def _posterior(document: dict[str, Any]) -> Law:
+def _posterior(document: dict[str, Any], version: int) -> Law:
     from scaling.numeric.inference.law import PosteriorLaw
     from scaling.numeric.inference.posterior import Posterior
 
     class Drawn(TypedDict):
         recipe: Recipe | None
-        noise_scale: tuple[float, float] | None
+        noise_scale: float | tuple[float, float] | None
         posterior: dict[str, Any]
         eps: float | None
         second_moments: dict[str, Any] | None
+        optima: list[_Point]
+        setting: list[_Named]
         provenance: Provenance
 
+    if version < 4:  # which had tuned runs only
+        document.setdefault("optima", [])
+        document.setdefault("setting", [])
     found: dict[str, Any] = {**convert(document, Drawn)}
     found["posterior"] = Posterior.from_dict(found["posterior"])
     found["second_moments"] = _second_moments(found["second_moments"])
+    found["optima"] = tuple(Point(row.batch_size, row.learning_rate) for row in found["optima"])
+    found["setting"] = tuple((row.name, row.value) for row in found["setting"])
     return PosteriorLaw(**found)
 
 
@@ -201,12 +216,25 @@ class _Replicate:
     parameters: tuple[float, ...]
 
 
+@dataclass
+class _Covariate:
+    name: str
+    middle: float
+    low: float
+    high: float
+
+
 def _sweep(document: dict[str, Any]) -> Law:
-    from scaling.numeric.fits.sweep_law import Covariate, SweepLaw
+    """Take the replicates of such a file (up to version 3) for draws.
+
+    Their laws are T-E2, and T-E7 with eps; others that there were are refused.
+    """
+    from scaling.numeric.inference.law import PosteriorLaw
+    from scaling.numeric.inference.posterior import Posterior
 
     class Sweep(TypedDict):
         eps_form: Literal["outside", "inside", "gaussian"] | None
-        covariates: tuple[Covariate, ...]
+        covariates: tuple[_Covariate, ...]
         eps_range: tuple[float, float] | None
         reference_batch_size: float
         parameters: list[_Named]
@@ -215,8 +243,37 @@ def _sweep(document: dict[str, Any]) -> Law:
         provenance: Provenance
         setting: list[_Named]
 
-    found: dict[str, Any] = {**convert(document, Sweep)}
-    for name in ("parameters", "setting"):
-        found[name] = tuple((row.name, row.value) for row in found[name])
-    found["replicates"] = tuple(row.parameters for row in found["replicates"])
-    return SweepLaw(**found)
+    found = convert(document, Sweep)
+    names = [row.name for row in found["parameters"]]
+    if found["eps_form"] in ("inside", "gaussian") or any(n.startswith("ratio:") for n in names):
+        raise MalformedError(
+            "it was fitted by an older version in a form that is no more; fit the runs again"
+        )
+    values = [[row.value for row in found["parameters"]]]
+    table = np.array([row.parameters for row in found["replicates"]] or values)
+    if table.ndim != 2 or table.shape[1] != len(names):
+        raise MalformedError(f"replicates must have {len(names)} parameters each")
+    columns = dict(zip(names, (table / np.log(2)).T, strict=True))
+    covariates = {c.name: (c.middle, c.low, c.high) for c in found["covariates"]}
+
+    def exponents(kind: str) -> npt.NDArray[np.float64]:
+        nothing = np.zeros(len(table))
+        wanted = [columns.get(f"{kind}:{name}", nothing) * np.log(2) for name in covariates]
+        return np.column_stack([nothing, *wanted])[:, 1:]
+
+    parameters = {
+        "level": columns["log_scale"],
+        "exponent": exponents("scale") - exponents("critical") / 2,
+        "corner": columns["log_critical"],
+        "corner_exponent": exponents("critical"),
+        "ratio": columns["log_ratio"],
+        "log_scatter": np.full(len(table), np.log(max(found["error"] or 0.0, 1e-5))),
+    }
+    if found["eps_form"] is not None:
+        parameters["eps_scale"] = columns["log_gradient"]
+    provenance = found["provenance"]
+    reference = found["reference_batch_size"]
+    tried = provenance.batch_size_range or (reference, reference)
+    posterior = Posterior.of_parameters(parameters, tried, covariates, float(np.log2(reference)))
+    setting = tuple((row.name, row.value) for row in found["setting"])
+    return PosteriorLaw(posterior, provenance, setting=setting)

@@ -6,15 +6,15 @@ import time
 import numpy as np
 
 from scaling import fit_sweep, simulate_sweep
-from scaling.numeric.fits import SweepLaw
+from scaling.numeric.fits import known_law
 
 #: Seconds, on two cores.
 BOUND = 60.0
 
 
 def measure(name: str, repetitions: int, steps: float, sizes: list[float]) -> bool:
-    """Simulate, fit with 200 replicates, and print how long that took."""
-    truth = SweepLaw.of(
+    """Simulate, fit, and print how long that took."""
+    truth = known_law(
         learning_rate=1e-3,
         reference_batch_size=256,
         noise_batch_size=1800,
@@ -33,7 +33,7 @@ def measure(name: str, repetitions: int, steps: float, sizes: list[float]) -> bo
         departure=0.1,
     )
     start = time.perf_counter()
-    fit_sweep(runs, replicates=200)
+    fit_sweep(runs)
     seconds = time.perf_counter() - start
     verdict = "ok" if seconds <= BOUND else "TOO SLOW"
     print(f"{name}, {len(runs)} runs: {seconds:.1f} s (at most {BOUND:g})  {verdict}")

@@ -20,7 +20,8 @@ def test_range_of_a_tuned_run(lr):
     assert [row["batch_size"] for row in found] == [16 * 2**k for k in range(9)]
     (reference,) = [row for row in found if row["batch_size"] == 256]
     for name in ("law", "sqrt", "linear", "openai", "sgd"):
-        assert reference[name] == pytest.approx(3e-4, rel=1e-14)
+        # The law's median there is the tuned run's to within its draws.
+        assert reference[name] == pytest.approx(3e-4, rel=0.03 if name == "law" else 1e-14)
 
 
 def test_range_of_a_table_and_of_ones_own(lr, marek):

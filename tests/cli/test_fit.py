@@ -5,7 +5,6 @@ import json
 import pytest
 
 from scaling import load_law
-from scaling.numeric.fits import bootstrap
 
 PLAN = (
     "simulate", "--lr", "3e-4", "--critical-batch-size", 200, "--noise-batch-size", 2000,
@@ -50,9 +49,14 @@ def test_simulated_runs_go_to_standard_output(lr):
 
 def test_a_saved_law_answers_with_intervals(lr, joint, tmp_path):
     law = tmp_path / "law.json"
-    ran = lr("fit", joint, "--covariate", "N", "--save", law, "--replicates", 40)
+    ran = lr("fit", joint, "--covariate", "N", "--save", law)
     assert (ran.status, ran.err) == (0, "")
-    for said in ("guessed: batch size from column 'batch_size'", "3 groups", "B_crit", "surge"):
+    for said in (
+        "guessed: batch size from column 'batch_size'",
+        "3 groups",
+        "B_crit",
+        "(90% of",
+    ):
         assert said in ran.out
     setting = ("--covariate", "N=1B", "--batch-size", 512)
     found = json.loads(lr("query", "--law", law, *setting, "--json").out)
@@ -62,7 +66,7 @@ def test_a_saved_law_answers_with_intervals(lr, joint, tmp_path):
     assert row["interval"] == list(own.interval(512))
     assert found["law"]["intervals"].keys() == own.parameter_intervals().keys()
     text = lr("query", "--law", law, *setting).out
-    assert "95% interval" in text
+    assert "90% of new sweeps" in text
     assert "at N = 1e+09" in text
     assert lr("compare", "--law", law, "--covariate", "N=1B").status == 0
 
@@ -81,7 +85,7 @@ def test_a_saved_law_answers_with_intervals(lr, joint, tmp_path):
 )
 def test_bad_settings(lr, joint, tmp_path, options, says):
     law = tmp_path / "law.json"
-    lr("fit", joint, "--covariate", "N", "--save", law, "--replicates", 0)
+    lr("fit", joint, "--covariate", "N", "--save", law)
     ran = lr("query", "--law", law, "--batch-size", 64, *options)
     assert ran.status == 2
     assert says in ran.err
@@ -97,70 +101,54 @@ def test_covariates_belong_to_laws_of_sweeps(lr, marek):
 
 
 def test_json_has_everything(lr, sweep):
-    ran = lr("fit", sweep, "--json", "--replicates", 20)
+    ran = lr("fit", sweep, "--json")
     found = json.loads(ran.out)
-    assert found["replicates"] == 20
-    assert found["interrupted"] is False
     assert len(found["optima"]) == 5
-    assert {row["name"] for row in found["competitors"]} == {
-        "constant", "linear", "sqrt", "power", "sgd", "sign", "openai",
+    score = found["scores"]["batch_size"]
+    assert {*score["rmse_octaves"]} == {
+        "law", "constant", "linear", "sqrt", "power", "SGD", "OpenAI",
     }  # fmt: skip
-    assert found["law"]["leave_one_cell_out"]["rmse_octaves"] < 0.3
-    assert found["surge"]["verdict"] in {"supported", "denied", "undetermined"}
+    assert score["rmse_octaves"]["law"] < 0.5
     assert found["middle"]["source"] == "fitted"
+    (low, high), (law_low, law_high) = (found["result"][n] for n in ("interval", "law_interval"))
+    assert low < law_low < found["result"]["learning_rate"] < law_high < high
+    assert found["result"]["level"] == 0.9
+    wider = json.loads(lr("fit", sweep, "--json", "--level", 0.99).out)["result"]["interval"]
+    assert wider[0] < low
+    assert high < wider[1]
 
 
 @pytest.mark.parametrize("width", [40, 80, 200])
 def test_the_summary_fits_the_terminal(lr, sweep, monkeypatch, width):
     monkeypatch.setenv("COLUMNS", str(width))
-    ran = lr("fit", sweep, "--replicates", 0)
+    ran = lr("fit", sweep)
     longest = max(len(line.rstrip()) for line in ran.out.splitlines())
     assert longest <= max(width, 80)
 
 
-def interrupt_after(chunks, monkeypatch):
-    real = bootstrap.resample
-
-    def resample(fitted, count):
-        for number, chunk in enumerate(real(fitted, count)):
-            if number == chunks:
-                raise KeyboardInterrupt
-            yield chunk
-
-    monkeypatch.setattr("scaling.numeric.fits.fit.resample", resample)
-
-
-@pytest.mark.parametrize("form", [(), ("--json",)])
-def test_interrupting_prints_what_is_done_and_writes_nothing(
-    lr, sweep, tmp_path, monkeypatch, form
-):
-    law = tmp_path / "law.json"
-    interrupt_after(2, monkeypatch)
-    ran = lr("fit", sweep, "--save", law, "--replicates", 100, *form)
-    assert ran.status == 130
-    assert "interrupted after 40 of 100 replicates" in ran.err
-    assert "no law file is written" in ran.err
-    assert not law.exists()
-    if form:
-        assert json.loads(ran.out)["interrupted"] is True
-    else:
-        assert "B_crit" in ran.out
-
-
-def test_interrupting_the_fit_itself(lr, sweep, tmp_path, monkeypatch):
+def test_an_interrupted_fit_writes_nothing(lr, sweep, tmp_path, monkeypatch):
     def stop(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("scaling.numeric.fits.fit.find_valleys", stop)
+    monkeypatch.setattr("scaling.numeric.fits.sweep.read_valleys", stop)
     ran = lr("fit", sweep, "--save", tmp_path / "law.json")
     assert (ran.status, ran.out) == (130, "")
-    assert "nothing is written" in ran.err
     assert not list(tmp_path.iterdir())
 
 
-def test_replicates_do_not_depend_on_how_they_are_asked_for(lr, sweep):
-    one, two = (lr("fit", sweep, "--json", "--replicates", 40).out for _ in range(2))
+def test_the_same_runs_give_the_same_answer(lr, sweep):
+    one, two = (lr("fit", sweep, "--json").out for _ in range(2))
     assert one == two
+
+
+def test_a_noise_scale_and_a_prior_are_taken(lr, sweep, tmp_path):
+    ran = lr("fit", sweep, "--noise-scale", "1e3..4e3")
+    assert "the noise scale lies between 1000 and 4000" in " ".join(ran.out.split())
+    bad = tmp_path / "prior.json"
+    bad.write_text('{"scales": {"corners": [0, 4]}}')
+    ran = lr("fit", sweep, "--prior", bad)
+    assert (ran.status, ran.out) == (1, "")
+    assert "the prior has an unknown 'corners'" in ran.err
 
 
 def spoilt(path, change):
@@ -177,7 +165,6 @@ def spoilt(path, change):
         (lambda head, rows: [head, *rows[:3], "16,1e-3"], "row 4 (line 5)", 1),
         (lambda head, _: [head], "no row", 1),
         (lambda head, rows: [head.replace("loss", "cost"), *rows], "--loss-column: ", 2),
-        (lambda head, rows: [head, *[r for r in rows if r.startswith("16,")]], "1 batch size", 1),
     ],
 )
 def test_bad_files_are_one_line(lr, sweep, tmp_path, change, says, status):
@@ -192,8 +179,8 @@ def test_bad_files_are_one_line(lr, sweep, tmp_path, change, says, status):
 def test_semicolons_and_byte_order_marks_are_fine(lr, sweep, tmp_path):
     path = tmp_path / "semicolons.csv"
     path.write_text("\ufeff" + sweep.read_text().replace(",", ";"), encoding="utf-8")
-    one, two = (json.loads(lr("fit", p, "--json", "--replicates", 0).out) for p in (sweep, path))
-    assert one["law"] == two["law"]
+    one, two = (json.loads(lr("fit", p, "--json").out) for p in (sweep, path))
+    assert one["optima"] == two["optima"]
 
 
 def test_bad_plans(lr):

@@ -44,7 +44,7 @@ def test_run_writes_a_table_that_fit_reads_and_says_nothing(lr, config, tmp_path
     assert (ran.status, ran.out, ran.err) == (0, "", "")
     assert out.read_text().startswith("problem,budget,target,decay,")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["runs.csv", "tiny.toml"]
-    assert lr("fit", out, "--replicates", 0).status == 0
+    assert lr("fit", out).status == 0
     again = lr("lab", "run", config, "--out", out)
     assert (again.status, again.out) == (1, "")
     assert "exists already; --force overwrites it" in again.err

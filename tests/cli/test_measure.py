@@ -45,7 +45,7 @@ def test_measure_says_what_eps_does(lr, checkpoint, monkeypatch):
     assert (ran.status, ran.err) == (0, "")
     text = " ".join(ran.out.split())
     assert "20 values, at batch size 512" in text
-    assert "30.0% of the parameters have sqrt(v) below eps = 1e-05: eps acts" in text
+    assert "30% of the parameters have sqrt(v) below eps = 1e-05: eps acts" in text
     assert f"1e-8 would want {shift(1e-8) / shift(1e-5):.2f} x this learning rate" in text
     assert "none of the parameters have sqrt(v) below eps = 1e-08: eps does nothing" in text
     assert "1 parameters have no second moment" in text

@@ -131,7 +131,7 @@ def test_query_draws_its_law(lr, in_an_empty_directory, marek):
 
 
 def test_fit_draws_its_valleys(lr, in_an_empty_directory):
-    arguments = ("fit", SWEEP, "--where", "eps == 1e-8", "--replicates", 0)
+    arguments = ("fit", SWEEP, "--where", "eps == 1e-8")
     plain = lr(*arguments)
     drawn = lr(*arguments, "--plot", "valley.png")
     assert (drawn.status, drawn.out, drawn.err) == (0, plain.out, "")

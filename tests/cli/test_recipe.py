@@ -10,7 +10,7 @@ from scaling.numeric.inference.law import PosteriorLaw
 
 TUNED = "lr=3e-4,batch_size=32x8,beta1=0.9,beta2=0.95,weight_decay=0.1"
 KNOWN = Recipe(3e-4, 256, beta1=0.9, beta2=0.95, weight_decay=0.1)
-LAW = TransferLaw(Recipe(3e-4, 256, beta1=0.9), GradientStatistics(4000))
+LAW = PosteriorLaw.of_tuned_run(Recipe(3e-4, 256, beta1=0.9), 4000.0)
 
 
 def answer(lr, *arguments, tuned=TUNED):

@@ -44,8 +44,8 @@ def test_sentences_have_all_their_values(population, moments, grad_rms):
 
 
 def test_a_fact_of_its_own_is_one_line():
-    assert str(fact("counts less", batch_size=256.0, weight=0.5)) == (
-        "counts less: batch_size 256, weight 0.5"
+    assert str(fact("rise ended", batch_size=256.0, probability=0.5)) == (
+        "rise ended: batch_size 256, probability 0.5"
     )
 
 

@@ -60,11 +60,11 @@ def test_level_and_table(lr, marek, law):
 
 
 def test_outside_the_range_it_says_so_beside_the_answer(lr, law_file):
-    ran = lr("sweep", "--engine", "optuna", "--law", law_file, "--batch-size", 8192)
+    ran = lr("sweep", "--engine", "optuna", "--law", law_file, "--batch-size", 16384)
     assert ran.status == 0
-    assert ran.err.startswith("WARNING: batch size 8192 is 2 times outside the fitted range")
+    assert ran.err.startswith("WARNING: extrapolated: 16384 is 4 times outside the fitted range")
     assert ran.err.count("\n") == 1
-    assert list(json.loads(ran.out)) == ["8192"]
+    assert list(json.loads(ran.out)) == ["16384"]
 
 
 def test_a_size_given_twice_is_answered_once(lr, law_file):
@@ -111,7 +111,7 @@ def test_wrong_calls_are_one_line(lr, law_file, arguments, status, says):
 
 
 def test_a_law_without_intervals(lr):
-    ran = lr("sweep", "--engine", "optuna", *RUN, "--batch-size", 512)
+    ran = lr("sweep", "--engine", "optuna", *RUN, "--moments", "sign", "--batch-size", 512)
     assert (ran.status, ran.out) == (1, "")
     assert "has no intervals" in ran.err
     assert ran.err.count("\n") == 1

@@ -50,7 +50,7 @@ def test_every_run_is_a_row_that_lr_fit_reads(tiny, tmp_path, undisturbed):
     assert min(runs.values()) >= 5 * 2
     assert len({tuple(row.values()) for row in rows}) == len(rows)
     table = tmp_path / "undisturbed.csv"
-    found = fit_sweep(table, where="beta1 == 0", replicates=0)
+    found = fit_sweep(table, where="beta1 == 0", scores=False)
     assert len(found.runs) == sum(row["beta1"] == "0" for row in rows)
 
 

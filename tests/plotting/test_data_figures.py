@@ -17,7 +17,7 @@ from scaling import (
     fit_sweep,
     simulate_sweep,
 )
-from scaling.numeric.fits import SweepLaw
+from scaling.numeric.fits import known_law
 from scaling.plotting import (
     learning_rate,
     loss_valley,
@@ -162,7 +162,7 @@ def test_steps_that_show_no_critical_batch_size():
         steps_against_examples({"straight": proportional})
 
 
-TRUTH = SweepLaw.of(
+TRUTH = known_law(
     learning_rate=1e-3,
     reference_batch_size=256,
     noise_batch_size=4000,
@@ -176,7 +176,7 @@ def fitted(sizes):
     truth = TRUTH if len(sizes) > 1 else TRUTH.at(N=sizes[0])
     covariates = {"N": sizes} if len(sizes) > 1 else None
     runs = simulate_sweep(truth, [16, 64, 256, 1024], covariates=covariates, seed=1)
-    return fit_sweep(runs, replicates=0)
+    return fit_sweep(runs, scores=False)
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 5, 14])

@@ -7,8 +7,10 @@ import numpy as np
 import numpy.typing as npt
 
 from scaling.errors import InputError
+from scaling.numeric.inference.law import PosteriorLaw
+from scaling.numeric.inference.posterior import Posterior
 from scaling.numeric.inputs.arrays import FloatArray, as_array, non_negative, positive
-from scaling.numeric.laws.law import Law
+from scaling.numeric.laws.law import Law, Provenance
 from scaling.numeric.tables.runs import Runs
 
 _OCTAVE = float(np.log(2))
@@ -35,16 +37,16 @@ def simulate_sweep(
     Parameters
     ----------
     law : Law
-        The truth. A `SweepLaw` is asked at every combination of covariates and eps.
+        The truth. One with covariates, or eps, is asked at every combination of them.
     batch_sizes : array_like
         What the grid holds.
     learning_rates : array_like, optional
         Likewise; by default steps of sqrt(2) from 1/8 of the smallest true optimum to 8 times the
         largest.
     covariates : mapping of str to sequence of float, optional
-        Values of each covariate of a `SweepLaw`; all combinations are run.
+        Values of each covariate of the law; all combinations are run.
     eps : sequence of float, optional
-        Values of eps, for a `SweepLaw` with eps.
+        Values of eps, for a law that depends on it.
     repetitions : int, default 1
         Seeds.
     noise : float, default 0.001
@@ -130,6 +132,75 @@ def simulate_sweep(
     )
 
 
+def known_law(
+    *,
+    learning_rate: float,
+    reference_batch_size: float,
+    noise_batch_size: float,
+    critical_batch_size: float,
+    covariates: Mapping[str, float] | None = None,
+    learning_rate_exponents: Mapping[str, float] | None = None,
+    critical_exponents: Mapping[str, float] | None = None,
+    eps_scale: float | None = None,
+) -> PosteriorLaw:
+    """Make T-E2 with log-linear covariates, and eps as in T-E7: the truth of a simulated sweep.
+
+    Parameters
+    ----------
+    learning_rate : float
+        Optimum at the reference batch size and the covariates given, eps being 0.
+    reference_batch_size, noise_batch_size, critical_batch_size : float
+        All positive and finite; the latter two at the covariates given.
+    covariates : mapping, optional
+        Values to which the other arguments refer.
+    learning_rate_exponents, critical_exponents : mapping, optional
+        Exponents of lr_inf, and of both B_crit and B_n, in the covariates; 0 where left out.
+    eps_scale : float, optional
+        sqrt(v) of a huge batch, in the unit of eps, if the law is to depend on eps.
+
+    Examples
+    --------
+    >>> law = known_law(
+    ...     learning_rate=1e-3, reference_batch_size=256, noise_batch_size=4000,
+    ...     critical_batch_size=400, covariates={"N": 1e9},
+    ...     learning_rate_exponents={"N": -0.3}, critical_exponents={"N": 0.1},
+    ... )
+    >>> print(f"{law.at(N=1e9).learning_rate(256):.1e} {law.at(N=4e9).learning_rate(256):.1e}")
+    1.0e-03 6.5e-04
+    """
+    middles = dict(covariates or {})
+    exponents = [learning_rate_exponents or {}, critical_exponents or {}]
+    for name in {*exponents[0], *exponents[1]} - middles.keys():
+        raise InputError(f"there is no covariate {name!r}", "covariates")
+    rate, reference, noise, critical = (
+        np.log2(positive(value, name))
+        for value, name in (
+            (learning_rate, "learning_rate"),
+            (reference_batch_size, "reference_batch_size"),
+            (noise_batch_size, "noise_batch_size"),
+            (critical_batch_size, "critical_batch_size"),
+        )
+    )
+    of_limit, of_corner = (np.array([e.get(name, 0.0) for name in middles]) for e in exponents)
+    parameters = {
+        "level": [rate],
+        # lr_inf is C B_crit/sqrt(B_n), and C what the family has log-linear (T-I4).
+        "exponent": [of_limit - of_corner / 2],
+        "corner": [critical - reference],
+        "corner_exponent": [of_corner],
+        "ratio": [noise - critical],
+    }
+    if eps_scale is not None:
+        parameters["eps_scale"] = [np.log2(positive(eps_scale, "eps_scale"))]
+    posterior = Posterior.of_parameters(
+        parameters,
+        (reference_batch_size, reference_batch_size),
+        {name: (value, value, value) for name, value in middles.items()},
+        float(reference),
+    )
+    return PosteriorLaw(posterior, Provenance("assumed", "parameters as given"))
+
+
 def _settings(
     law: Law, covariates: Mapping[str, Sequence[float]], eps: Sequence[float] | None
 ) -> tuple[FloatArray, list[Law]]:
@@ -138,7 +209,7 @@ def _settings(
     if not values:
         return np.empty((1, 0)), [law]
     if not law.needs:
-        raise InputError("only a SweepLaw depends on covariates or eps", "law")
+        raise InputError("depends neither on covariates nor on eps", "law")
     combinations = list(product(*values.values()))
     if not combinations:
         raise InputError("needs at least one value", "covariates")

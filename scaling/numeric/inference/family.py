@@ -154,16 +154,6 @@ class Family:
             value += self.eps_gain(draws, design)
         return value
 
-    def exponent(self, draws: FloatArray, design: Design) -> FloatArray:
-        """Local exponent d log lr/d log B of T-I4 itself, shape (P, n)."""
-        sharpness = self.get(draws, "log_sharpness")[:, None]
-        critical, noise = self.corners(draws, design.covariates)
-
-        def weight(x: FloatArray) -> FloatArray:
-            return np.asarray(1 / (1 + np.exp2(-sharpness * x)))
-
-        return 0.5 + weight(design.batch - noise) / 2 - weight(design.batch - critical)
-
     def features(self, batch: FloatArray) -> FloatArray:
         """Misfit of unit scale at some places by independent standard normals, (n, nodes)."""
         return np.asarray(matern(batch, np.array(self.nodes)) @ self._whitener)

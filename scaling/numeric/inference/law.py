@@ -1,7 +1,7 @@
 """A posterior as a law: its medians, its two intervals, and what would narrow them (T-K1)."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any, Self
@@ -16,17 +16,35 @@ from scaling.numeric.inference.prior import Prior
 from scaling.numeric.inputs.arrays import FloatArray, Real, as_positive, non_negative, positive
 from scaling.numeric.inputs.recipe import Recipe
 from scaling.numeric.laws.facts import Fact, fact
-from scaling.numeric.laws.law import Law, Point, Provenance, check_level
+from scaling.numeric.laws.law import OPTIMIZER, Law, Point, Provenance, check_level
 from scaling.numeric.population.second_moments import SecondMoments
 
 #: Draws that a law carries: the median of a law known to a factor of 2 is good to 5 %.
-_DRAWS = 500
+DRAWS = 500
 #: Further outside what was tried than this factor, an answer carries a warning.
 _BEYOND = 2.0
 #: Batch sizes that are answered at once; fewer for intervals, which take 25 times the memory.
 _PART, _PART_OF_INTERVAL = 4096, 256
 #: Half the width of a normal distribution's 90 % interval, in standard deviations.
 _HALF_OF_90 = 1.6448536269514722
+#: Local exponent (T-E5) below which the rise has ended: halfway from the square root's to none.
+_ENDED = 0.25
+
+#: A noise scale as users give it: a number, known to a factor of 2, or two that hold it with
+#: probability 0.9.
+NoiseScale = float | tuple[float, float]
+
+
+def measured(noise_scale: NoiseScale | None) -> Measured | None:
+    """Return a noise scale as evidence: by default a number is known up to a factor of 2."""
+    if noise_scale is None:
+        return None
+    if not isinstance(noise_scale, tuple):
+        return Measured(positive(noise_scale, "noise_scale"))
+    low, high = (positive(end, "noise_scale") for end in noise_scale)
+    if not low < high:
+        raise InputError("must be two numbers in order", "noise_scale")
+    return Measured(float(np.sqrt(low) * np.sqrt(high)), (high / low) ** (0.5 / _HALF_OF_90))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -39,18 +57,23 @@ class PosteriorLaw(Law):
     provenance : Provenance
     recipe : Recipe, optional
         The tuned run, where that is the evidence.
-    noise_scale : tuple of float, optional
-        Between what it was said to lie, with probability 0.9.
+    noise_scale : float or tuple of float, optional
+        What was said of it: a number, good to a factor of 2, or two between which it lies with
+        probability 0.9.
     eps : float, optional
-        For which the law answers; the recipe's unless given.
+        For which the law of a tuned run answers; the recipe's unless given.
     second_moments : SecondMoments, optional
         Adam's, half-way through the tuned run: they tell what another eps does (T-J3, with the
         posterior median of B_n; at the tuned batch size that does not matter).
+    optima : tuple of Point, optional
+        The table that is the evidence, if there is one.
+    setting : tuple of (str, float)
+        Covariates, and eps where it was varied, for which the law answers; see `at`.
 
     Raises
     ------
     InputError
-        If eps differs from the recipe's without second moments.
+        If eps differs from the recipe's without second moments, or the setting is not complete.
 
     Examples
     --------
@@ -63,13 +86,16 @@ class PosteriorLaw(Law):
     posterior: Posterior
     provenance: Provenance
     recipe: Recipe | None = None
-    noise_scale: tuple[float, float] | None = None
+    noise_scale: NoiseScale | None = None
     eps: float | None = None
     second_moments: SecondMoments | None = None
-
-    level = 0.9
+    optima: tuple[Point, ...] = ()
+    setting: tuple[tuple[str, float], ...] = ()
 
     def __post_init__(self) -> None:
+        measured(self.noise_scale)  # which refuses what is none
+        if self.setting and tuple(name for name, _ in self.setting) != self.needs:
+            raise InputError(f"must give {', '.join(self.needs) or 'nothing'}", "setting")
         if self.eps is None or self.recipe is None:
             return
         non_negative(self.eps, "eps")
@@ -80,7 +106,7 @@ class PosteriorLaw(Law):
     def of_tuned_run(
         cls,
         recipe: Recipe,
-        noise_scale: tuple[float, float] | None = None,
+        noise_scale: NoiseScale | None = None,
         *,
         prior: Prior | None = None,
         eps: float | None = None,
@@ -91,32 +117,58 @@ class PosteriorLaw(Law):
         Parameters
         ----------
         recipe : Recipe
-        noise_scale : tuple of float, optional
-            Two numbers in order, between which it lies with probability 0.9.
+        noise_scale, eps, second_moments
+            As in the constructor.
         prior : Prior, optional
             Learned from real sweeps by default.
-        eps, second_moments
-            As in the constructor.
         """
-        measured = None
-        if noise_scale is not None:
-            low, high = noise_scale
-            factor = float((high / low) ** (0.5 / _HALF_OF_90))
-            measured = Measured(float(np.sqrt(low) * np.sqrt(high)), factor)
         batch_size, learning_rate = np.array([[recipe.batch_size], [recipe.learning_rate]])
-        evidence = Evidence(batch_size, learning_rate, noise_scale=measured)
-        known = "one tuned run" if measured is None else "one tuned run and a range of noise scales"
-        provenance = Provenance("assumed", f"{known}; the rest as in sweeps of other models")
-        # As a file would hold them, so that a saved law answers the same.
-        draws = infer(evidence, prior).to_dict(_DRAWS)
-        return cls(Posterior.from_dict(draws), provenance, recipe, noise_scale, eps, second_moments)
+        evidence = Evidence(batch_size, learning_rate, noise_scale=measured(noise_scale))
+        besides = {type(None): "", float: " and a noise scale"}
+        known = besides.get(type(noise_scale), " and a range of noise scales")
+        provenance = Provenance(
+            "assumed", f"one tuned run{known}; the rest as in sweeps of other models"
+        )
+        posterior = _as_saved(infer(evidence, prior))
+        return cls(posterior, provenance, recipe, noise_scale, eps, second_moments)
+
+    @classmethod
+    def of_evidence(
+        cls,
+        evidence: Evidence,
+        description: str,
+        noise_scale: NoiseScale | None = None,
+        *,
+        prior: Prior | None = None,
+        optima: tuple[Point, ...] = (),
+    ) -> Self:
+        """Make the law of optima.
+
+        Parameters
+        ----------
+        evidence : Evidence
+        description : str
+            Where the optima come from.
+        noise_scale
+            As in the constructor.
+        prior : Prior, optional
+            Learned from real sweeps by default.
+        optima : tuple of Point
+            The same optima, to be shown beside the law.
+        """
+        evidence = replace(evidence, noise_scale=measured(noise_scale))
+        low, high = float(evidence.batch_size.min()), float(evidence.batch_size.max())
+        provenance = Provenance("fitted", description, (low, high))
+        posterior = _as_saved(infer(evidence, prior))
+        return cls(posterior, provenance, None, noise_scale, optima=optima)
 
     @property
     def reference(self) -> Point:
-        """The tuned run, or the middle of the batch sizes tried."""
+        """The tuned run, or the law at a power of two in the middle of the batch sizes tried."""
         if self.recipe is not None:
             return Point(self.recipe.batch_size, self.recipe.learning_rate)
-        middle = float(np.exp2(self.posterior.center))
+        low, high = self.posterior.ranges[0]
+        middle = float(low if low == high else np.exp2(np.round(self.posterior.center)))
         return Point(middle, float(self.learning_rate(middle)))
 
     @property
@@ -142,16 +194,18 @@ class PosteriorLaw(Law):
     @cached_property
     def peak(self) -> Point | None:
         """Where the optimum is largest, if that is likelier than not within what was tried."""
-        largest = float(self.posterior.ranges[0, 1])
-        if not self.posterior.falls(largest)[0] > 1 / 2:
+        (batch,) = quantiles(self._peaks, [0.5], method="inverted_cdf")
+        if not np.isfinite(batch):
             return None
-        batch = self._median("peak_batch_size")
-        return Point(batch, float(self.learning_rate(batch)))
+        return Point(float(batch), float(self.learning_rate(batch)))
 
     def learning_rate(self, batch_size: npt.ArrayLike) -> Real:
         """Posterior median at ``batch_size``."""
-        rate = _in_parts(self.posterior.learning_rate, batch_size, _PART)
-        return rate * self._eps_shift(batch_size)
+
+        def median(batch: FloatArray) -> FloatArray:
+            return np.asarray(self.posterior.learning_rate(batch, **self._asked))
+
+        return _in_parts(median, batch_size, _PART) * self._eps_shift(batch_size)
 
     @property
     def knows(self) -> tuple[str, ...]:
@@ -159,17 +213,64 @@ class PosteriorLaw(Law):
         return () if self.second_moments is None else ("eps",)
 
     @property
+    def needs(self) -> tuple[str, ...]:
+        """Every covariate, and eps if that was varied."""
+        return (*self.posterior.covariates, *(("eps",) if self.posterior.family.eps else ()))
+
+    @property
     def effective_eps(self) -> float | None:
         """The eps that enters; None where the law knows of none."""
+        if "eps" in self.needs:
+            return dict(self.setting).get("eps")
         if self.second_moments is None or self.recipe is None:
             return None
         return self.recipe.eps if self.eps is None else self.eps
 
     def at(self, **setting: float) -> Self:
-        """Return the law for another eps, if it knows what that does."""
-        if setting.keys() <= set(self.knows):
-            return replace(self, eps=setting["eps"]) if setting else self
-        return super().at(**setting)
+        """Return the law for all that it `needs`, or for another eps, if it knows what that does.
+
+        Raises
+        ------
+        InputError
+            If it has no place for what is given, or something is missing.
+        """
+        if self.knows and setting.keys() == {"eps"}:
+            return replace(self, eps=setting["eps"])
+        for name, value in setting.items():
+            if name in self.needs:
+                _check_setting(name, value)
+            elif name in OPTIMIZER:
+                raise InputError(
+                    "cannot be changed: it was the same in all runs that the law rests on; leave "
+                    "it out",
+                    name,
+                )
+            else:
+                known = ", ".join(self.needs) or "none"
+                raise InputError(f"the law has no {name!r}; it has {known}", "covariate")
+        missing = [name for name in self.needs if name not in setting]
+        if missing:
+            raise InputError(
+                f"the law needs {', '.join(missing)} too; it was fitted to sweeps at several",
+                "eps" if missing == ["eps"] else "covariate",
+            )
+        return replace(self, setting=tuple((name, float(setting[name])) for name in self.needs))
+
+    @property
+    def _covariates(self) -> dict[str, float]:
+        """Return what the covariates are, or say what is missing."""
+        if self.needs and not self.setting:
+            needed = ", ".join(f"{name}=..." for name in self.needs)
+            raise InputError(f"say for which: law.at({needed})", "covariate")
+        values = dict(self.setting)
+        return {name: values[name] for name in self.posterior.covariates}
+
+    @property
+    def _asked(self) -> dict[str, Any]:
+        """Arguments that ask the posterior for the setting."""
+        covariates: Mapping[str, float] = self._covariates
+        eps = dict(self.setting)["eps"] if "eps" in self.needs else 0.0
+        return {"covariates": covariates, "eps": eps}
 
     def eps_effect(self, batch_size: float) -> Fact | None:
         """State what epsilon does at a batch size."""
@@ -202,9 +303,15 @@ class PosteriorLaw(Law):
         """Posterior median of the local exponent (T-E5)."""
 
         def median(batch: FloatArray) -> FloatArray:
-            return np.asarray(quantiles(self.posterior.exponent(batch), [0.5])[0])
+            draws = self.posterior.exponent(batch, **self._asked)
+            return np.asarray(quantiles(draws, [0.5])[0])
 
         return _in_parts(median, batch_size, _PART)
+
+    def falls(self, batch_size: float) -> float:
+        """Probability that the optimum falls at a batch size."""
+        batch = positive(batch_size, "batch_size")
+        return float(np.mean(self.posterior.exponent(batch, **self._asked) < 0))
 
     def steps_factor(self, batch_size: npt.ArrayLike) -> Real:
         """S/S_min = 1 + B_crit/B (T-E4) at the median of B_crit."""
@@ -221,52 +328,106 @@ class PosteriorLaw(Law):
     def parameter_intervals(self, level: float = 0.9) -> dict[str, tuple[float, float]]:
         """Intervals of B_n, B_crit and, if there is one, the peak's batch size."""
         tails = [(1 - check_level(level)) / 2, (1 + level) / 2]
-        found = {}
-        for name in ("noise_batch_size", "critical_batch_size", "peak_batch_size"):
-            if name != "peak_batch_size" or self.peak is not None:
-                # A draw, for between an infinite one and another there is none.
-                ends = np.quantile(self._parameters[name], tails, method="inverted_cdf")
-                found[name] = (float(ends[0]), float(ends[1]))
+        names = "noise_batch_size", "critical_batch_size"
+        columns = {name: self._parameters[name] for name in names}
+        if self.peak is not None:
+            columns["peak_batch_size"] = self._peaks
+        # Draws, for between an infinite one and another there is none.
+        ends = {name: quantiles(x, tails, method="inverted_cdf") for name, x in columns.items()}
+        return {name: (float(low), float(high)) for name, (low, high) in ends.items()}
+
+    def covariate_exponents(self) -> dict[str, dict[str, tuple[float, float, float]]]:
+        """Exponents of the covariates in two quantities, as median and 90 % interval.
+
+        Returns
+        -------
+        dict
+            By quantity, ``lr/sqrt(B)`` (of small batches, T-I4's C) and ``B_crit``, then by
+            covariate.
+        """
+        family, draws = self.posterior.family, self.posterior.draws
+        found: dict[str, dict[str, tuple[float, float, float]]] = {}
+        for quantity, name in (("lr/sqrt(B)", "exponent"), ("B_crit", "corner_exponent")):
+            columns = [i for i, own in enumerate(family.names) if own == name]
+            found[quantity] = {}
+            for covariate, column in zip(self.posterior.covariates, columns, strict=True):
+                low, middle, high = map(float, quantiles(draws[:, column], [0.05, 0.5, 0.95]))
+                found[quantity][covariate] = middle, low, high
         return found
+
+    def verdicts(self) -> tuple[Fact, ...]:
+        """State how probable it is that the rise has ended, and that the optimum falls."""
+        low, high = (float(x) for x in self.posterior.ranges[0])
+        if low == high:
+            return ()
+        exponents = self.posterior.exponent([low, high], **self._asked)
+        (slow, middle, fast) = quantiles(exponents[:, 0], [0.05, 0.5, 0.95])
+        ended = float(np.mean(exponents[:, 1] < _ENDED))
+        return (
+            fact("slope", batch_size=low, exponent=middle, low=slow, high=fast),
+            fact("rise ended", batch_size=high, probability=ended),
+            fact("falls", batch_size=high, probability=self.falls(high)),
+        )
 
     def assumptions(self) -> tuple[Fact, ...]:
         """State what is taken from elsewhere."""
-        facts = [fact("prior"), fact("optimizer as tuned")]
+        facts = [fact("setting", **dict(self.setting))] if self.setting else []
+        if isinstance(self.noise_scale, tuple):
+            low, high = self.noise_scale
+            facts.append(fact("noise scale range", low=low, high=high))
+        elif self.noise_scale is not None:
+            facts.append(fact("noise scale to a factor", noise_scale=self.noise_scale))
+        facts.append(fact("prior"))
+        facts.append(fact("optimizer as tuned") if self.recipe else fact("as in the fitted runs"))
         if self.second_moments is not None:
             eps = self.effective_eps
             facts.append(fact("second moments", eps=eps, mean_root=self.second_moments.mean_root))
-        if self.noise_scale is not None:
-            low, high = self.noise_scale
-            facts.insert(0, fact("noise scale range", low=low, high=high))
+        if not self.posterior.diagnostics.trusted:
+            facts.append(fact("few draws", effective=self.posterior.diagnostics.effective))
         return tuple(facts)
 
     def advice(self) -> tuple[Fact, ...]:
-        """State what would narrow the answer."""
-        return (fact("narrow the noise scale") if self.noise_scale else fact("narrow"),)
+        """State what would narrow the answer of a tuned run."""
+        if self.recipe is None:
+            return ()
+        return (fact("narrow") if self.noise_scale is None else fact("narrow the noise scale"),)
 
     def warnings(self, batch_size: float) -> tuple[Fact, ...]:
-        """State how far outside the batch sizes tried it is; of one tuned run all others are."""
-        low, high = (float(x) for x in self.posterior.ranges[0])
-        times = self.posterior.beyond(batch_size)["batch_size"]
-        if low == high or times <= _BEYOND:
-            return ()
-        known = {"quantity": "batch_size", "value": batch_size, "times": times}
-        return (fact("extrapolated", **known, low=low, high=high),)
+        """State how far outside what was tried it is; of one tuned run all others are."""
+        batch = positive(batch_size, "batch_size")
+        values = {"batch_size": batch, **self._covariates}
+        beyond = self.posterior.beyond(**values)
+        ranges = dict(zip(values, self.posterior.ranges.tolist(), strict=True))
+        return tuple(
+            fact("extrapolated", quantity=name, value=values[name], times=times, low=low, high=high)
+            for name, times in beyond.items()
+            for low, high in [ranges[name]]
+            if times > _BEYOND and low < high
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return what defines the law, as JSON values."""
+        noise_scale = self.noise_scale
         return {
             "kind": "posterior",
             "recipe": None if self.recipe is None else asdict(self.recipe),
-            "noise_scale": None if self.noise_scale is None else list(self.noise_scale),
+            "noise_scale": list(noise_scale) if isinstance(noise_scale, tuple) else noise_scale,
             "eps": self.eps,
             "second_moments": self.second_moments and json.loads(self.second_moments.to_json()),
+            "optima": [point._asdict() for point in self.optima],
+            "setting": [{"name": name, "value": value} for name, value in self.setting],
             "posterior": self.posterior.to_dict(len(self.posterior.draws)),
         }
 
     @cached_property
     def _parameters(self) -> dict[str, FloatArray]:
-        return self.posterior.parameters()
+        return self.posterior.parameters(self._covariates)
+
+    @cached_property
+    def _peaks(self) -> FloatArray:
+        if self.posterior.ranges[0, 0] == self.posterior.ranges[0, 1]:
+            return np.array([np.inf])
+        return self.posterior.peaks(**self._asked)
 
     def _median(self, name: str) -> float:
         return float(quantiles(self._parameters[name], [0.5])[0])
@@ -277,12 +438,26 @@ class PosteriorLaw(Law):
         check_level(level)
 
         def bounds(batch: FloatArray) -> FloatArray:
-            found = self.posterior.answer(batch, level=level)
+            found = self.posterior.answer(batch, level=level, **self._asked)
             return np.array([getattr(found, end) for end in ends])
 
         shift = self._eps_shift(batch_size)
         low, high = _in_parts(bounds, batch_size, _PART_OF_INTERVAL)
         return low * shift, high * shift
+
+
+def _as_saved(posterior: Posterior) -> Posterior:
+    """Return a posterior as a file would hold it, so that a saved law answers the same."""
+    return Posterior.from_dict(posterior.to_dict(DRAWS))
+
+
+def _check_setting(name: str, value: float) -> None:
+    """Refuse a covariate, or eps, that is out of its range."""
+    try:
+        (non_negative if name == "eps" else positive)(value, name)
+    except InputError as error:
+        option = "eps" if name == "eps" else "covariate"
+        raise InputError(f"{name}: {error.message}", option) from None
 
 
 def _in_parts(

@@ -6,7 +6,7 @@ sweep would find, which is what users compare with, and of the law.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,7 @@ import numpy.typing as npt
 from scaling.errors import DataError, InputError
 from scaling.numeric.inference.evidence.cells import gather
 from scaling.numeric.inference.evidence.evidence import Evidence
-from scaling.numeric.inference.family import Design, Family
+from scaling.numeric.inference.family import LENGTH, Design, Family
 from scaling.numeric.inference.prior import Prior
 from scaling.numeric.inference.sampler import Diagnostics, Sampled, sample
 from scaling.numeric.inference.target import Target
@@ -22,6 +22,12 @@ from scaling.numeric.inputs.arrays import FloatArray, Real, as_array
 from scaling.numeric.laws.law import finite_or_none
 
 DRAWS = 1000
+#: Batch sizes among which a peak is looked for.
+_PLACES = 129
+#: Octaves that a law falls at least if it has a peak.
+_FALL = 0.1
+#: Logarithm of a scale, in octaves, that is as good as none.
+_NOTHING = -12.0
 #: Nodes of the misfit: as many batch sizes, at most.
 _MOST_NODES = 10
 #: Middles of 25 equal parts of Student's t with 5 degrees of freedom, the upper 12; written out,
@@ -92,6 +98,50 @@ class Posterior:
     ranges: FloatArray
     diagnostics: Diagnostics
 
+    @classmethod
+    def of_parameters(
+        cls,
+        parameters: Mapping[str, npt.ArrayLike],
+        batch_sizes: tuple[float, float],
+        covariates: Mapping[str, tuple[float, float, float]],
+        center: float,
+    ) -> Self:
+        """Make a posterior of draws whose parameters are known, with no misfit and no groups.
+
+        Parameters
+        ----------
+        parameters : mapping of str to array_like, shape (P,) or (P, K)
+            By the names of `Family`; what is left out is T-E2's, with no scatter.
+        batch_sizes : tuple of float
+            Smallest and largest that were tried.
+        covariates : mapping of str to (float, float, float)
+            Middle, smallest and largest of each that was tried.
+        center : float
+            log2 of the batch size to which the parameters refer.
+        """
+        family = Family(len(covariates), eps="eps_scale" in parameters, nodes=(0.0,))
+        size = np.shape(parameters["level"])[0]
+        columns = []
+        for name in dict.fromkeys(family.names):
+            nothing = _NOTHING if name.startswith("log_") and name != "log_sharpness" else 0.0
+            width = family.names.count(name)
+            column = np.asarray(parameters.get(name, nothing), dtype=float)
+            column = column[:, None] if column.ndim == 1 else column
+            columns.append(np.broadcast_to(column, (size, width)))
+        middles, low, high = np.array([*covariates.values()]).reshape(-1, 3).T
+        return cls(
+            family,
+            np.hstack(columns),
+            center,
+            tuple(covariates),
+            np.log2(middles),
+            np.empty((0, len(covariates) + 1)),
+            np.empty((size, 0)),
+            float(np.exp(_NOTHING)),
+            np.array([batch_sizes, *zip(low, high, strict=True)]),
+            Diagnostics(float(size), 1, 1.0, -np.inf, 0.0),
+        )
+
     def answer(
         self,
         batch_size: npt.ArrayLike,
@@ -159,8 +209,15 @@ class Posterior:
         value += scale * self.family.unheld(design.batch) * apart
         if self.family.groups:
             fresh = self.family.get(self.draws, "log_group_scatter")[:, None] * fresh
-            value += np.hstack([self.effects, fresh])[:, self._group(design)]
+            effects = np.hstack([self.effects, fresh])[:, self._group(design)]
+            value += effects * np.sqrt(1 + self._outside(design) / LENGTH)
         return value
+
+    def _outside(self, design: Design) -> FloatArray:
+        """Octaves that settings lie outside the covariates tried, (n,): groups vary with them."""
+        low, high = (np.log2(end) - self.middles for end in self.ranges[1:].T)
+        at = design.covariates
+        return np.asarray(np.maximum(np.maximum(low - at, at - high), 0.0).sum(axis=1))
 
     def new_optimum(self, law: FloatArray) -> FloatArray:
         """What sweeps would find about draws (P, n) of the law, shape (25 P, n)."""
@@ -174,22 +231,16 @@ class Posterior:
         Returns
         -------
         dict
-            ``critical_batch_size``, ``noise_batch_size``, ``peak_batch_size`` (infinite where
-            the optimum never falls, T-E3), ``sharpness``, and in octaves ``scatter`` of single
-            optima, ``misfit`` and, with groups, ``group_scatter``.
+            ``critical_batch_size``, ``noise_batch_size``, ``sharpness``, and in octaves
+            ``scatter`` of single optima, ``misfit`` and, with groups, ``group_scatter``.
         """
         arrays = self._broadcast(1.0, 0.0, covariates)
         at = np.log2([float(each) for each in arrays[2:]]) - self.middles
         critical, noise = (x[:, 0] for x in self.family.corners(self.draws, at[None]))
         sharpness = self.family.get(self.draws, "log_sharpness")
-        # Where 1/2 + w_n/2 - w_c = 0: B^s = N C/(N - 2 C), N = B_n^s, C = B_crit^s.
-        excess = 1 - 2 * np.exp2(sharpness * (critical - noise))
-        with np.errstate(divide="ignore", invalid="ignore"):
-            peak = critical - np.where(excess > 0, np.log2(excess), -np.inf) / sharpness
         found = {
             "critical_batch_size": np.exp2(critical + self.center),
             "noise_batch_size": np.exp2(noise + self.center),
-            "peak_batch_size": np.exp2(peak + self.center),
             "sharpness": sharpness,
             "scatter": self.family.get(self.draws, "log_scatter"),
             "misfit": self.family.get(self.draws, "log_misfit"),
@@ -199,17 +250,38 @@ class Posterior:
         return found
 
     def exponent(
-        self, batch_size: npt.ArrayLike, covariates: Mapping[str, npt.ArrayLike] | None = None
+        self,
+        batch_size: npt.ArrayLike,
+        *,
+        eps: npt.ArrayLike = 0.0,
+        covariates: Mapping[str, npt.ArrayLike] | None = None,
     ) -> FloatArray:
-        """Draws of the local exponent d log lr/d log B of T-I4 (T-E5), shape (P, n)."""
-        design = self._design(self._broadcast(batch_size, 0.0, covariates))
-        return self.family.exponent(self.draws, design)
+        """Draws of the law's exponent d log lr/d log B (T-E5), misfit and all, shape (P, n).
 
-    def falls(
-        self, batch_size: npt.ArrayLike, covariates: Mapping[str, npt.ArrayLike] | None = None
+        It is the mean over two octaves, below which the misfit is not resolved.
+        """
+        batch = np.ravel(batch_size)
+        ends = (self._design(self._broadcast(x * batch, eps, covariates)) for x in (2.0, 0.5))
+        upper, lower = (self._smooth(end) for end in ends)
+        return np.asarray((upper - lower) / 2)
+
+    def peaks(
+        self, *, eps: float = 0.0, covariates: Mapping[str, float] | None = None
     ) -> FloatArray:
-        """Probability that the law falls at each batch size: that it has its peak before."""
-        return np.asarray(np.mean(self.exponent(batch_size, covariates) < 0, axis=0))
+        """Draws of the batch size at which the law is largest, among those tried, shape (P,).
+
+        Infinite where it has hardly fallen at the largest, by less than 0.1 octave.
+        """
+        low, high = self.ranges[0].tolist()
+        batch = np.geomspace(low, high, _PLACES)
+        value = self._smooth(self._design(self._broadcast(batch, eps, covariates)))
+        top = np.argmax(value, axis=1)
+        falls = value.max(axis=1) - value[:, -1] > _FALL
+        return np.where(falls, batch[top], np.inf)
+
+    def _smooth(self, design: Design) -> FloatArray:
+        """Draws of the law but for what is the same at all batch sizes, shape (P, n)."""
+        return self.family.evaluate(self.draws, design)
 
     def beyond(self, batch_size: float, **covariates: float) -> dict[str, float]:
         """By which factor a setting lies outside what was tried, by name; 1 is inside."""
@@ -405,9 +477,13 @@ def _nodes(batch: FloatArray) -> tuple[float, ...]:
     return tuple(different)
 
 
-def quantiles(values: FloatArray, levels: list[float]) -> FloatArray:
+def quantiles(
+    values: FloatArray,
+    levels: list[float],
+    method: Literal["linear", "inverted_cdf"] = "linear",
+) -> FloatArray:
     """Quantiles along the first axis; the median too, for np.median takes 10 ms to begin with."""
-    return np.asarray(np.quantile(values, levels, axis=0))
+    return np.asarray(np.quantile(values, levels, axis=0, method=method))
 
 
 def _diagnostics(found: Mapping[str, Any]) -> Diagnostics:

@@ -11,6 +11,7 @@ import numpy as np
 from scaling.errors import DataError
 from scaling.numeric.inference.family import Family
 from scaling.numeric.inputs.arrays import FloatArray
+from scaling.numeric.inputs.files import read_text
 
 _LEARNED = Path(__file__).with_name("prior.json")
 _LARGEST_FILE = 100_000
@@ -66,6 +67,8 @@ class Prior:
     def load(cls, path: Path | str | None = None) -> Self:
         """Read a prior from JSON; without a path, the one learned from real sweeps.
 
+        What a file leaves out is as learned.
+
         Raises
         ------
         DataError
@@ -77,16 +80,20 @@ class Prior:
         True
         """
         where = _LEARNED if path is None else Path(path)
-        with where.open(encoding="utf-8") as file:
-            text = file.read(_LARGEST_FILE + 1)
+        text = read_text(where, _LARGEST_FILE)
         try:
             found = json.loads(text)
             scales = {str(k): (float(m), float(s)) for k, (m, s) in found["scales"].items()}
-            return cls(scales, str(found.get("source", "")))
-        except (ValueError, TypeError, KeyError, AttributeError):
+            source = str(found.get("source", ""))
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             raise DataError(
                 f'{str(where)!a} is not a prior: JSON like {{"scales": {{"corner": [0, 4]}}}}'
             ) from None
+        learned = {} if path is None else cls.load().scales
+        try:
+            return cls({**learned, **scales}, source)
+        except DataError as error:
+            raise DataError(f"{str(where)!a}: {error}") from None
 
     def moments(self, family: Family) -> tuple[FloatArray, FloatArray]:
         """Mean and standard deviation of every parameter of a family, (d,) each."""

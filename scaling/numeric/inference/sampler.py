@@ -26,6 +26,9 @@ _LAST_MOVES = 10
 _WANTED = 0.27
 _JITTER = 1e-4
 _SMALLEST = 1e-5
+#: Fewer independent draws, or a longer tail of their weights (Vehtari et al. 2024), are no ground
+#: for an interval.
+_FEWEST, _LONGEST_TAIL = 100.0, 0.7
 
 
 class Diagnostics(NamedTuple):
@@ -50,6 +53,11 @@ class Diagnostics(NamedTuple):
     acceptance: float
     pareto_k: float
     log_evidence: float
+
+    @property
+    def trusted(self) -> bool:
+        """Whether the draws are worth enough, and no few of them had most of the weight."""
+        return self.effective > _FEWEST and (self.stages > 1 or self.pareto_k < _LONGEST_TAIL)
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +97,9 @@ def effective(log_weight: FloatArray) -> float:
     return float(weight.sum() ** 2 / (weight**2).sum())
 
 
-def sample(problem: Problem, size: int, rng: np.random.Generator) -> Sampled:
+def sample(
+    problem: Problem, size: int, rng: np.random.Generator, last_moves: int = _LAST_MOVES
+) -> Sampled:
     """Draw from prior times likelihood.
 
     Parameters
@@ -98,6 +108,8 @@ def sample(problem: Problem, size: int, rng: np.random.Generator) -> Sampled:
     size : int
         Number of draws.
     rng : Generator
+    last_moves : int
+        Pairs of moves after the last stage.
     """
     power, state, weight = _first(problem, size, rng)
     evidence, tail, kept = _log_mean(weight), pareto_k(weight), effective(weight)
@@ -108,7 +120,7 @@ def sample(problem: Problem, size: int, rng: np.random.Generator) -> Sampled:
     mover = _Mover(problem, rng)
     while True:
         before = state[0]
-        for _ in range(_MOVES if power < 1.0 else _LAST_MOVES):
+        for _ in range(_MOVES if power < 1.0 else last_moves):
             state = mover.move(mover.move(state, power, redraw=True), power, redraw=False)
         if power == 1.0:
             break

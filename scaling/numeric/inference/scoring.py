@@ -1,5 +1,6 @@
 """How well the posterior, and every baseline, predicts optima that it has not seen."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
@@ -9,6 +10,7 @@ import numpy.typing as npt
 from scaling.errors import InputError
 from scaling.numeric.inference.baselines import BASELINES, fit_baseline
 from scaling.numeric.inference.evidence.cells import Gathered
+from scaling.numeric.inference.evidence.valleys import USUAL_ASYMMETRY, height
 from scaling.numeric.inference.family import Design
 from scaling.numeric.inference.posterior import Posterior, posterior_of
 from scaling.numeric.inference.sampler import sample
@@ -17,8 +19,10 @@ from scaling.numeric.inputs.arrays import FloatArray
 
 BoolArray = npt.NDArray[np.bool_]
 By = Literal["cell", "batch_size", "group", "largest_third"]
-#: More folds than this are joined.
-_MOST_FOLDS = 25
+#: Pairs of moves that settle draws which were close to begin with.
+_MOVES = 4
+#: More folds than this are joined; cells, which are the easiest to predict, into fewer.
+_MOST_FOLDS, _MOST_FOLDS_OF_CELLS = 25, 12
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,9 @@ class Score:
         Optima that were predicted; bounds are not.
     rmse : dict of str to float
         Root mean square error of the law ("law") and of every baseline.
+    excess : dict of str to float
+        Mean loss, as a share, that the learning rates predicted would have cost beyond the
+        lowest, in a valley of the sweep's median curvature; NaN where that is not known.
     coverage, width : float
         Share of the optima inside the interval of a new sweep's optimum, and the interval's
         median width.
@@ -38,6 +45,7 @@ class Score:
 
     count: int
     rmse: dict[str, float]
+    excess: dict[str, float]
     coverage: float
     width: float
 
@@ -63,14 +71,22 @@ class Predictions:
     low: FloatArray
     high: FloatArray
 
-    def score(self, optimum: FloatArray) -> Score:
-        """Compare with optima (n,), log2; NaN is left out."""
+    def score(self, optimum: FloatArray, curvature: float = np.nan) -> Score:
+        """Compare with optima (n,), log2; NaN is left out.
+
+        The curvature is that of log losses, as `Valleys` has it.
+        """
         known = np.isfinite(optimum) & np.isfinite(self.low)
         errors = {name: (value - optimum)[known] for name, value in self.by.items()}
         inside = (self.low <= optimum) & (optimum <= self.high)
+        if not known.any():
+            nothing = dict.fromkeys(errors, np.nan)
+            return Score(0, nothing, nothing, np.nan, np.nan)
+        usual = np.array(USUAL_ASYMMETRY)
         return Score(
             int(known.sum()),
             {name: float(np.sqrt(np.mean(e * e))) for name, e in errors.items()},
+            {n: curvature * float(np.mean(height(e, usual))) for n, e in errors.items()},
             float(np.mean(inside[known])),
             float(np.median((self.high - self.low)[known])),
         )
@@ -104,15 +120,21 @@ def folds(gathered: Gathered, by: By) -> BoolArray:
         "batch_size": np.searchsorted(sizes, batch),
         "group": gathered.cells.group,
     }[by]
-    if labels.max() >= _MOST_FOLDS:
+    most = _MOST_FOLDS_OF_CELLS if by == "cell" else _MOST_FOLDS
+    if labels.max() >= most:
         # Spread over the folds by a fixed shuffle.
         order = np.random.default_rng(0).permutation(labels.max() + 1)
-        labels = order[labels] % _MOST_FOLDS
+        labels = order[labels] % most
     return np.asarray(labels == np.arange(labels.max() + 1)[:, None])
 
 
 def predict_left_out(
-    target: Target, posterior: Posterior, left_out: BoolArray, *, level: float = 0.9
+    target: Target,
+    posterior: Posterior,
+    left_out: BoolArray,
+    *,
+    level: float = 0.9,
+    progress: Callable[[], None] = lambda: None,
 ) -> Predictions:
     """Predict the cells that each fold leaves out from the others.
 
@@ -126,6 +148,8 @@ def predict_left_out(
         See `folds`. Folds that leave out everything that is not a bound are passed over.
     level : float, default 0.9
         Of the interval.
+    progress : callable, optional
+        Called after every fold.
     """
     size = left_out.shape[1]
     by = {name: np.full(size, np.nan) for name in ("law", *BASELINES)}
@@ -133,6 +157,7 @@ def predict_left_out(
     gathered = target.gathered
     known = gathered.cells.bound == 0
     for out in left_out:
+        progress()
         if not (known & ~out).any() or not out.any():
             continue
         there = _rows(gathered.design, out)
@@ -162,7 +187,8 @@ def without(target: Target, posterior: Posterior, out: BoolArray) -> Posterior:
     )
 
     rng = np.random.default_rng(0)
-    found = sample(_TakenBack(target, kept, posterior.draws), len(posterior.draws), rng)
+    problem = _TakenBack(target, kept, posterior.draws)
+    found = sample(problem, len(posterior.draws), rng, _MOVES)
     return posterior_of(kept, found, rng)
 
 

@@ -18,7 +18,7 @@ from scaling.numeric.inputs.arrays import FloatArray, Real, as_positive, positiv
 from scaling.numeric.inputs.display import Shown
 from scaling.numeric.inputs.recipe import GradientStatistics, Recipe
 from scaling.numeric.laws.facts import Fact, extrapolation
-from scaling.numeric.laws.search_space import SearchSpace, widen
+from scaling.numeric.laws.search_space import SearchSpace
 from scaling.numeric.moments.models import MomentModel
 
 Source = Literal["fitted", "measured", "assumed"]
@@ -95,12 +95,8 @@ class Law(Shown, ABC):
         What is known of the gradients, of a law that rests on it.
     optima : tuple of Point
         The table to which the law was fitted, if it was.
-    weights : tuple of float
-        What each optimum counted in the fit, from 0 to 1.
     setting : tuple of (str, float)
         The values of what it `needs` for which the law answers; see `at`.
-    level : float
-        Of the intervals that are reported with its answers.
     """
 
     provenance: Provenance
@@ -109,9 +105,7 @@ class Law(Shown, ABC):
     recipe: Recipe | None = None
     statistics: GradientStatistics | None = None
     optima: tuple[Point, ...] = ()
-    weights: tuple[float, ...] = ()
     setting: tuple[tuple[str, float], ...] = ()
-    level: float = 0.95
 
     @property
     @abstractmethod
@@ -274,19 +268,16 @@ class Law(Shown, ABC):
         roots = [root for branch in branches for root, _ in sign_changes(excess, *branch)]
         return tuple(float(np.exp(root)) for root in roots)
 
-    def interval(self, batch_size: npt.ArrayLike, level: float = 0.95) -> tuple[Real, Real] | None:
-        """Confidence interval of the learning rate, or None where nothing is known of it."""
+    def interval(self, batch_size: npt.ArrayLike, level: float = 0.9) -> tuple[Real, Real] | None:
+        """Interval of the optimum that a new sweep would find; None where none is known."""
         as_positive(batch_size, "batch_size")
         check_level(level)
         return None
 
     def law_interval(
-        self, batch_size: npt.ArrayLike, level: float = 0.95
+        self, batch_size: npt.ArrayLike, level: float = 0.9
     ) -> tuple[Real, Real] | None:
-        """Interval of the law where `interval` is of the optimum that a new sweep would find.
-
-        None where there is no such difference.
-        """
+        """Interval of the law itself, about which optima scatter; None where none is known."""
         as_positive(batch_size, "batch_size")
         check_level(level)
         return None
@@ -299,13 +290,12 @@ class Law(Shown, ABC):
         batch_size : float
             Positive, in the unit of the law.
         level : float, default 0.9
-            Confidence level of the interval, between 0 and 1.
+            Of the interval, between 0 and 1.
 
         Returns
         -------
         SearchSpace
-            Outside the batch sizes that the law was fitted on it is wider than the interval, as
-            `SearchSpace` says, and carries a warning.
+            Outside the batch sizes that the law was fitted on it carries a warning.
 
         Raises
         ------
@@ -321,29 +311,27 @@ class Law(Shown, ABC):
         True
         """
         batch = positive(batch_size, "batch_size")
-        edge = batch
-        if self.provenance.batch_size_range is not None:
-            low, high = self.provenance.batch_size_range
-            edge = min(max(batch, low), high)
-        interval = self.interval(np.array([batch, edge]), level)
+        interval = self.interval(batch, level)
         if interval is None:
             raise DataError(
-                f"this law has no intervals to search in ({self.provenance.description}); fit a "
-                "law to optima at more batch sizes than it has parameters"
+                f"this law has no intervals to search in ({self.provenance.description}); those of "
+                "a tuned run, of optima and of sweeps have"
             )
-        (low, low_edge), (high, high_edge) = interval
-        space = SearchSpace(batch, float(self.learning_rate(batch)), float(low), float(high), level)
-        if edge != batch:
-            space = widen(space, edge, (float(low_edge), float(high_edge)))
+        low, high = (float(end) for end in interval)
+        space = SearchSpace(batch, float(self.learning_rate(batch)), low, high, level)
         return space.with_warnings(*self.warnings(batch)).checked()
 
-    def parameter_intervals(self, level: float = 0.95) -> dict[str, tuple[float, float]] | None:
-        """Confidence intervals of B_n, B_crit and the peak's batch size, or None if not known."""
+    def parameter_intervals(self, level: float = 0.9) -> dict[str, tuple[float, float]] | None:
+        """Intervals of B_n, B_crit and the peak's batch size, or None if not known."""
         check_level(level)
         return None
 
     def assumptions(self) -> tuple[Fact, ...]:
         """State what the answer takes for granted, and how well the law fits."""
+        return ()
+
+    def verdicts(self) -> tuple[Fact, ...]:
+        """State how probable it is that the rise has ended, and that the optimum falls."""
         return ()
 
     def advice(self) -> tuple[Fact, ...]:

@@ -5,10 +5,7 @@ from math import inf, sqrt
 from typing import Self
 
 from scaling.errors import DataError
-from scaling.numeric.laws.facts import Fact, fact
-
-#: What the local exponent d log lr / d log B lies between in every law of T-E2 (T-E5).
-_EXPONENTS = (-0.5, 1.0)
+from scaling.numeric.laws.facts import Fact
 
 #: A search needs more room than rounding leaves.
 _NARROWEST = 1e-9
@@ -18,10 +15,8 @@ _NARROWEST = 1e-9
 class SearchSpace:
     """A range of learning rates to search log-uniformly; made by `Law.search_space`.
 
-    Within the batch sizes that a law was fitted on, it is the law's interval. Outside, the law's
-    slope is a guess, but no law of T-E2 rises faster than B or falls faster than 1/sqrt(B)
-    (T-E5): x times outside, the range also holds all that can be reached at such slopes from the
-    interval at the nearest fitted batch size, so it is a factor x^(3/2) wider than there.
+    It is the law's interval of the optimum that a new sweep would find, which widens by itself
+    outside the batch sizes that the law was fitted on.
 
     Attributes
     ----------
@@ -32,7 +27,7 @@ class SearchSpace:
     low, high : float
         The range.
     level : float
-        Confidence level of the interval from which it was made.
+        Of the interval.
     warnings : tuple of Fact
         Why it should not be trusted, if so.
     """
@@ -70,38 +65,3 @@ class SearchSpace:
                 f"width: {self.low:.3g} is known already, there is nothing to search"
             )
         return self
-
-
-def widen(space: SearchSpace, edge: float, at_edge: tuple[float, float]) -> SearchSpace:
-    """Widen a range outside the fitted batch sizes, and say so.
-
-    Parameters
-    ----------
-    space : SearchSpace
-        The law's own interval there.
-    edge : float
-        The nearest fitted batch size.
-    at_edge : tuple of float
-        The interval there.
-
-    Returns
-    -------
-    SearchSpace
-        That holds both the law's interval and all that T-E5 allows from the edge.
-    """
-    reach = space.batch_size / edge
-    factors = [reach**exponent for exponent in _EXPONENTS]
-    low = min(space.low, at_edge[0] * min(factors))
-    high = max(space.high, at_edge[1] * max(factors))
-    return replace(space, low=low, high=high).with_warnings(
-        fact(
-            "search widened",
-            batch_size=space.batch_size,
-            times=max(reach, 1 / reach),
-            edge=edge,
-            from_low=space.low,
-            from_high=space.high,
-            low=low,
-            high=high,
-        )
-    )

@@ -5,16 +5,16 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from scaling.numeric.fits.optima.shifted_powers import (
-    ShiftedPowers,
-    ShiftedPowersFit,
-    fit_shifted_powers,
-)
 from scaling.numeric.inputs.arrays import Real, as_positive, positive, read_table
 from scaling.numeric.inputs.display import Shown
 from scaling.numeric.laws.batch_size_law import shift_weights
 from scaling.numeric.laws.facts import Fact, extrapolation
 from scaling.numeric.laws.law import check_level
+from scaling.numeric.tradeoff.shifted_powers import (
+    ShiftedPowers,
+    ShiftedPowersFit,
+    fit_shifted_powers,
+)
 
 #: T-A4: S ~ B^(-1) (B + B_crit).
 _STEPS = ShiftedPowers(slope=-1.0, powers=(1.0,))

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from scaling.numeric.fits.optima.optima import fit_optima
+from scaling.numeric.fits.optima import fit_optima
 from scaling.numeric.inputs.arrays import FloatArray
 from scaling.numeric.laws.law import Law
 from scaling.numeric.laws.rules_of_thumb import DEFAULT_ALPHA, rules_of_thumb
@@ -53,8 +53,8 @@ def learning_rate(
     Parameters
     ----------
     law : Law
-        Any law. What it knows is drawn: its 95 % interval, the optima it was fitted to (hollow
-        where they count little), its reference point, its peak.
+        Any law. What it knows is drawn: where 90 % of new sweeps would find the optimum, the 90 %
+        interval of the law itself, the optima it was fitted to, its reference point, its peak.
     batch_size : sequence of float, optional
         Batch sizes whose answers are marked; the axes reach as far as they do.
     rules : bool, default True
@@ -84,8 +84,9 @@ def learning_rate(
     bottom, top = _limits(law, rate, interval)
     ax.set(xlim=(low, high), ylim=(bottom, top))
     log_axes(ax)
-    if interval is not None:
-        ax.fill_between(batches, *interval, color=SKY, alpha=0.35, linewidth=0)
+    for bounds in (interval, law.law_interval(batches)):
+        if bounds is not None:
+            ax.fill_between(batches, *bounds, color=SKY, alpha=0.3, linewidth=0)
     if rules:
         _draw_rules(ax, law, batches)
     ax.plot(batches, rate, color=BLACK, linewidth=1.6, label=f"law ({law.provenance.source})")
@@ -98,8 +99,8 @@ def learning_rate(
         through = " Rules pass through the law's reference point (T-A9)." if rules else ""
         caption(
             figure,
-            f"Law: {law.provenance.description} (T-E2, T-E6).{_marks(law)}{through} It "
-            f"knows neither schedule nor budget.{source}",
+            f"Law: {law.provenance.description} ({', '.join(law.theory)}).{_marks(law)}{through} "
+            f"It knows neither schedule nor budget.{source}",
         )
     return figure
 
@@ -131,11 +132,10 @@ def _span(law: Law, batch_size: Sequence[float]) -> tuple[float, float]:
 
 def _marks(law: Law) -> str:
     """Say what the band and the dots are."""
-    band = " Band: 95 % interval of the law." if law.interval(law.reference.batch_size) else ""
-    if not law.optima:
-        return band
-    light = " (hollow: count less than 70 %)" if min(law.weights) <= 0.7 else ""
-    return f"{band} Dots: optima{light}."
+    said = ""
+    if law.interval(law.reference.batch_size):
+        said = " Bands: where 90 % of new sweeps would find the optimum, and the law (T-K1)."
+    return said + (" Dots: optima." if law.optima else "")
 
 
 def _limits(
@@ -162,9 +162,8 @@ def _draw_rules(ax: Axes, law: Law, batches: FloatArray) -> None:
 def _draw_points(ax: Axes, law: Law, batch_size: Sequence[float]) -> None:
     """Mark optima or the reference, the peak, and the batch sizes asked for."""
     if law.optima:
-        for point, weight in zip(law.optima, law.weights, strict=True):
-            face = BLACK if weight > 0.7 else "white"
-            ax.plot(*point, "o", color=BLACK, markerfacecolor=face)
+        for point in law.optima:
+            ax.plot(*point, "o", color=BLACK)
     else:
         known = "tuned run" if law.recipe else "reference"
         ax.plot(*law.reference, "o", color=BLACK, label=known)

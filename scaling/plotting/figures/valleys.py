@@ -14,7 +14,7 @@ from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure, SubFigure
 
 from scaling.errors import InputError
-from scaling.numeric.fits.fit import SweepFit, fit_sweep
+from scaling.numeric.fits.sweep import SweepFit, fit_sweep
 from scaling.numeric.inputs.arrays import FloatArray, as_array, as_positive
 from scaling.numeric.laws.law import Law
 from scaling.plotting.data import digits_sweep
@@ -39,7 +39,6 @@ _COLORS = pale("cividis_r", 0.0, 0.9)
 _QUANTILE = 0.8
 _MOST_PANELS = 12
 #: Bootstrap replicates behind the example's interval.
-_REPLICATES = 100
 
 
 @styled
@@ -61,7 +60,7 @@ def loss_valley(
         and learning rate (seeds) are averaged. A loss that is NaN or infinite is a run that
         diverged, and is crossed.
     law : Law, optional
-        Drawn with its 95 % interval, if it knows one.
+        Drawn with its 90 % interval, if it knows one.
     ax : Axes, optional
         Where to draw; new ones, with a caption, by default.
     source : str, optional
@@ -120,7 +119,7 @@ def sweep_valleys(
     >>> from scaling import BatchSizeLaw, fit_sweep, simulate_sweep
     >>> truth = BatchSizeLaw.from_limit(1e-3, noise_batch_size=4000, critical_batch_size=200)
     >>> runs = simulate_sweep(truth, [16, 64, 256, 1024, 4096], seed=1)
-    >>> figure = sweep_valleys(fit_sweep(runs, replicates=0))
+    >>> figure = sweep_valleys(fit_sweep(runs, scores=False))
     >>> len(figure.axes)  # the panel and the bar of its shades
     2
     """
@@ -159,8 +158,8 @@ def sweep_valleys(
         few = f" {len(shown)} of {len(groups)} settings." if len(shown) < len(groups) else ""
         caption(
             root,
-            f"{_marks_of(tables)}{few} Line: law {law.provenance.description}, with its interval "
-            f"(T-E2).{source}",
+            f"{_marks_of(tables)}{few} Line: law {law.provenance.description}, with 90 % of "
+            f"new sweeps (T-I4, T-K1).{source}",
         )
     return root
 
@@ -196,7 +195,7 @@ def valley(
         choices = ", ".join(f"{value:g}" for value in known)
         raise InputError(f"must be one of {choices}, got {eps:g}", "eps")
     return sweep_valleys(
-        fit_sweep(table, where=f"eps == {eps:g}", replicates=_REPLICATES),
+        fit_sweep(table, where=f"eps == {eps:g}", scores=False),
         source=" A network of 32 hidden units on scikit-learn's digits, 16384 examples a run, "
         f"three seeds, eps = {eps:g}.",
     )

@@ -46,15 +46,6 @@ def test_shape_is_i4(seed):
         )
 
 
-def test_exponent_is_the_derivative():
-    """T-E5 with sharpness, by central differences of the law."""
-    row = parameters(corner=1.0, ratio=2.0, log_sharpness=0.4, eps_scale=-10.0)
-    for x in (-5.0, 0.0, 1.5, 3.0, 8.0):
-        up, down = (FAMILY.evaluate(row, design(x + d))[0, 0] for d in (1e-5, -1e-5))
-        slope = FAMILY.exponent(row, design(x))[0, 0]
-        assert slope == pytest.approx((up - down) / 2e-5, abs=1e-8)
-
-
 @pytest.mark.parametrize("spread", [0.01, 0.3, 0.8])
 @pytest.mark.parametrize("eps", [1e-6, 2**-10, 0.1, 100.0])
 def test_eps_gain_is_j1(spread, eps):

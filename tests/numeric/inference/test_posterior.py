@@ -176,11 +176,28 @@ def test_refusals():
         Evidence([1, 2], [1e-3, -1])
 
 
-def test_peak_of_parameters_is_where_the_exponent_vanishes():
+def test_exponents_and_peaks_are_of_the_law_that_answers():
+    """By brute force over draws of the law, in which the misfit is."""
     found = infer(FEW)
-    peak = found.parameters()["peak_batch_size"]
-    some = np.flatnonzero(np.isfinite(peak) & (peak > 1e-3) & (peak < 1e7))[:20]
-    for i in some:
-        slope = replace(found, draws=found.draws[i : i + 1]).exponent(peak[i])
-        assert slope[0, 0] == pytest.approx(0.0, abs=1e-6)
-    assert some.size > 5
+    batch = np.geomspace(*found.ranges[0], 129)
+    law = found.family.evaluate(found.draws, found._design([batch, np.zeros(129)]))
+    top, falls = batch[np.argmax(law, axis=1)], law.max(axis=1) > law[:, -1] + 0.1
+    np.testing.assert_array_equal(found.peaks(), np.where(falls, top, np.inf))
+    assert falls.any()
+    assert not falls.all()
+    ends = [found._design([np.array([x]), np.zeros(1)]) for x in (32.0, 128.0)]
+    low, high = (found.family.evaluate(found.draws, end)[:, 0] for end in ends)
+    np.testing.assert_allclose(found.exponent(64.0)[:, 0], (high - low) / 2, atol=1e-12)
+
+
+def test_outside_the_covariates_the_answer_widens():
+    rng = np.random.default_rng(0)
+    n, b = (x.ravel() for x in np.meshgrid(2.0 ** np.arange(0, 12, 2), [8.0, 64.0, 512.0]))
+    optima = 1e-3 * np.sqrt(b) * n**-0.3 * np.exp2(0.2 * rng.normal(size=n.size))
+    found = infer(Evidence(b, optima, covariates={"N": n}))
+
+    def width(at):
+        answer = found.answer(64, covariates={"N": at})
+        return np.log2(answer.law_high / answer.law_low)
+
+    assert width(32.0) < width(2.0**11) < width(2.0**20)

@@ -11,7 +11,8 @@ from scaling.errors import DataError, InputError
 from scaling.numeric.inputs.arrays import FloatArray, as_array
 
 if TYPE_CHECKING:
-    from scaling.numeric.tables.runs import Runs
+    from scaling.numeric.inference.evidence.valleys import Valleys
+    from scaling.numeric.tables.runs import Cells, Runs
 
 #: Error, in octaves, of an optimum of which nothing more is said: what vertices of three losses are
 #: off by in the sweeps of tests/evidence (0.1 to 0.4).
@@ -162,13 +163,26 @@ class Evidence:
         from scaling.numeric.tables.runs import cells_of
 
         cells = cells_of(runs)
-        valleys = read_valleys(cells)
+        return cls.from_cells(cells, read_valleys(cells), tuple(runs.covariates))
+
+    @classmethod
+    def from_cells(cls, cells: "Cells", valleys: "Valleys", covariates: tuple[str, ...]) -> Self:
+        """Take the optima that were read of the cells of a sweep.
+
+        Parameters
+        ----------
+        cells : Cells
+        valleys : Valleys
+            See `read_valleys`.
+        covariates : tuple of str
+            Names of the cells' covariates.
+        """
         return cls(
             cells.batch_size,
             np.exp2(valleys.optimum),
             valleys.below,
             valleys.above,
-            {name: cells.covariates[:, k] for k, name in enumerate(runs.covariates)},
+            {name: cells.covariates[:, k] for k, name in enumerate(covariates)},
             cells.eps,
             max(valleys.reading, READING / 2) if np.isfinite(valleys.reading) else READING,
         )

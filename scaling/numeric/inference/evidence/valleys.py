@@ -24,7 +24,7 @@ _STEP = 1 / 16
 #: Octaves that the grid of optima reaches beyond the learning rates tried.
 _MARGIN = 1.5
 _ASYMMETRIES = np.arange(0.0, 2.2, 0.3)
-_USUAL_ASYMMETRY, _ASYMMETRY_SPREAD = 0.8, 0.5
+USUAL_ASYMMETRY, _ASYMMETRY_SPREAD = 0.8, 0.5
 _CURVATURE_SPREAD = 1.0
 #: Noise of log losses, and error of the model as a share of the height above the floor.
 _NOISES = np.geomspace(1e-6, 0.3, 50)
@@ -60,6 +60,16 @@ class Valleys:
     curvature: FloatArray
     reading: float
 
+    @property
+    def bound(self) -> FloatArray:
+        """1 if the optimum is at least that, -1 at most, 0 if it is known."""
+        return np.where(np.isinf(self.above), 1.0, np.where(np.isinf(self.below), -1.0, 0.0))
+
+    @property
+    def known(self) -> BoolArray:
+        """Where the optimum lies between two learning rates."""
+        return np.asarray(self.bound == 0)
+
 
 def height(u: FloatArray, a: FloatArray) -> FloatArray:
     """((exp(a u) - 1)/a)^2 at u octaves: the shape of a valley."""
@@ -86,7 +96,7 @@ def read_valleys(cells: Cells) -> Valleys:
     rough = z.max(axis=1) / np.maximum(span / 2, 1.0) ** 2
     curvature = np.full(len(cells), max(float(np.median(rough)), 1e-6))
     spread = 3.0
-    asymmetry = _USUAL_ASYMMETRY
+    asymmetry = USUAL_ASYMMETRY
     for round_ in range(_ROUNDS):
         deviation = factor[:, None] * np.sqrt(
             noise**2 / np.maximum(cells.count, 1) + (share * tall) ** 2

@@ -14,9 +14,9 @@ from typing import NamedTuple
 import numpy as np
 
 from scaling.errors import DataError
-from scaling.numeric.fits.optima._confidence import sample_region
 from scaling.numeric.inputs.arrays import FloatArray
 from scaling.numeric.laws.batch_size_law import shift_weights
+from scaling.numeric.tradeoff._confidence import sample_region
 
 #: Huber's tuning constant: 95 % efficiency on Gaussian errors.
 _HUBER = 1.345

@@ -1,1 +1,0 @@
-"""The law through optima, by a fit of shifted powers."""

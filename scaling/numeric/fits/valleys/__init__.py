@@ -1,1 +1,0 @@
-"""The valley of the loss around the best learning rate, in every cell of a sweep."""
