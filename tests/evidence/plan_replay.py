@@ -200,8 +200,8 @@ def replay(pool, rivals):
 if __name__ == "__main__":
     warnings.simplefilter("ignore")
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    for kin, pool in pools(Path(sys.argv[1]) if len(sys.argv) > 1 else SHARED):
-        found = replay(pool, [r for r in RIVALS if r != "GP"])
+    for kin, pool in pools(Path(sys.argv[1]) if len(sys.argv) > 1 else SHARED)[int(sys.argv[2]):]:
+        found = replay(pool, ["random","grid"])
         print(kin, pool.name, sorted(pool.optima), len(pool.losses[pool.target]))
         for name, path in found.items():
             away = np.abs(path[:, :, 0] - pool.optima[pool.target])

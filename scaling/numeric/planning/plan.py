@@ -2,15 +2,16 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
+from operator import add
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from scaling.errors import DataError, InputError
-from scaling.numeric.inference.evidence.evidence import READING, Evidence, Measured
-from scaling.numeric.inference.evidence.valleys import Valleys, read_valleys
-from scaling.numeric.inference.law import PosteriorLaw
+from scaling.numeric.inference.evidence.evidence import Evidence
+from scaling.numeric.inference.law import PosteriorLaw, measured
 from scaling.numeric.inference.posterior import Posterior, infer, quantiles
 from scaling.numeric.inputs.arrays import FloatArray, positive
 from scaling.numeric.inputs.display import Shown
@@ -18,20 +19,17 @@ from scaling.numeric.inputs.recipe import Recipe
 from scaling.numeric.laws.law import Law
 from scaling.numeric.planning.costs import POWERS, Cost, cost_of
 from scaling.numeric.planning.outlook import Outlook, design_at
+from scaling.numeric.planning.readings import read_careful
 from scaling.numeric.planning.search import Cell, Purchase, Search
-from scaling.numeric.planning.valley import Valley, different
+from scaling.numeric.planning.valley import Valley
 from scaling.numeric.tables.run_tables import read_runs
-from scaling.numeric.tables.runs import Cells, Runs, cells_of
+from scaling.numeric.tables.runs import Runs
 
 #: 1 % of loss is worth this share of the target run: loss falls as compute^-0.05 (Kaplan et al.
 #: 2020, arXiv 2001.08361, eq. 1.3), so that 1 % less takes 20 % more compute.
 WORTH = 0.2
 LEVEL = 0.9
 _MOST_BATCH_SIZES = 12
-#: So many learning rates in a cell are few.
-_FEW = 5
-#: Cells that are needed to outweigh how optima are usually read.
-_CELLS = 5.0
 #: Middles of five equal parts of a normal distribution.
 _NORMAL = np.array([-1.2816, -0.5244, 0.0, 0.5244, 1.2816])
 #: Learning rates this near, in octaves, are one.
@@ -96,10 +94,10 @@ class _Knowledge:
             return cls(runs=known)
         if isinstance(known, Recipe):
             return cls(Evidence([known.batch_size], [known.learning_rate]))
-        if isinstance(known, PosteriorLaw) and known.recipe is not None:
-            scale = known.noise_scale and Measured.between(*known.noise_scale)
-            run = known.recipe
-            return cls(Evidence([run.batch_size], [run.learning_rate], noise_scale=scale))
+        if isinstance(known, PosteriorLaw) and (known.recipe is not None or known.optima):
+            points = known.optima if known.recipe is None else (known.reference,)
+            scale = measured(known.noise_scale)
+            return cls(Evidence(*np.transpose(points), noise_scale=scale))
         draws = known if isinstance(known, Posterior) else getattr(known, "posterior", None)
         if draws is not None:
             return cls(draws=draws)
@@ -121,22 +119,13 @@ class _Belief:
 
     @classmethod
     def of(cls, known: _Knowledge) -> Self:
-        runs, evidence = known.runs, known.evidence
-        cells = valleys = None
-        if runs is not None and not runs.diverged.all():
-            cells = cells_of(runs)
-            valleys = read_valleys(cells)
-        valley = Valley.learned(cells, valleys)
+        valley, read = read_careful(known.runs)
         if known.draws is not None:
             return cls(known.draws, valley)
-        parts = [evidence, *(_readings(runs, cells, valleys, valley, tuple(runs.covariates)) if runs is not None else ())]
-        there = [part for part in parts if part is not None]
-        if not there:
+        parts = [*([] if known.evidence is None else [known.evidence]), *read]
+        if not parts:
             raise DataError("no cell has two learning rates with a loss, nor is there an optimum")
-        whole = there[0]
-        for part in there[1:]:
-            whole = whole + part
-        return cls(infer(whole), valley)
+        return cls(infer(reduce(add, parts)), valley)
 
 
 class Plan(Shown):
@@ -557,54 +546,6 @@ def _prices(cost: Cost, places: Sequence[tuple[float, dict[str, float]]]) -> Flo
     sizes, settings = zip(*places, strict=True)
     columns = {name: np.array([place[name] for place in settings]) for name in settings[0]}
     return np.asarray(cost(np.array(sizes), columns))
-
-
-def _readings(
-    runs: Runs,
-    cells: Cells | None,
-    valleys: Valleys | None,
-    valley: Valley,
-    names: Sequence[str],
-) -> Iterator[Evidence]:
-    """What runs say: optima, on which side of two runs one lies, bounds where runs diverged.
-
-    More careful than `Evidence.from_runs`, for a plan begins with cells of one to three runs.
-    """
-    read = np.empty(0, dtype=np.intp)
-    if cells is not None and valleys is not None:
-        optimum, below, above = np.array([valleys.optimum, valleys.below, valleys.above])
-        for k, (rate, loss) in enumerate(zip(cells.log_rate, cells.log_loss, strict=True)):
-            if different(rate).size <= _FEW:
-                there = np.isfinite(rate)
-                optimum[k], below[k], above[k] = valley.read(
-                    np.log2(np.e) * rate[there], loss[there]
-                )
-        rows = np.isfinite(below) | np.isfinite(above)
-        read = np.unique(runs.cell[~runs.diverged])[rows]
-        if rows.any():
-            # Nor do few cells tell how optima are read.
-            own = np.nan_to_num(valleys.reading) ** 2 * valley.cells
-            yield Evidence(
-                cells.batch_size[rows],
-                np.exp2(optimum[rows]),
-                below[rows],
-                above[rows],
-                {name: cells.covariates[rows, k] for k, name in enumerate(names)},
-                cells.eps[rows],
-                float(np.sqrt((own + _CELLS * READING**2) / (valley.cells + _CELLS))),
-            )
-    bound = runs.diverged & ~np.isin(runs.cell, read)
-    for cell in np.unique(runs.cell[bound]):
-        there = np.flatnonzero(bound & (runs.cell == cell))
-        lowest = there[np.argmin(runs.learning_rate[there])][None]
-        yield Evidence(
-            runs.batch_size[lowest],
-            runs.learning_rate[lowest],
-            np.inf,
-            READING,
-            {name: runs.covariates[name][lowest] for name in names},
-            0.0 if runs.eps is None else runs.eps[lowest],
-        )
 
 
 def _joined(one: Runs, other: Runs) -> Runs:

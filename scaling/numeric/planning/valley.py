@@ -60,8 +60,7 @@ class Valley:
         """Learn from the cells seen, starting from what other sweeps had."""
         log_k, precision, log_noise, freedom, known = _LOG_CURVATURE, _SPREAD**-2.0, 0.0, 0.0, 0
         if cells is not None and valleys is not None:
-            rates = np.array([different(row).size for row in cells.log_rate])
-            there = (rates > 2) & np.isfinite(valleys.below) & np.isfinite(valleys.above)
+            there = valleys.known
             known = int(there.sum())
             # Of each cell, what its runs leave after three parameters are fitted tells the noise.
             left = np.maximum(cells.count.sum(axis=1) - 3, 0)[there]
@@ -103,52 +102,46 @@ class Valley:
             left = rest - first.swapaxes(-1, -2) * first / np.maximum(left[..., :1, :1], 1e-12)
         return np.asarray(1 / np.maximum(left[..., 0, 0], 1e-9) + _SHAPE_ERROR**2)
 
-    def read(self, rate: FloatArray, log_loss: FloatArray) -> tuple[float, float, float]:
+    def read(
+        self, rate: FloatArray, log_loss: FloatArray, count: FloatArray
+    ) -> tuple[float, float, float]:
         """Optimum of a cell of few runs, and errors below and above; octaves.
 
         An infinite error makes it a bound; both are infinite where the runs tell nothing.
 
         Parameters
         ----------
-        rate, log_loss : ndarray, shape (n,)
-            log2 of the learning rates, and natural logarithms of the losses.
+        rate, log_loss, count : ndarray, shape (n,)
+            log2 of the learning rates, natural logarithms of the losses, runs behind each.
         """
         grid = np.arange(rate.min() - _BEYOND, rate.max() + _BEYOND + _GRID, _GRID)
-        asymmetry = _ASYMMETRY + _ASYMMETRY_SPREAD * _NODES
-        curvature = self.curvature * np.exp(self.spread * _NODES)
-        total = np.zeros(grid.size)
-        for a in asymmetry:
-            h = height(rate - grid[:, None], np.array(a))
-            rise = curvature[:, None, None] * h
-            weight = 1 / (self.noise**2 + (_SHARE * rise) ** 2)
-            rest = log_loss - rise
-            floor = (weight * rest).sum(axis=-1) / weight.sum(axis=-1)
-            misfit = (weight * (rest - floor[..., None]) ** 2).sum(axis=-1)
-            # The floor is integrated out.
-            log = -misfit / 2 + np.log(weight).sum(axis=-1) / 2 - np.log(weight.sum(axis=-1)) / 2
-            total = np.logaddexp(total, np.logaddexp.reduce(log, axis=0)) if total.any() else (
-                np.logaddexp.reduce(log, axis=0)
-            )
-        away = 2 * (total.max() - total)
-        inside = np.flatnonzero(away <= _RISE)
-        low, high = grid[inside[0]], grid[inside[-1]]
-        best = float(grid[np.argmin(away)])
-        below, above = max(best - low, _GRID) / _WIDTH, max(high - best, _GRID) / _WIDTH
-        free = inside[0] == 0, inside[-1] == grid.size - 1
-        if not any(free):
-            return best, below, above
-        half = grid[away <= _HALF]
-        if free[1] and not free[0]:
-            return float(half[0]), max(half[0] - low, _GRID), np.inf
-        if free[0] and not free[1]:
-            return float(half[-1]), np.inf, max(high - half[-1], _GRID)
-        return best, np.inf, np.inf
+        asymmetry = (_ASYMMETRY + _ASYMMETRY_SPREAD * _NODES)[:, None, None, None]
+        curvature = (self.curvature * np.exp(self.spread * _NODES))[:, None, None]
+        rise = curvature * height(rate - grid[:, None], asymmetry)
+        weight = 1 / (self.noise**2 / count + (_SHARE * rise) ** 2)
+        rest = log_loss - rise
+        floor = (weight * rest).sum(axis=-1, keepdims=True) / weight.sum(axis=-1, keepdims=True)
+        # The floor is integrated out; curvature and asymmetry are summed over.
+        log = np.log(weight).sum(axis=-1) - np.log(weight.sum(axis=-1))
+        log -= (weight * (rest - floor) ** 2).sum(axis=-1)
+        away = -2 * np.logaddexp.reduce(log / 2, axis=(0, 1))
+        return _region(grid, away - away.min())
 
     def loss_rise(self, away: FloatArray) -> FloatArray:
         """Rise of the log loss some octaves above the optimum; at most to e times the loss."""
         return np.minimum(self.curvature * height(away, np.array(_ASYMMETRY)), 1.0)
 
 
-def different(log_rate: FloatArray) -> FloatArray:
-    """The different learning rates of a cell, NaN being none."""
-    return np.unique(np.round(log_rate[np.isfinite(log_rate)], 6))
+def _region(grid: FloatArray, away: FloatArray) -> tuple[float, float, float]:
+    """Optimum and errors from the misfit on a grid, or a bound where it ends on one side only."""
+    inside = grid[away <= _RISE]
+    best, low, high = float(grid[np.argmin(away)]), float(inside[0]), float(inside[-1])
+    half = grid[away <= _HALF]
+    down, up = low > grid[0], high < grid[-1]
+    if down and up:
+        return best, max(best - low, _GRID) / _WIDTH, max(high - best, _GRID) / _WIDTH
+    if down:
+        return float(half[0]), max(float(half[0]) - low, _GRID), np.inf
+    if up:
+        return float(half[-1]), np.inf, max(high - float(half[-1]), _GRID)
+    return best, np.inf, np.inf

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 #: Error, in octaves, of an optimum of which nothing more is said: what vertices of three losses are
 #: off by in the sweeps of tests/evidence (0.1 to 0.4).
 READING = 0.2
-#: Half the width of a normal distribution's 90 % interval, in standard deviations.
-_HALF_OF_90 = 1.6448536269514722
 
 
 @dataclass(frozen=True)
@@ -43,11 +41,6 @@ class Measured:
             raise InputError(f"must be positive and finite, got {self.value!r}", "value")
         if not 1 < self.factor < np.inf:
             raise InputError(f"must be over 1 and finite, got {self.factor!r}", "factor")
-
-    @classmethod
-    def between(cls, low: float, high: float) -> Self:
-        """Known to lie between two numbers with probability 0.9."""
-        return cls(float(np.sqrt(low) * np.sqrt(high)), float((high / low) ** (0.5 / _HALF_OF_90)))
 
 
 @dataclass(frozen=True, eq=False)
