@@ -16,8 +16,8 @@ from scaling.numeric.inputs.arrays import BoolArray, FloatArray
 from scaling.numeric.planning.valley import Valley
 from scaling.numeric.tables.runs import Cells, Runs, cells_of
 
-#: So many learning rates tell a cell's valley.
-_ENOUGH = 6
+#: So many learning rates tell a cell's valley by themselves.
+_ENOUGH = 13
 #: And so many something of its curvature and noise.
 _SOME = 3
 #: Cells that it takes to outweigh how optima are usually read.

@@ -19,7 +19,8 @@ from scaling.numeric.planning.valley import Valley
 
 #: Octaves between learning rates that may be proposed, and beyond the 90 % interval of an optimum.
 _STEP, _MARGIN, _WIDTH = 0.5, 0.5, 1.645
-_MOST_STEPS, _MOST_TOGETHER = 6, 3
+_FARTHEST = 3.0
+_MOST, _MOST_TOGETHER = 13, 3
 #: So near one that was tried, in octaves, that is repeated instead.
 _NEAR = 0.2
 #: Octaves beyond the runs within which an optimum is still read.
@@ -103,10 +104,10 @@ class Search:
     def _candidates(self, k: int) -> FloatArray:
         """Learning rates that may be tried: about the predicted optimum, by half-octaves."""
         cell, taken, middle = self.cells[k], self._taken[k], self.outlook.mean[k]
-        away = _STEP * np.arange(-_MOST_STEPS, _MOST_STEPS + 1)
+        reach = min(_WIDTH * float(np.sqrt(self.outlook.variance(k))) + _MARGIN, _FARTHEST)
         if cell.allowed is None:
-            reach = _WIDTH * float(np.sqrt(self.outlook.variance(k))) + _MARGIN
-            rates = middle + away[np.abs(away) <= reach]
+            steps = int(reach / _STEP)
+            rates = middle + _STEP * np.arange(-steps, steps + 1)
             distance = np.abs(rates[:, None] - taken)
             near = distance.min(axis=1, initial=np.inf) < _NEAR
             if near.any():
@@ -114,7 +115,9 @@ class Search:
             rates = np.unique(rates)
         else:
             rates = cell.allowed[np.abs(cell.allowed[:, None] - taken).min(1, initial=1.0) > 0]
-            rates = rates[np.argsort(np.abs(rates - middle), kind="stable")[: away.size]]
+            rates = rates[np.abs(rates - middle) <= reach]
+            if rates.size > _MOST:
+                rates = rates[np.linspace(0, rates.size - 1, _MOST).round().astype(int)]
         return np.asarray(rates[rates < cell.ceiling])
 
     def _told(self, k: int, rates: FloatArray, sets: IntArray) -> FloatArray:

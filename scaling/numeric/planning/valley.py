@@ -18,12 +18,16 @@ from scaling.numeric.tables.runs import Cells
 #: Usual asymmetry and its spread, and what heights are off by: of the same sweeps. (A parabola in
 #: the learning rate itself has 1.)
 _ASYMMETRY, _ASYMMETRY_SPREAD, _SHARE = 0.1, 0.4, 0.15
+#: Octaves from the optimum at which they are off by twice that.
+_VALID = 2.0
 #: Where an optimum is looked for beyond the runs, and how finely, octaves.
 _BEYOND, _GRID = 3.0, 1 / 16
 #: Middles of nine equal parts of a normal distribution.
 _NODES = np.array([-1.5932, -0.9674, -0.5895, -0.2822, 0.0, 0.2822, 0.5895, 0.9674, 1.5932])
 #: Rise of the misfit that ends a 90 % region, how many standard errors that is, and half-way.
 _RISE, _WIDTH, _HALF = 2.706, 1.645, 2 * float(np.log(2))
+#: By how much log(noise/k) is believed to differ from the usual at most.
+_UNLIKE = 2.0
 #: Step of numerical derivatives.
 _TINY = 1e-3
 #: Error in octaves that a valley of another shape makes, however many runs there are.
@@ -73,6 +77,7 @@ class Valley:
                 log_noise = float((left * np.log(valleys.noise[there])).sum()) / freedom
         relative = _LOG_NOISE + log_k
         weight = freedom / (freedom + _FREEDOM)
+        log_noise = np.clip(log_noise, relative - _UNLIKE, relative + _UNLIKE)
         noise = np.exp(weight * log_noise + (1 - weight) * relative)
         spread = np.hypot(precision**-0.5, _WITHIN)
         return cls(float(np.exp(log_k)), float(spread), float(noise), known)
@@ -90,8 +95,7 @@ class Valley:
         by_shape = (rise(away, _ASYMMETRY + _TINY) - rise(away, _ASYMMETRY - _TINY)) / (2 * _TINY)
         slope = (rise(away + _TINY, _ASYMMETRY) - rise(away - _TINY, _ASYMMETRY)) / (2 * _TINY)
         derivatives = np.stack([np.ones_like(here), here, by_shape, -slope], axis=-1)
-        deviation = np.sqrt(self.noise**2 + (_SHARE * here) ** 2)
-        derivatives = derivatives / deviation[..., None]
+        derivatives = derivatives / np.sqrt(self._variance(away, here, 1.0))[..., None]
         return derivatives[..., :, None] * derivatives[..., None, :]
 
     def error(self, terms: FloatArray) -> FloatArray:
@@ -118,7 +122,7 @@ class Valley:
         asymmetry = (_ASYMMETRY + _ASYMMETRY_SPREAD * _NODES)[:, None, None, None]
         curvature = (self.curvature * np.exp(self.spread * _NODES))[:, None, None]
         rise = curvature * height(rate - grid[:, None], asymmetry)
-        weight = 1 / (self.noise**2 / count + (_SHARE * rise) ** 2)
+        weight = 1 / self._variance(rate - grid[:, None], rise, count)
         rest = log_loss - rise
         floor = (weight * rest).sum(axis=-1, keepdims=True) / weight.sum(axis=-1, keepdims=True)
         # The floor is integrated out; curvature and asymmetry are summed over.
@@ -126,6 +130,13 @@ class Valley:
         log -= (weight * (rest - floor) ** 2).sum(axis=-1)
         away = -2 * np.logaddexp.reduce(log / 2, axis=(0, 1))
         return _region(grid, away - away.min())
+
+    def _variance(
+        self, away: FloatArray, rise: FloatArray, count: FloatArray | float
+    ) -> FloatArray:
+        """Of a log loss: noise, and what heights are off by, the more the farther away."""
+        share = _SHARE * (1 + (away / _VALID) ** 2)
+        return np.asarray(self.noise**2 / count + (share * rise) ** 2)
 
     def loss_rise(self, away: FloatArray) -> FloatArray:
         """Rise of the log loss some octaves above the optimum; at most to e times the loss."""
