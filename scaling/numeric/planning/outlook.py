@@ -14,7 +14,7 @@ import numpy as np
 
 from scaling.numeric.inference.family import Design, matern
 from scaling.numeric.inference.posterior import Posterior
-from scaling.numeric.inputs.arrays import FloatArray
+from scaling.numeric.inputs.arrays import BoolArray, FloatArray
 
 #: Settings closer than this, in octaves, are one.
 _SAME = 1e-6
@@ -60,7 +60,7 @@ class Outlook:
             same = _same(setting, groups)
             law += posterior.effects @ same.T.astype(float)
             new, scale = ~same.any(axis=1), family.get(draws, "log_group_scatter")
-            rest += np.mean(scale**2) * (_same(setting, setting) & new[:, None] & new)
+            rest += np.mean(scale**2) * np.where(_same(setting, setting), new * 1.0, 0.0)
             spread = np.hypot(spread, scale[:, None] * new)
         scatter = float(np.sqrt(np.mean(family.get(draws, "log_scatter") ** 2)))
         covariance = np.cov(law, rowvar=False).reshape(rest.shape) + rest
@@ -99,24 +99,26 @@ class Outlook:
         own = max(column[place], 1e-12)
         # What is left on average: of the standard deviation, as intervals have it.
         left = np.mean(1 / np.sqrt(1 + own * precision)) ** 2
-        return replace(self, covariance=self.covariance - np.outer(column, column) * (1 - left) / own)
+        return replace(
+            self, covariance=self.covariance - np.outer(column, column) * (1 - left) / own
+        )
 
 
 def design_at(
     posterior: Posterior,
     batch_size: Sequence[float],
-    eps: float,
     covariates: Sequence[Mapping[str, float]],
+    eps: float,
 ) -> Design:
     """Places in the posterior's octaves."""
     around = np.array([[place[name] for name in posterior.covariates] for place in covariates])
     with np.errstate(divide="ignore"):
         log_eps = np.log2(np.full(len(batch_size), eps))
-    around = np.log2(around.reshape(len(batch_size), -1)) - posterior.middles
-    return Design(np.log2(np.array(batch_size)) - posterior.center, around, log_eps)
+    away = np.log2(around.reshape(len(batch_size), -1)) - posterior.middles
+    return Design(np.log2(np.array(batch_size)) - posterior.center, away, log_eps)
 
 
-def _same(one: FloatArray, other: FloatArray) -> FloatArray:
+def _same(one: FloatArray, other: FloatArray) -> BoolArray:
     """Which rows of settings agree."""
     with np.errstate(invalid="ignore"):
         distance = np.nan_to_num(np.abs(one[:, None] - other), nan=0.0)

@@ -1,35 +1,34 @@
 """Ask which runs to make next for the sake of one answer, and tell what came of them."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import reduce
-from operator import add
-from typing import Any, NamedTuple, Self
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from scaling.errors import DataError, InputError
-from scaling.numeric.inference.evidence.evidence import Evidence
-from scaling.numeric.inference.law import PosteriorLaw, measured
-from scaling.numeric.inference.posterior import Posterior, infer, quantiles
-from scaling.numeric.inputs.arrays import FloatArray, positive
+from scaling.errors import InputError
+from scaling.numeric.inference.family import Design
+from scaling.numeric.inference.posterior import Posterior, quantiles
+from scaling.numeric.inputs.arrays import FloatArray, as_array, positive
 from scaling.numeric.inputs.display import Shown
-from scaling.numeric.inputs.recipe import Recipe
-from scaling.numeric.laws.law import Law
-from scaling.numeric.planning.costs import POWERS, Cost, cost_of
+from scaling.numeric.laws.facts import Fact, fact
+from scaling.numeric.planning.choices import (
+    POWERS,
+    Choices,
+    cost_of,
+    places_of,
+    prices_at,
+    sort_out,
+)
+from scaling.numeric.planning.knowledge import Belief, Knowledge, check_covariates, eps_of
 from scaling.numeric.planning.outlook import Outlook, design_at
-from scaling.numeric.planning.readings import read_careful
 from scaling.numeric.planning.search import Cell, Purchase, Search
-from scaling.numeric.planning.valley import Valley
-from scaling.numeric.tables.run_tables import read_runs
 from scaling.numeric.tables.runs import Runs
 
 #: 1 % of loss is worth this share of the target run: loss falls as compute^-0.05 (Kaplan et al.
 #: 2020, arXiv 2001.08361, eq. 1.3), so that 1 % less takes 20 % more compute.
 WORTH = 0.2
 LEVEL = 0.9
-_MOST_BATCH_SIZES = 12
 #: Middles of five equal parts of a normal distribution.
 _NORMAL = np.array([-1.2816, -0.5244, 0.0, 0.5244, 1.2816])
 #: Learning rates this near, in octaves, are one.
@@ -37,7 +36,6 @@ _SAME = 1e-3
 #: A run is given up once more than this many times as many later ones have reported as are
 #: outstanding.
 _PATIENCE = 2
-_COLUMNS = dict.fromkeys(("batch_size", "learning_rate", "loss", "eps", "seed"))
 
 
 class Proposal(NamedTuple):
@@ -77,57 +75,6 @@ class Proposal(NamedTuple):
         return self.saving > self.cost
 
 
-@dataclass(frozen=True, eq=False)
-class _Knowledge:
-    """What there is: optima, runs, or only draws."""
-
-    evidence: Evidence | None = None
-    runs: Runs | None = None
-    draws: Posterior | None = None
-
-    @classmethod
-    def of(cls, known: Any, covariates: tuple[str, ...]) -> Self:
-        """Sort out what was given."""
-        if isinstance(known, Evidence):
-            return cls(evidence=known)
-        if isinstance(known, Runs):
-            return cls(runs=known)
-        if isinstance(known, Recipe):
-            return cls(Evidence([known.batch_size], [known.learning_rate]))
-        if isinstance(known, PosteriorLaw) and (known.recipe is not None or known.optima):
-            points = known.optima if known.recipe is None else (known.reference,)
-            scale = measured(known.noise_scale)
-            return cls(Evidence(*np.transpose(points), noise_scale=scale))
-        draws = known if isinstance(known, Posterior) else getattr(known, "posterior", None)
-        if draws is not None:
-            return cls(draws=draws)
-        if isinstance(known, Law):
-            raise InputError("the law has no draws; plan from the runs, or from the tuned run")
-        return cls(runs=read_runs(known, _COLUMNS, covariates)[0])
-
-    def add(self, runs: Runs) -> Self:
-        """Return it with further runs."""
-        return replace(self, runs=runs if self.runs is None else _joined(self.runs, runs))
-
-
-@dataclass(frozen=True, eq=False)
-class _Belief:
-    """What follows from the knowledge."""
-
-    posterior: Posterior
-    valley: Valley
-
-    @classmethod
-    def of(cls, known: _Knowledge) -> Self:
-        valley, read = read_careful(known.runs)
-        if known.draws is not None:
-            return cls(known.draws, valley)
-        parts = [*([] if known.evidence is None else [known.evidence]), *read]
-        if not parts:
-            raise DataError("no cell has two learning rates with a loss, nor is there an optimum")
-        return cls(infer(reduce(add, parts)), valley)
-
-
 class Plan(Shown):
     """What to run next for the sake of one answer; made by `plan`.
 
@@ -147,9 +94,9 @@ class Plan(Shown):
 
     def __init__(
         self,
-        known: _Knowledge,
+        known: Knowledge,
         target: tuple[float, dict[str, float], float],
-        choices: "_Choices",
+        choices: Choices,
         worth: float,
     ) -> None:
         self.batch_size, self.covariates, self._eps = target
@@ -228,11 +175,7 @@ class Plan(Shown):
         cells = self._cells
         if len(batch_size):
             cells = tuple(c if c.batch_size in batch_size else _closed(c) for c in cells)
-        search = Search(self._belief.valley, self._outlook, cells)
-        for run in self._outstanding():
-            for k, cell in enumerate(cells):
-                if (cell.batch_size, cell.covariates) == (run.batch_size, run.covariates):
-                    search.take(k, np.log2([run.learning_rate]))
+        search = _taken(Search(self._belief.valley, self._outlook, cells), self._outstanding())
         found: list[Proposal] = []
         while len(found) < n:
             best = search.best()
@@ -251,12 +194,20 @@ class Plan(Shown):
             ratios.append(search.outlook.spread / start)
         gain = before - self._excess(ratios[-1])
         saving = 100 * gain * self.worth / best.rates.size
-        cell, steps = search.cells[best.cell], []
+        cell = search.cells[best.cell]
+        steps: list[Proposal] = []
         for rate, ratio in zip(best.rates, ratios, strict=True):
             run = self._proposal(cell, float(rate), ratio, saving)
             seed = self._repeats(run, [*(r for _, r in self._pending), *found, *steps])
             steps.append(run._replace(seed=seed))
         return steps
+
+    def expect(self, batch_size: float, learning_rate: float, **covariates: float) -> None:
+        """Take note of a run that is under way, proposed elsewhere: it is not proposed again."""
+        place = positive(batch_size, "batch_size"), positive(learning_rate, "learning_rate"), 0
+        run = Proposal(*place, dict(covariates), 0.0, np.nan, np.nan, np.nan, 0.0)
+        self._pending.append((self._proposed, run))
+        self._proposed += 1
 
     def tell(self, runs: Any) -> None:
         """Take in runs that have ended, proposed here or not.
@@ -275,7 +226,7 @@ class Plan(Shown):
         """
         if self._known.draws is not None:
             raise InputError("a law holds no runs to which others could be added; plan from them")
-        told = _Knowledge.of(runs, tuple(self.covariates)).runs
+        told = Knowledge.of(runs, tuple(self.covariates)).runs
         if told is None:
             raise InputError("must be runs, with a loss each", "runs")
         self._known = self._known.add(told)
@@ -288,6 +239,46 @@ class Plan(Shown):
                 self._pending.remove(same[0])
         self._learn()
 
+    def bands(
+        self, batch_size: npt.ArrayLike, runs: Sequence[Proposal]
+    ) -> tuple[FloatArray, FloatArray]:
+        """90 % intervals of the law at the target's covariates, now and once runs have reported.
+
+        Parameters
+        ----------
+        batch_size : array_like, shape (n,)
+        runs : sequence of Proposal
+
+        Returns
+        -------
+        now, then : ndarray, shape (2, n)
+            Lower and upper ends; ``then`` if the medians stay where they are.
+        """
+        sizes = as_array(batch_size, "batch_size").tolist()
+        places = [(size, self.covariates) for size in sizes]
+        here = self._design([*((c.batch_size, c.covariates) for c in self._cells), *places])
+        outlook = Outlook.at(self.posterior, here)
+        valley, count = self._belief.valley, len(self._cells)
+        after = _taken(Search(valley, outlook, self._cells), [*self._outstanding(), *runs]).outlook
+        spread = (np.diag(x.covariance)[count:] for x in (after, outlook))
+        ratio = np.sqrt(np.divide(*spread))
+        tails = [(1 - LEVEL) / 2, (1 + LEVEL) / 2]
+        law = self.posterior.law(self._design(places))
+        middle, *now = quantiles(law, [0.5, *tails])
+        then = middle + ratio * (np.array(now) - middle)
+        return np.exp2(now), np.exp2(then)
+
+    def facts(self) -> tuple[Fact, ...]:
+        """State where the numbers come from."""
+        valley = self._belief.valley
+        known = {"curvature": 100 * valley.curvature, "noise": 100 * valley.noise}
+        seen = fact("valleys seen", cells=valley.cells, **known)
+        return (
+            seen if valley.cells else fact("valleys of others", **known),
+            fact("cost", **self._choices.price),
+            fact("worth", share=self.worth, usual=self.worth == WORTH),
+        )
+
     def _outstanding(self) -> Iterator[Proposal]:
         """Runs that are still expected to report: later ones have not long overtaken them."""
         for number, run in self._pending:
@@ -297,17 +288,18 @@ class Plan(Shown):
 
     def _learn(self) -> None:
         """Infer anew from all that is known."""
-        self._belief = _Belief.of(self._known)
+        self._belief = Belief.of(self._known)
         posterior = self._belief.posterior
-        self._cells = self._choices.cells(self)
-        places = [*((c.batch_size, c.covariates) for c in self._cells)]
-        places.append((self.batch_size, self.covariates))
-        sizes, around = zip(*places, strict=True)
-        design = design_at(posterior, sizes, self._eps, around)
-        self._outlook = Outlook.at(posterior, design)
-        target = design_at(posterior, sizes[-1:], self._eps, around[-1:])
-        self._law = posterior.law(target)
+        self._cells = self._choices.cells(self.runs)
+        target = self.batch_size, self.covariates
+        places = [*((c.batch_size, c.covariates) for c in self._cells), target]
+        self._outlook = Outlook.at(posterior, self._design(places))
+        self._law = posterior.law(self._design([target]))
         self._guess = float(quantiles(self._law, [0.5])[0, 0])
+
+    def _design(self, places: Sequence[tuple[float, dict[str, float]]]) -> Design:
+        sizes, around = zip(*places, strict=True)
+        return design_at(self.posterior, sizes, around, self._eps)
 
     def _law_at(self, ratio: float) -> FloatArray:
         """Draws of the law at the target, were their spread so many times today's."""
@@ -346,44 +338,6 @@ class Plan(Shown):
             near = np.abs(np.log2(self.runs.learning_rate / run.learning_rate)) < _SAME
             found += int((same & near).sum())
         return found
-
-
-@dataclass(frozen=True, eq=False)
-class _Choices:
-    """Where runs may be made, and what they cost."""
-
-    places: tuple[tuple[float, dict[str, float]], ...]
-    costs: tuple[float, ...]
-    pool: Runs | None
-    eps: float
-
-    def cells(self, plan: Plan) -> tuple[Cell, ...]:
-        """Return the cells, with what has been run in them."""
-        return tuple(
-            self._cell(plan.runs, *place, cost)
-            for place, cost in zip(self.places, self.costs, strict=True)
-        )
-
-    def rows(self, runs: Runs, batch_size: float, covariates: Mapping[str, float]) -> Any:
-        """Which runs are of a cell."""
-        same = runs.batch_size == batch_size
-        for name, value in covariates.items():
-            same = same & (runs.covariates[name] == value)
-        return same if runs.eps is None else same & (runs.eps == self.eps)
-
-    def _cell(
-        self, runs: Runs | None, batch_size: float, covariates: dict[str, float], cost: float
-    ) -> Cell:
-        allowed, seen, ceiling = None, np.empty(0), np.inf
-        if self.pool is not None:
-            there = self.rows(self.pool, batch_size, covariates)
-            allowed = np.unique(np.log2(self.pool.learning_rate[there]))
-        if runs is not None:
-            there = self.rows(runs, batch_size, covariates)
-            rate, diverged = np.log2(runs.learning_rate[there]), runs.diverged[there]
-            seen = rate[~diverged]
-            ceiling = float(rate[diverged].min(initial=np.inf))
-        return Cell(batch_size, covariates, cost, seen, ceiling, allowed)
 
 
 def plan(
@@ -453,113 +407,25 @@ def plan(
     target = positive(batch_size, "batch_size"), dict(covariates or {})
     for name, value in target[1].items():
         positive(value, name)
-    positive(worth, "worth")
-    knowledge = _Knowledge.of(known, tuple(target[1]))
-    _check_covariates(knowledge, target[1])
-    eps = _eps(knowledge.runs, eps)
+    knowledge, cost, named = sort_out(known, tuple(target[1]), cost)
+    check_covariates(knowledge, target[1])
+    eps = eps_of(knowledge.runs, eps)
     price = cost_of(cost, knowledge.runs)
     sizes = [positive(size, "batch_sizes") for size in batch_sizes]
-    places = _places(knowledge, target, sizes, pool, priced=cost not in POWERS)
-    costs = _prices(price, [*places, target])
-    choices = _Choices(places, tuple((costs[:-1] / costs[-1]).tolist()), pool, eps)
-    return Plan(knowledge, (*target, eps), choices, worth)
+    places = places_of(knowledge, target, sizes, pool, priced=named not in POWERS)
+    costs = prices_at(price, [*places, target])
+    relative = tuple((costs[:-1] / costs[-1]).tolist())
+    choices = Choices(places, relative, {"name": named, "target": float(costs[-1])}, pool, eps)
+    return Plan(knowledge, (*target, eps), choices, positive(worth, "worth"))
 
 
-def _check_covariates(known: _Knowledge, given: Mapping[str, float]) -> None:
-    """Refuse a target that names other covariates than there are."""
-    has: set[str] = set()
-    for source in (known.evidence, known.runs, known.draws):
-        has |= set(source.covariates) if source is not None else set()
-    for name in sorted(has ^ set(given)):
-        wrong = "missing; say it for the target" if name in has else "is not in what is known"
-        raise InputError(f"{name} {wrong}", "covariate")
-
-
-def _eps(runs: Runs | None, eps: float | None) -> float:
-    """Epsilon that is meant: the only one tried, unless said."""
-    if runs is None or runs.eps is None:
-        return 0.0 if eps is None else eps
-    tried = sorted(set(runs.eps.tolist()))
-    if eps is None and len(tried) > 1:
-        listed = ", ".join(f"{x:g}" for x in tried)
-        raise InputError(f"missing; the runs have {listed}", "eps")
-    return tried[0] if eps is None else eps
-
-
-def _places(
-    known: _Knowledge,
-    target: tuple[float, dict[str, float]],
-    sizes: Sequence[float],
-    pool: Runs | None,
-    *,
-    priced: bool,
-) -> tuple[tuple[float, dict[str, float]], ...]:
-    """Cells in which runs may be made: batch sizes at settings of the covariates."""
-    names = tuple(target[1])
-    if pool is not None:
-        rows = np.unique(
-            np.column_stack([pool.batch_size, *(pool.covariates[name] for name in names)]), axis=0
-        )
-        return tuple((row[0], dict(zip(names, row[1:], strict=True))) for row in rows.tolist())
-    tried, settings = _tried(known, names)
-    if priced or not settings:
-        settings.append(tuple(target[1].values()))
-    return tuple(
-        (size, dict(zip(names, setting, strict=True)))
-        for setting in dict.fromkeys(settings)
-        for size in sorted(sizes or _usual_sizes(tried, target[0]))
-    )
-
-
-def _tried(
-    known: _Knowledge, names: tuple[str, ...]
-) -> tuple[list[float], list[tuple[float, ...]]]:
-    """Batch sizes and settings of the covariates that were tried."""
-    if known.draws is not None:
-        ends = known.draws.ranges[0].tolist()
-        settings = np.exp2(known.draws.groups[:, : len(names)]).tolist()
-        return ends, [tuple(float(f"{x:.12g}") for x in row) for row in settings]
-    sizes: list[float] = []
-    rows: list[tuple[float, ...]] = []
-    for source in (known.evidence, known.runs):
-        if source is not None:
-            sizes += source.batch_size.tolist()
-            columns = [source.covariates[name].tolist() for name in names]
-            rows += zip(*columns, strict=True) if names else [()]
-    return sorted(set(sizes)), sorted(set(rows))
-
-
-def _usual_sizes(tried: Sequence[float], target: float) -> list[float]:
-    """Batch sizes tried, and powers of two from there to the target's; not too many."""
-    low, high = min(*tried, target), max(*tried, target)
-    down = int(np.floor(np.log2(target / low) + 1e-9))
-    up = int(np.floor(np.log2(high / target) + 1e-9))
-    sizes = sorted({target * 2.0**k for k in range(-down, up + 1)} | set(tried))
-    if len(sizes) <= _MOST_BATCH_SIZES:
-        return sizes
-    kept = np.linspace(0, len(sizes) - 1, _MOST_BATCH_SIZES).round().astype(int)
-    return sorted({sizes[i] for i in kept} | {target})
-
-
-def _prices(cost: Cost, places: Sequence[tuple[float, dict[str, float]]]) -> FloatArray:
-    """Return what a run costs at each place."""
-    sizes, settings = zip(*places, strict=True)
-    columns = {name: np.array([place[name] for place in settings]) for name in settings[0]}
-    return np.asarray(cost(np.array(sizes), columns))
-
-
-def _joined(one: Runs, other: Runs) -> Runs:
-    """Both tables; seeds are only repetitions."""
-    if set(one.covariates) != set(other.covariates) or (one.eps is None) != (other.eps is None):
-        raise InputError("must have the columns of those seen", "runs")
-
-    def both(name: str) -> FloatArray:
-        return np.concatenate([getattr(one, name), getattr(other, name)])
-
-    covariates = {n: np.concatenate([v, other.covariates[n]]) for n, v in one.covariates.items()}
-    eps = None if one.eps is None else both("eps")
-    columns = (both(name) for name in ("batch_size", "learning_rate", "loss"))
-    return Runs(*columns, None, eps, covariates)
+def _taken(search: Search, runs: Iterable[Proposal]) -> Search:
+    """Let a search go on as if runs had reported."""
+    for run in runs:
+        for k, cell in enumerate(search.cells):
+            if (cell.batch_size, cell.covariates) == (run.batch_size, run.covariates):
+                search.take(k, np.log2([run.learning_rate]))
+    return search
 
 
 def _closed(cell: Cell) -> Cell:

@@ -76,11 +76,12 @@ def _bounds(runs: Runs, read: FloatArray) -> Iterator[Evidence]:
     for cell in np.unique(runs.cell[bound]):
         there = np.flatnonzero(bound & (runs.cell == cell))
         lowest = there[np.argmin(runs.learning_rate[there])][None]
+        one = np.ones(1)
         yield Evidence(
             runs.batch_size[lowest],
             runs.learning_rate[lowest],
-            np.inf,
-            READING,
+            np.inf * one,
+            READING * one,
             {name: column[lowest] for name, column in runs.covariates.items()},
-            0.0 if runs.eps is None else runs.eps[lowest],
+            0.0 * one if runs.eps is None else runs.eps[lowest],
         )
