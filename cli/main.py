@@ -10,6 +10,7 @@ from scaling.errors import DataError, InputError, MissingExtraError
 from .commands.compare import compare
 from .commands.derive import derive
 from .commands.fit import fit
+from .commands.plan import plan
 from .commands.plot import app as plot_app
 from .commands.query import query
 from .commands.recipe import recipe
@@ -35,6 +36,7 @@ app.command()(simulate)
 app.command()(tradeoff)
 app.command()(recipe)
 app.command()(sweep)
+app.command()(plan)
 app.command()(measure)
 app.command()(doctor)
 app.command()(derive)

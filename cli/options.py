@@ -197,6 +197,10 @@ class RecipeOptions(_NoiseScale, _Files, _Beliefs, _Theory, total=False):
     """Options that turn a recipe into a law, or name one."""
 
 
+class PlanOptions(_TunedRun, _NoiseScale, _Files, total=False):
+    """Options that say what there is to plan from."""
+
+
 class LawOptions(_TunedRun, _NoiseScale, _Eps, _Files, _Beliefs, _Theory, _DecayRates, total=False):
     """Options from which a law is made."""
 
@@ -214,6 +218,11 @@ def takes_law(command: Callable[..., None]) -> Callable[..., None]:
 def takes_law_of_recipe(command: Callable[..., None]) -> Callable[..., None]:
     """Replace a command's parameter ``given`` by what turns a recipe into a law, or gives one."""
     return _takes("given", RecipeOptions, dict, command)
+
+
+def takes_evidence(command: Callable[..., None]) -> Callable[..., None]:
+    """Replace a command's parameter ``given`` by what says what there is to plan from."""
+    return _takes("given", PlanOptions, dict, command)
 
 
 def _takes(

@@ -81,6 +81,7 @@ class Belief:
 
     @classmethod
     def of(cls, known: Knowledge) -> Self:
+        """Infer from all there is."""
         valley, read = read_careful(known.runs)
         if known.draws is not None:
             return cls(known.draws, valley)

@@ -117,9 +117,9 @@ class Plan(Shown):
         return self._belief.posterior
 
     @property
-    def cells_seen(self) -> int:
-        """Cells that told how losses rise and scatter; without any it is as in other sweeps."""
-        return self._belief.valley.cells
+    def batch_sizes(self) -> list[float]:
+        """At which runs may be made."""
+        return sorted({cell.batch_size for cell in self._cells})
 
     @property
     def learning_rate(self) -> float:
