@@ -24,7 +24,7 @@ Cost = Callable[[FloatArray, Mapping[str, FloatArray]], FloatArray]
 POWERS = {"runs": 0.0, "steps": -1.0, "examples": 1.0}
 
 
-def cost_of(cost: str | npt.ArrayLike, runs: Runs | None) -> Cost:
+def cost_of(cost: str | npt.ArrayLike, runs: Runs | None, names: tuple[str, ...]) -> Cost:
     """Return the cost by its name, a covariate, or what the runs seen did cost.
 
     Parameters
@@ -33,6 +33,8 @@ def cost_of(cost: str | npt.ArrayLike, runs: Runs | None) -> Cost:
         One of `POWERS`, a covariate, or the costs of the runs seen: a product of powers of batch
         size and covariates is fitted to them.
     runs : Runs, optional
+    names : tuple of str
+        The covariates.
 
     Raises
     ------
@@ -41,7 +43,6 @@ def cost_of(cost: str | npt.ArrayLike, runs: Runs | None) -> Cost:
     DataError
         If costs are not positive.
     """
-    names = tuple(runs.covariates) if runs is not None else ()
     if isinstance(cost, str):
         if cost in POWERS:
             power = POWERS[cost]

@@ -209,7 +209,7 @@ def planned_runs(plan: Plan, runs: Sequence[Proposal], *, source: str = "") -> F
     >>> first = plan(Recipe(3e-4, 256), 4096)
     >>> figure = planned_runs(first, first.preview(3))
     >>> figure.axes[1].get_xlabel()
-    'cost so far, in runs at the target'
+    'cost so far, runs'
     """
     figure = new_figure(3.1)
     law, saved = figure.subplots(1, 2, width_ratios=[1.5, 1])
@@ -233,19 +233,24 @@ def planned_runs(plan: Plan, runs: Sequence[Proposal], *, source: str = "") -> F
             f"{number}", (run.batch_size, run.learning_rate), xytext=(4, 0),
             textcoords="offset points", va="center", fontsize=6,
         )  # fmt: skip
+    law.set(xlabel="batch size", ylabel="learning rate", ylim=_limits_of_plan(now, rates))
+    law.set_xlim(batch[0], batch[-1])
     log_axes(law)
     batch_size_axis(law, plan.batch_sizes)
-    law.set(xlabel="batch size", ylabel="learning rate", ylim=_limits_of_plan(now, rates))
     law.legend(loc="upper left", labelspacing=0.3)
     cost = np.cumsum([0.0, *(run.cost for run in runs)])
     excess = 100 * np.array([plan.excess_loss, *(run.excess_loss for run in runs)])
     saved.plot(cost, excess, "-D", color=VERMILLION, markersize=4, linewidth=1)
-    for number, place in enumerate(zip(cost, excess, strict=True)):
+    falls = np.flatnonzero(np.diff(excess, prepend=np.inf) < 0)
+    for number in falls.tolist():
         saved.annotate(
-            f"{number or 'now'}", place, xytext=(3, 3), textcoords="offset points", fontsize=6
-        )
-    saved.set(xlabel="cost so far, in runs at the target", ylabel="expected excess loss, %")
-    saved.set_yscale("log")
+            f"{number or 'now'}", (cost[number], excess[number]), xytext=(4, 3),
+            textcoords="offset points", fontsize=6,
+        )  # fmt: skip
+    saved.set(xlabel="cost so far, runs", ylabel="expected excess loss, %")
+    saved.set_ylim(excess.min() / 1.3, excess.max() * 1.5)
+    saved.set_xlim(-0.06 * cost[-1], 1.15 * cost[-1])
+    log_axes(saved, "y")
     caption(
         figure,
         f"Runs proposed for the learning rate at batch size {plan.batch_size:.10g}, in order; "
@@ -271,10 +276,10 @@ def plan() -> Figure:
     settings = table.numbers("batch_size"), table.numbers("learning_rate")
     runs = Runs(*settings, table.numbers("loss", missing=True))
     found = make_plan(runs, _TARGET, cost="examples")
-    source = f" Our own runs on digits at batch sizes up to {_KNOWN:g}; runs of as many steps each."
+    source = f" Our own runs on digits at batch sizes up to {_KNOWN:g}; runs of as many steps each, cost in runs at the target."
     return planned_runs(found, found.preview(_RUNS), source=source)
 
 
 def _limits_of_plan(now: FloatArray, rates: Sequence[float]) -> tuple[float, float]:
     """Range of the ordinate: band and proposals; runs seen far away run out of it."""
-    return min(now.min(), *rates) / 1.5, max(now.max(), *rates) * 3
+    return min(now.min(), *rates) / 1.5, max(now.max(), *rates) * 6
