@@ -11,7 +11,7 @@ RUN = ["plan", "--ref-lr", "3e-4", "--ref-batch-size", "256", "--target-batch-si
 def test_the_first_lines_say_what_to_do(lr, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     said = lr(*RUN, "--cost", "examples", "--worth", "1", "--at-once", "3").out
-    assert said.startswith("learning rate 0.00054 at batch size 4096 is today's best guess")
+    assert said.startswith("learning rate 0.000571 at batch size 4096 is today's best guess")
     assert "start the first 3 now" in said
     assert "-- then, if what comes is as expected:" in said
     assert max(map(len, said.splitlines())) <= 80
@@ -35,7 +35,9 @@ def test_from_runs_with_covariates_and_a_column_of_costs(lr, tmp_path):
     rows = ["bs,lr,loss,N,hours"]
     for n in (1e7, 1e8):
         for bs in (64, 128, 256):
-            rows += [f"{bs},{1e-3 * f:g},{3 + abs(f - 1):g},{n:g},{n**3 * bs:g}" for f in (0.5, 1, 2)]
+            rows += [
+                f"{bs},{1e-3 * f:g},{3 + abs(f - 1):g},{n:g},{n**3 * bs:g}" for f in (0.5, 1, 2)
+            ]
     table.write_text("\n".join(rows))
     ask = ["plan", "--law", table, "--target-batch-size", 256, "--covariate", "N=1e9", "--json"]
     found = json.loads(lr(*ask, "--cost", "hours", "--budget", 2).out)

@@ -20,6 +20,8 @@ from scaling.numeric.planning.valley import Valley
 from scaling.numeric.tables.run_tables import read_runs
 from scaling.numeric.tables.runs import Runs
 
+#: Draws of a plan, and of one from more optima than that, which is to be made fast.
+_DRAWS, _FEW_DRAWS, _MANY = 1000, 400, 64
 #: What needs no reading.
 READY = (Runs, Evidence, Recipe, Law, Posterior)
 COLUMNS = dict.fromkeys(("batch_size", "learning_rate", "loss", "eps", "seed"))
@@ -27,7 +29,7 @@ COLUMNS = dict.fromkeys(("batch_size", "learning_rate", "loss", "eps", "seed"))
 
 @dataclass(frozen=True, eq=False)
 class Knowledge:
-    """What there is: optima, runs, or only draws."""
+    """What there is: optima, runs, or draws, which hold as long as there are no runs."""
 
     evidence: Evidence | None = None
     runs: Runs | None = None
@@ -41,10 +43,11 @@ class Knowledge:
         if isinstance(known, Runs):
             return cls(runs=known)
         if isinstance(known, Recipe):
-            return cls(_optima([(known.batch_size, known.learning_rate)]))
+            known = PosteriorLaw.of_tuned_run(known)
         if isinstance(known, PosteriorLaw) and (known.recipe is not None or known.optima):
             points = known.optima if known.recipe is None else (known.reference,)
-            return cls(replace(_optima(points), noise_scale=measured(known.noise_scale)))
+            optima = replace(_optima(points), noise_scale=measured(known.noise_scale))
+            return cls(optima, draws=known.posterior)
         draws = known if isinstance(known, Posterior) else getattr(known, "posterior", None)
         if draws is not None:
             return cls(draws=draws)
@@ -54,7 +57,7 @@ class Knowledge:
 
     def tried(self, names: tuple[str, ...]) -> tuple[list[float], list[tuple[float, ...]]]:
         """Batch sizes and settings of the covariates that were tried."""
-        if self.draws is not None:
+        if self.evidence is None and self.draws is not None:
             settings = np.exp2(self.draws.groups[:, : len(names)]).tolist()
             rows = [tuple(float(f"{x:.12g}") for x in row) for row in settings]
             return self.draws.ranges[0].tolist(), sorted(set(rows))
@@ -83,12 +86,14 @@ class Belief:
     def of(cls, known: Knowledge) -> Self:
         """Infer from all there is."""
         valley, read = read_careful(known.runs)
-        if known.draws is not None:
+        if known.draws is not None and known.runs is None:
             return cls(known.draws, valley)
         parts = [*([] if known.evidence is None else [known.evidence]), *read]
         if not parts:
             raise DataError("no cell has two learning rates with a loss, nor is there an optimum")
-        return cls(infer(reduce(add, parts)), valley)
+        whole = reduce(add, parts)
+        draws = _DRAWS if len(whole) <= _MANY else _FEW_DRAWS
+        return cls(infer(whole, draws=draws), valley)
 
 
 def check_covariates(known: Knowledge, given: Mapping[str, float]) -> None:

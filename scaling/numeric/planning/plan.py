@@ -224,7 +224,7 @@ class Plan(Shown):
         DataError
             If they are malformed.
         """
-        if self._known.draws is not None:
+        if self._known.evidence is None and self._known.draws is not None:
             raise InputError("a law holds no runs to which others could be added; plan from them")
         told = Knowledge.of(runs, tuple(self.covariates)).runs
         if told is None:

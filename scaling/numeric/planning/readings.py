@@ -16,8 +16,8 @@ from scaling.numeric.inputs.arrays import BoolArray, FloatArray
 from scaling.numeric.planning.valley import Valley
 from scaling.numeric.tables.runs import Cells, Runs, cells_of
 
-#: So many learning rates tell a cell's valley by themselves.
-_ENOUGH = 13
+#: So many learning rates tell a cell's valley by themselves; and among other cells like it.
+_ENOUGH, _ENOUGH_AMONG_OTHERS = 13, 6
 #: And so many something of its curvature and noise.
 _SOME = 3
 #: Cells that it takes to outweigh how optima are usually read.
@@ -47,7 +47,8 @@ def read_careful(runs: Runs | None) -> tuple[Valley, list[Evidence]]:
         optimum[told], below[told], above[told] = found.optimum, found.below, found.above
         own = np.nan_to_num(found.reading) ** 2 * valley.cells
         reading = float(np.sqrt((own + _CELLS * READING**2) / (valley.cells + _CELLS)))
-    for k in np.flatnonzero(tried < _ENOUGH):
+    enough = _ENOUGH if valley.cells < _CELLS else _ENOUGH_AMONG_OTHERS
+    for k in np.flatnonzero(tried < enough):
         there = cells.count[k] > 0
         rate, loss, count = (x[k, there] for x in (cells.log_rate, cells.log_loss, cells.count))
         optimum[k], below[k], above[k] = valley.read(_LOG2E * rate, loss, count)

@@ -119,7 +119,7 @@ class Valley:
             log2 of the learning rates, natural logarithms of the losses, runs behind each.
         """
         grid = np.arange(rate.min() - _BEYOND, rate.max() + _BEYOND + _GRID, _GRID)
-        asymmetry = (_ASYMMETRY + _ASYMMETRY_SPREAD * _NODES)[:, None, None, None]
+        asymmetry = (_ASYMMETRY + _ASYMMETRY_SPREAD * _NODES[::2])[:, None, None, None]
         curvature = (self.curvature * np.exp(self.spread * _NODES))[:, None, None]
         rise = curvature * height(rate - grid[:, None], asymmetry)
         weight = 1 / self._variance(rate - grid[:, None], rise, count)

@@ -276,7 +276,10 @@ def plan() -> Figure:
     settings = table.numbers("batch_size"), table.numbers("learning_rate")
     runs = Runs(*settings, table.numbers("loss", missing=True))
     found = make_plan(runs, _TARGET, cost="examples")
-    source = f" Our own runs on digits at batch sizes up to {_KNOWN:g}; runs of as many steps each, cost in runs at the target."
+    source = (
+        f" Our own runs on digits at batch sizes up to {_KNOWN:g}; runs of as many steps each, "
+        "cost in runs at the target."
+    )
     return planned_runs(found, found.preview(_RUNS), source=source)
 
 

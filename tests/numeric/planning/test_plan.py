@@ -159,9 +159,7 @@ def test_readings_of_three_runs_are_as_good_as_they_say():
         u = rates - optimum
         rise = 0.02 * np.exp(0.65 * rng.standard_normal()) * (np.expm1(a * u) / a) ** 2
         rise *= 1 + 0.15 * (1 + u**2 / 4) * rng.standard_normal(3)
-        best, below, above = valley.read(
-            rates, rise + 0.004 * rng.standard_normal(3), np.ones(3)
-        )
+        best, below, above = valley.read(rates, rise + 0.004 * rng.standard_normal(3), np.ones(3))
         if np.isfinite([below, above]).all():
             errors.append(best - optimum)
             scores.append(errors[-1] / (below if errors[-1] > 0 else above))
@@ -174,7 +172,7 @@ def test_readings_of_three_runs_are_as_good_as_they_say():
 def test_a_reading_beyond_the_runs_is_a_bound():
     valley = Valley.learned(None, None)
     rates = np.array([0.0, 1.0, 2.0])
-    best, below, above = valley.read(rates, np.array([0.3, 0.2, 0.1]), np.ones(3))
+    best, _, above = valley.read(rates, np.array([0.3, 0.2, 0.1]), np.ones(3))
     assert above == np.inf
     assert best > 1.0
     assert valley.read(rates[:1], np.array([1.0]), np.ones(1))[1:] == (np.inf, np.inf)
@@ -191,7 +189,8 @@ def worlds(found, rng):
     law = family.evaluate(draw, place)[0]
     law += np.linalg.cholesky(rest + 1e-9 * np.eye(len(sizes))) @ rng.standard_normal(len(sizes))
     law += family.get(draw, "log_scatter")[0] * rng.standard_t(5, len(sizes))
-    return dict(zip(sizes, law, strict=True)), np.exp(-4 + rng.standard_normal())
+    optima = dict(zip(sizes, law, strict=True))
+    return lambda run: optima[run.batch_size], np.exp(-4 + rng.standard_normal())
 
 
 @pytest.mark.parametrize("cost", ["runs", "examples"])
@@ -201,15 +200,12 @@ def test_what_was_announced_comes(cost):
     for seed in range(30):
         rng = np.random.default_rng(seed)
         found = plan(TUNED, 4096, cost=cost)
-        optima, curvature = worlds(found, rng)
+        optimum, curvature = worlds(found, rng)
         for batch in range(4):
             runs = found.ask(3)
             announced.append(np.log2(runs[-1].high / runs[-1].low))
-            found.tell(
-                losses(
-                    runs, lambda run: optima[run.batch_size], curvature, curvature / 3, batch + seed
-                )
-            )
+            told = losses(runs, optimum, curvature, curvature / 3, batch + seed)
+            found.tell(told)
             came.append(np.log2(found.interval[1] / found.interval[0]))
     assert np.mean(came) == pytest.approx(np.mean(announced), rel=0.2)
 
