@@ -52,6 +52,7 @@ benchmark: $(VENV)/installed-test
 	$(BIN)/python tests/benchmarks/population.py
 	$(BIN)/python tests/benchmarks/sweep_speed.py
 	$(BIN)/python tests/benchmarks/noise_scale.py
+	$(BIN)/python tests/benchmarks/plan_speed.py
 	$(BIN)/python tests/benchmarks/worth_it.py
 
 # The derivation as a PDF, with every step checked.
@@ -86,6 +87,8 @@ evidence: $(VENV)/installed-test
 	@$(BIN)/python tests/evidence/lab_findings.py >> tests/evidence/EVIDENCE.md.new
 	@printf '```\n' >> tests/evidence/EVIDENCE.md.new
 	@mv tests/evidence/EVIDENCE.md.new tests/evidence/EVIDENCE.md
+	@$(BIN)/python tests/evidence/plan_replay.py $(DATA) > tests/evidence/PLAN.md.new
+	@mv tests/evidence/PLAN.md.new tests/evidence/PLAN.md
 
 clean:
 	rm -rf $(VENV)

@@ -305,11 +305,11 @@ best learning rate at one other batch size (30 seeds draw which; the plan has no
 it) and wants that of the largest batch size whose optimum lies inside. Every run costs the same.
 Rivals search at the target alone, among its learning rates, and answer with the best run so far:
 `random`; `grid`, half-octaves outwards from the square-root rule's guess; Optuna's `TPE` and `GP`
-with 3 random trials first. Of the mixture of experts every third model and budget. The plan answers
-with its posterior median. The truth is the three-point vertex at the target. `good` is within 0.25
-octave, to stay; medians with quartiles (15 is never). The excess is of the loss interpolated between
-the learning rates run, hence above 0 between them, while rivals can only answer what was run: means,
-percent.
+with 3 random trials first. Of the mixture of experts every third model and budget. The plan
+answers with its posterior median. The truth is the three-point vertex at the target. `good` is
+within 0.25 octave, to stay; medians with quartiles (15 is never). The excess is of the loss
+interpolated between the learning rates run, hence above 0 between them, while rivals can only
+answer what was run: means, percent.
 """
 
 

@@ -241,8 +241,8 @@ class Plan(Shown):
 
     def bands(
         self, batch_size: npt.ArrayLike, runs: Sequence[Proposal]
-    ) -> tuple[FloatArray, FloatArray]:
-        """90 % intervals of the law at the target's covariates, now and once runs have reported.
+    ) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """The law at the target's covariates, with 90 % intervals now and once runs have reported.
 
         Parameters
         ----------
@@ -251,6 +251,8 @@ class Plan(Shown):
 
         Returns
         -------
+        middle : ndarray, shape (n,)
+            Posterior medians.
         now, then : ndarray, shape (2, n)
             Lower and upper ends; ``then`` if the medians stay where they are.
         """
@@ -266,7 +268,7 @@ class Plan(Shown):
         law = self.posterior.law(self._design(places))
         middle, *now = quantiles(law, [0.5, *tails])
         then = middle + ratio * (np.array(now) - middle)
-        return np.exp2(now), np.exp2(then)
+        return np.exp2(middle), np.exp2(now), np.exp2(then)
 
     def facts(self) -> tuple[Fact, ...]:
         """State where the numbers come from."""

@@ -217,8 +217,9 @@ def planned_runs(plan: Plan, runs: Sequence[Proposal], *, source: str = "") -> F
     seen = plan.runs.batch_size.tolist() if plan.runs is not None else []
     ends = [*sizes, *seen, *plan.batch_sizes, plan.batch_size]
     batch = np.geomspace(min(ends) / 1.3, max(ends) * 1.3, 121)
-    now, then = plan.bands(batch, runs)
-    law.fill_between(batch, *now, color=SKY, alpha=0.3, linewidth=0, label="law, 90 %, now")
+    middle, now, then = plan.bands(batch, runs)
+    law.plot(batch, middle, color=BLACK, linewidth=1.2, label="law")
+    law.fill_between(batch, *now, color=SKY, alpha=0.3, linewidth=0, label="90 % of it, now")
     law.fill_between(batch, *then, color=BLUE, alpha=0.5, linewidth=0, label="and after the runs")
     if plan.runs is not None:
         there = ~plan.runs.diverged
@@ -285,4 +286,4 @@ def plan() -> Figure:
 
 def _limits_of_plan(now: FloatArray, rates: Sequence[float]) -> tuple[float, float]:
     """Range of the ordinate: band and proposals; runs seen far away run out of it."""
-    return min(now.min(), *rates) / 1.5, max(now.max(), *rates) * 6
+    return min(now.min(), *rates) / 1.5, max(now.max(), *rates) * 8
