@@ -107,7 +107,11 @@ class _Files(TypedDict, total=False):
         str, _file("CSV of optima, columns batch_size and learning_rate.", metavar="FILE")
     ]
     law: Annotated[
-        str, _file("Law saved with `lr query --save` or `lr fit --save`.", metavar="FILE")
+        str,
+        _file(
+            "Law saved with `lr query --save` or `lr fit --save`; for `lr plan` also the runs of a sweep.",
+            metavar="FILE",
+        ),
     ]
     covariate: Annotated[
         list[str],
