@@ -109,7 +109,8 @@ class _Files(TypedDict, total=False):
     law: Annotated[
         str,
         _file(
-            "Law saved with `lr query --save` or `lr fit --save`; for `lr plan` also the runs of a sweep.",
+            "Law saved with `lr query --save` or `lr fit --save`; for `lr plan` also the runs of "
+            "a sweep.",
             metavar="FILE",
         ),
     ]

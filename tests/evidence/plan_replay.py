@@ -213,14 +213,18 @@ def largest_batch(shared):
             octaves.append(away)
             lost.append(pool.excess(answers))
     print(f"{'':16}{'runs until good':>20}{'octaves after 0, 3, 6 runs':>30}{'excess, %':>26}")
+    medians = defaultdict(list)
     for kin, methods in by_kin.items():
         print(kin)
         for name, found in methods.items():
             needed, octaves, lost = (np.concatenate(part) for part in found)
             low, middle, high = np.quantile(needed, [0.25, 0.5, 0.75])
+            medians[name].append(middle)
             said = " ".join(f"{x:8.2f}" for x in np.median(octaves[:, [0, 3, 6]], axis=0))
             loss = " ".join(f"{x:8.3f}" for x in np.mean(lost[:, [0, 3, 6]], axis=0))
             print(f"  {name:14}{middle:8.1f} ({low:.0f} to {high:.0f}){said:>30}{loss:>30}")
+    means = ", ".join(f"{name} {np.mean(x):.1f}" for name, x in medians.items())
+    print(f"mean of the medians of runs until good: {means}")
 
 
 def unseen_group(shared):
@@ -277,7 +281,7 @@ def unseen_group(shared):
         print(f"  {name:8}" + "".join(said))
 
 
-UNSEEN = (3, 6, 12, 24)
+UNSEEN = (3, 6, 12)
 
 
 def valleys(shared):
