@@ -6,6 +6,7 @@ from functools import wraps
 from typing import TYPE_CHECKING, Annotated, Any, TypedDict, get_type_hints
 
 import typer
+from typer.core import TyperCommand, TyperOption
 
 from scaling.errors import DataError, InputError
 
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
 def _parser(name: str, metavar: str) -> dict[str, Any]:
     """Make Typer read an option by a function of the numeric layer, imported when needed."""
 
-    def parse(text: str) -> Any:
+    def parse(text: str | float) -> Any:
+        if not isinstance(text, str):  # a default
+            return text
         from scaling.numeric.inputs import text as _text
 
         try:
@@ -30,7 +33,7 @@ def _parser(name: str, metavar: str) -> dict[str, Any]:
 
 NUMBER = _parser("parse_positive", "NUMBER")
 NON_NEGATIVE = _parser("parse_non_negative", "NUMBER")
-BATCH_SIZE = _parser("parse_batch_size", "SIZE")
+BATCH_SIZE = _parser("parse_size", "SIZE")
 DECAY_RATE = _parser("parse_decay_rate", "NUMBER")
 LEVEL_OPTION: dict[str, Any] = {
     "help": "Probability that the intervals are to hold the optimum with (default: 0.9).",
@@ -48,8 +51,23 @@ NOISE_SCALE: dict[str, Any] = {
     "help": "Gradient noise scale tr(Sigma)/|g|^2, in the unit of the batch size; or a range that "
     "holds it with probability 0.9; a number is taken as good to a factor of 2 (default: as in the "
     "sweeps of other models).",
-    **_parser("parse_range", "NUMBER|LOW..HIGH"),
+    **_parser("parse_range", "SIZE|LOW..HIGH"),
 }
+
+
+class Command(TyperCommand):
+    """A command that refuses an option given twice of which it would take one."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Count the options before they are read."""
+        if not ctx.resilient_parsing:
+            _, _, given = self.make_parser(ctx).parse_args(list(args))
+            for option in given:
+                if not isinstance(option, TyperOption) or option.is_flag or option.multiple:
+                    continue
+                if given.count(option) > 1:
+                    raise InputError(f"{option.opts[0]} is given twice; leave one out")
+        return super().parse_args(ctx, args)
 
 
 def _panel(title: str) -> Callable[..., Any]:
@@ -89,16 +107,19 @@ class _Eps(TypedDict, total=False):
     eps: Annotated[
         float, _run("Adam's epsilon (default: 1e-8; with --law its own).", **NON_NEGATIVE)
     ]
+    ref_eps: Annotated[
+        float, _run("Adam's epsilon in the tuned run (default: 1e-8).", **NON_NEGATIVE)
+    ]
+
+
+class _SecondMoments(TypedDict, total=False):
     second_moments: Annotated[
         str,
         _run(
-            "Adam's second moments half-way through the tuned run, SecondMoments.to_json(): they "
-            "tell what another eps does.",
-            metavar="FILE.json",
+            "Adam's second moments half-way through the tuned run, which tell what another eps "
+            "does: a checkpoint such as optimizer.pt, or SecondMoments.to_json() as *.json.",
+            metavar="FILE",
         ),
-    ]
-    ref_eps: Annotated[
-        float, _run("Adam's epsilon in the tuned run (default: 1e-8).", **NON_NEGATIVE)
     ]
 
 
@@ -198,7 +219,7 @@ class _DecayRates(TypedDict, total=False):
     ]
 
 
-class RecipeOptions(_NoiseScale, _Files, _Beliefs, _Theory, total=False):
+class RecipeOptions(_NoiseScale, _SecondMoments, _Files, _Beliefs, _Theory, total=False):
     """Options that turn a recipe into a law, or name one."""
 
 
@@ -206,7 +227,17 @@ class PlanOptions(_TunedRun, _NoiseScale, _Files, total=False):
     """Options that say what there is to plan from."""
 
 
-class LawOptions(_TunedRun, _NoiseScale, _Eps, _Files, _Beliefs, _Theory, _DecayRates, total=False):
+class LawOptions(
+    _TunedRun,
+    _NoiseScale,
+    _Eps,
+    _SecondMoments,
+    _Files,
+    _Beliefs,
+    _Theory,
+    _DecayRates,
+    total=False,
+):
     """Options from which a law is made."""
 
 
@@ -319,7 +350,7 @@ def _by_theory(given: LawOptions, *, sketch: bool) -> "Law":
             raise InputError("cannot be combined with a sketch; leave one out", "second_moments")
         return _transfer_of_sketch(recipe, chosen, known)
     if "second_moments" in given:
-        chosen["second_moments"] = _read(given["second_moments"], "SecondMoments")
+        chosen["second_moments"] = _second_moments(given["second_moments"])
     return TransferLaw(recipe, GradientStatistics(**known), **chosen)
 
 
@@ -346,15 +377,25 @@ def _read(path: str, kind: str) -> Any:
         raise DataError(said if said.startswith(path) else f"{path}: {said}") from None
 
 
+def _second_moments(path: str) -> Any:
+    """Read Adam's second moments from a summary of ours, or from a checkpoint."""
+    if path.lower().endswith(".json"):
+        return _read(path, "SecondMoments")
+    from scaling.measure import read_second_moments
+
+    return read_second_moments(path)
+
+
 def _check_eps(given: LawOptions, reference: float) -> None:
     """Refuse a change of epsilon of which nothing tells what it does."""
     if "second_moments" not in given and "grad_rms" not in given:
-        raise InputError(
+        said = (
             f"{given['eps']:g}, the tuned run had {reference:g}; to know what the change does, "
-            "give --second-moments (or --grad-rms); if the tuned run had this eps too, give "
-            f"--ref-eps {given['eps']:g}",
-            "eps",
+            "give --second-moments (or --grad-rms)"
         )
+        if "ref_eps" not in given:
+            said += f"; if the tuned run had this eps too, give --ref-eps {given['eps']:g}"
+        raise InputError(said, "eps")
 
 
 def _posterior(given: LawOptions) -> "Law":
@@ -372,7 +413,7 @@ def _posterior(given: LawOptions) -> "Law":
         given.get("noise_scale"),
         prior=read_prior(given.get("prior")),
         eps=given.get("eps"),
-        second_moments=None if moments is None else _read(moments, "SecondMoments"),
+        second_moments=None if moments is None else _second_moments(moments),
     )
 
 

@@ -250,9 +250,9 @@ learning_rate_error(batch_size, eps, beta1, beta2, moments, exact, population, c
 load_law(path)
 plan(known, batch_size, covariates, batch_sizes, cost, worth, eps, pool)
 quadratic_optimum(gradient, variance, hessian, batch_size, eps, beta1, beta2, step, moments)
-recipe(known, batch_size, rule, law)
+recipe(known, batch_size, rule, law, eps)
 save_law(law, path)
-schedule(law, ramp, steps, extrapolate)
+schedule(law, ramp, steps, extrapolate, multiply)
 simulate_sweep({SIMULATED})
 update_moments(signal, damping, beta1, beta2, step, moments)
 """

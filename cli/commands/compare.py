@@ -9,14 +9,13 @@ import typer
 from scaling.errors import InputError
 
 from ..options import BATCH_SIZE, NUMBER, takes_law
+from ..terminal import echo, print_table
 
 if TYPE_CHECKING:
     from scaling.numeric.laws import Law
 
 #: Without a fitted range, how far to go from the reference, either way.
 _REACH = 16.0
-
-_NARROWEST = 80
 
 _TITLES = {
     "batch_size": "batch size",
@@ -62,11 +61,11 @@ def compare(
         from ..report.answer import describe
 
         answer = {"law": describe(law), "alpha": alpha, "results": rows}
-        typer.echo(json.dumps(answer, indent=2, allow_nan=False))
+        echo(json.dumps(answer, indent=2, allow_nan=False))
     elif as_csv:
         from ..report.answer import csv_text
 
-        typer.echo(csv_text(rows), nl=False)
+        echo(csv_text(rows), nl=False)
     else:
         _print_table(law, rows, alpha)
 
@@ -88,13 +87,13 @@ def _batch_sizes(law: "Law", smallest: float | None, largest: float | None) -> l
 def _rows(law: "Law", batch_sizes: list[float], alpha: float) -> list[dict[str, Any]]:
     from scaling.numeric.laws import rules_of_thumb
 
-    from ..report.answer import finite
+    from ..report.answer import positive
 
     columns = {"law": law.learning_rate(batch_sizes)}
     columns |= rules_of_thumb(law, batch_sizes, alpha=alpha)
     return [
         {"batch_size": batch}
-        | {name: finite(column[i]) for name, column in columns.items()}
+        | {name: positive(column[i]) for name, column in columns.items()}
         | {"regime": str(law.regime(batch))}
         for i, batch in enumerate(batch_sizes)
     ]
@@ -102,9 +101,9 @@ def _rows(law: "Law", batch_sizes: list[float], alpha: float) -> list[dict[str, 
 
 def _print_table(law: "Law", rows: list[dict[str, Any]], alpha: float) -> None:
     from rich import box
-    from rich.console import Console
     from rich.table import Table
 
+    from ..report.prose import wrap
     from ..report.sentences import say_all
 
     reference, critical = law.reference, law.critical_batch_size
@@ -127,9 +126,7 @@ def _print_table(law: "Law", rows: list[dict[str, Any]], alpha: float) -> None:
         cells = [f"{row[name]:.3g}" for name in _TITLES if name not in ("batch_size", "regime")]
         style = "bold" if bold else None
         table.add_row(f"{row['batch_size']:.10g}", *cells, row["regime"], style=style)
-    # A narrow terminal would cut the numbers off; let it wrap the lines instead.
-    console = Console(highlight=False, width=max(Console().width, _NARROWEST))
-    console.print(table)
+    print_table(table)
     ends = [row["batch_size"] for row in (rows[0], rows[-1])]
     for text in say_all(tuple(fact for batch in ends for fact in law.warnings(batch))):
-        console.print(f"WARNING: {text}")
+        echo("\n".join(wrap(f"WARNING: {text}", "", "  ")))

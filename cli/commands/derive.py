@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..terminal import console, echo
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -69,10 +71,10 @@ def derive(
     else:
         unicode = (sys.stdout.encoding or "").lower().startswith("utf")
         name = "equations" if bare else form.value
-        typer.echo(render(steps, name, verdicts, unicode=unicode).rstrip("\n"))
+        echo(render(steps, name, verdicts, unicode=unicode).rstrip("\n"))
     failed = [verdict.id for verdict in verdicts.values() if verdict.verified is False]
     if failed:
-        typer.echo(f"lr: these steps do not hold: {', '.join(failed)}", err=True)
+        echo(f"lr: these steps do not hold: {', '.join(failed)}", err=True)
         raise typer.Exit(1)
 
 
@@ -99,11 +101,10 @@ def run(steps: "Derivation", check: bool) -> "dict[str, Verdict]":
 
 def show_table(steps: "Derivation", verdicts: "dict[str, Verdict]") -> None:
     """Print one row per step, then the errors of the approximations, then what failed."""
-    from rich.console import Console
     from rich.text import Text
 
-    console = Console(width=None if sys.stdout.isatty() else 80)
-    console.print(verdict_table(steps, verdicts))
+    here = console(width=None if sys.stdout.isatty() else 80)
+    here.print(verdict_table(steps, verdicts))
     errors = new_table()
     errors.add_column("id", no_wrap=True)
     errors.add_column("error of the approximation", overflow="fold")
@@ -111,11 +112,11 @@ def show_table(steps: "Derivation", verdicts: "dict[str, Verdict]") -> None:
         if verdict.error is not None:
             errors.add_row(verdict.id, Text(str(verdict.error)))
     if errors.row_count:
-        console.print(errors)
+        here.print(errors)
     failed = [verdict for verdict in verdicts.values() if not verdict.verified]
     for verdict in failed:
-        console.print(Text(f"{verdict.id} failed. {verdict.problem}".rstrip()))
-    console.print(f"{len(verdicts) - len(failed)} of {len(verdicts)} steps verified")
+        here.print(f"{verdict.id} failed. {verdict.problem}".rstrip())
+    here.print(f"{len(verdicts) - len(failed)} of {len(verdicts)} steps verified")
 
 
 def verdict_table(steps: "Derivation", verdicts: "dict[str, Verdict]") -> "Table":

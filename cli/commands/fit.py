@@ -8,8 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from ..options import LEVEL_OPTION, NOISE_SCALE, PRIOR, read_prior
-
-_NARROWEST = 72
+from ..terminal import echo, print_table
 
 _COLUMN: dict[str, Any] = {
     "metavar": "COLUMN",
@@ -19,9 +18,21 @@ _COLUMN: dict[str, Any] = {
 
 def fit(
     runs: Annotated[
-        str, typer.Argument(metavar="RUNS", help="CSV, JSON or Parquet, one run a row.")
+        str,
+        typer.Argument(
+            metavar="RUNS",
+            help="CSV, JSON or Parquet, one run a row; or where a tracker or a trainer keeps them: "
+            "an Optuna storage, mlruns, TensorBoard, Ray, logs.",
+        ),
     ],
-    batch_size_column: Annotated[str | None, typer.Option(help="Batch sizes.", **_COLUMN)] = None,
+    study: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Which study or experiment, if RUNS holds several."),
+    ] = None,
+    batch_size_column: Annotated[
+        str | None,
+        typer.Option(help="Batch sizes of one step; may be a product, as a*b*8.", **_COLUMN),
+    ] = None,
     lr_column: Annotated[str | None, typer.Option(help="Learning rates.", **_COLUMN)] = None,
     loss_column: Annotated[str | None, typer.Option(help="Final losses.", **_COLUMN)] = None,
     eps_column: Annotated[
@@ -66,18 +77,22 @@ def fit(
     lr query --law law.json --covariate N=1e9 --covariate D=2e10 --batch-size 512
     """
     from scaling import fit_sweep, save_law
+    from scaling.numeric.inputs.files import check_writable
+    from scaling.numeric.tables import as_table
 
     from ..report.answer import LEVEL
     from ..report.fit import document, explain, score_table
 
+    check_writable(save)  # before the work
     if plot is not None:
         from scaling.plotting.saving import figure_format
 
-        figure_format(plot, "plot")  # before the work
+        figure_format(plot, "plot")
+        check_writable(plot)
     level = LEVEL if level is None else level
     with _progress() as report:
         found = fit_sweep(
-            runs,
+            as_table(runs, study=study),
             batch_size_column=batch_size_column,
             lr_column=lr_column,
             loss_column=loss_column,
@@ -90,10 +105,10 @@ def fit(
             progress=report,
         )
     if as_json:
-        typer.echo(json.dumps(document(found, level), indent=2, allow_nan=False))
+        echo(json.dumps(document(found, level), indent=2, allow_nan=False))
     else:
-        typer.echo(explain(found, level))
-        _print(score_table(found))
+        echo(explain(found, level))
+        print_table(score_table(found))
     if save is not None:
         save_law(found.law, save)
     if plot is not None:
@@ -118,13 +133,3 @@ def _progress() -> Iterator[Any]:
             progress.update(tasks[what], completed=done)
 
         yield report
-
-
-def _print(table: Any) -> None:
-    from rich.console import Console
-
-    console = Console(highlight=False)
-    if console.width < _NARROWEST:
-        # A narrow terminal would cut numbers off; let it wrap the lines instead.
-        console = Console(highlight=False, width=_NARROWEST)
-    console.print(table)

@@ -10,7 +10,8 @@ from typer.core import TyperGroup
 
 from scaling.errors import DataError, InputError
 
-from ..options import NON_NEGATIVE, NUMBER, flag
+from ..options import NON_NEGATIVE, NUMBER, Command, flag
+from ..terminal import echo
 
 if TYPE_CHECKING:
     from scaling.plotting import NamedFigure
@@ -81,7 +82,7 @@ def _list() -> None:
 
     width = max(map(len, FIGURES))
     for name, figure in FIGURES.items():
-        typer.echo(f"{name:{width}}  {figure.summary}")
+        echo(f"{name:{width}}  {figure.summary}")
 
 
 def _draw_all(directory: str, dpi: float | None) -> None:
@@ -101,7 +102,7 @@ def _draw_all(directory: str, dpi: float | None) -> None:
             write(drawn, f"{directory}/{name}.{kind}", figure.summary, dpi)
     if sys.stderr.isatty():
         sys.stderr.write("\r\033[K")
-    typer.echo(f"wrote {len(FIGURES)} figures, PNG and SVG, to {directory}")
+    echo(f"wrote {len(FIGURES)} figures, PNG and SVG, to {directory}")
 
 
 def write(figure: Any, path: str, title: str, dpi: float | None) -> None:
@@ -125,7 +126,7 @@ def _command(figure: "NamedFigure") -> Any:
             **{name: tuple(v) if name in several else v for name, v in chosen.items() if v != []}
         )
         write(drawn, path, figure.summary, dpi)
-        typer.echo(f"wrote {path}")
+        echo(f"wrote {path}")
 
     types: dict[str, Any] = {"number": float, "numbers": list[float], "text": str}
     readers: dict[str, dict[str, Any]] = {
@@ -170,7 +171,9 @@ def _command(figure: "NamedFigure") -> Any:
     single = typer.Typer(
         add_completion=False, context_settings={"help_option_names": ["-h", "--help"]}
     )
-    single.command(figure.name, help=figure.summary + ".", short_help=figure.summary)(draw)
+    single.command(figure.name, cls=Command, help=figure.summary + ".", short_help=figure.summary)(
+        draw
+    )
     return typer.main.get_command(single)
 
 

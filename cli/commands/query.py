@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..options import BATCH_SIZE, LEVEL_OPTION, takes_law
+from ..terminal import echo
 
 if TYPE_CHECKING:
     from scaling.numeric.laws import Law
@@ -37,6 +38,7 @@ def query(
     lr query --points optima.csv --batch-size 512 --save law.json
     """
     from scaling.errors import InputError
+    from scaling.numeric.inputs.files import check_writable
 
     from ..report.answer import LEVEL, answers, describe
 
@@ -44,10 +46,12 @@ def query(
         raise InputError(
             "missing; say at which batch size you want the learning rate", "batch_size"
         )
+    check_writable(save)  # before anything is written
     if plot is not None:
         from scaling.plotting.saving import figure_format
 
-        figure_format(plot, "plot")  # before anything is written
+        figure_format(plot, "plot")
+        check_writable(plot)
     level = LEVEL if level is None else level
     results = answers(law, batch_size, level)
     if as_json:
@@ -66,4 +70,4 @@ def query(
         from scaling.plotting import learning_rate, save_figure
 
         save_figure(learning_rate(law, batch_size), plot, title="Adam's best learning rate")
-    typer.echo(text)
+    echo(text)

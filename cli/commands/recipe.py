@@ -8,7 +8,8 @@ import typer
 
 from scaling.errors import InputError
 
-from ..options import BATCH_SIZE, LawOptions, make_law, takes_law_of_recipe
+from ..options import BATCH_SIZE, NON_NEGATIVE, LawOptions, make_law, takes_law_of_recipe
+from ..terminal import echo, print_table
 
 if TYPE_CHECKING:
     from scaling import Recipe
@@ -20,10 +21,17 @@ _COLUMNS = {
     "beta1": "beta1",
     "beta2": "beta2",
     "eps": "eps",
-    "weight_decay": "weight decay",
+    "weight_decay": "decay",
 }
 
-_NO_LAW = "needs a law; give --noise-scale, a table (--points) or a saved law (--law)"
+_WIDEST_RULE = 16
+
+
+_WHY = (
+    "the law aims at the best learning rate, and came nearer to the optima of other models' sweeps "
+    "than the square root; over a run of many steps the decay rates change nothing in it (T-I1). "
+    "sqrt-sde and half-life aim at the old run's trajectory instead"
+)
 
 
 @takes_law_of_recipe
@@ -39,19 +47,25 @@ def recipe(
         ),
     ] = None,
     batch_size: Annotated[
-        float | None, typer.Option(help="The new batch size; may be a product.", **BATCH_SIZE)
+        list[float] | None,
+        typer.Option(help="The new batch size; repeatable; may be a product.", **BATCH_SIZE),
+    ] = None,
+    eps: Annotated[
+        float | None,
+        typer.Option(help="Adam's new epsilon (default: the tuned run's).", **NON_NEGATIVE),
     ] = None,
     rule: Annotated[
         list[str] | None,
         typer.Option(
+            "--rule",  # or typer 0.27 takes the metavar for its name
             metavar="RULE",
             help="law, sqrt-sde, half-life, weight-decay, or several joined by +; repeatable "
-            "(default: each of them for which there is enough).",
+            "(default: what it would take, and the others for which there is enough).",
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Print whole recipes for another batch size, by several rules.
+    """Print whole recipes for other batch sizes, by several rules, and say which to take.
 
     Each with its source and what it assumes, and ready to paste.
 
@@ -63,20 +77,22 @@ def recipe(
     from scaling import recipe as carry
 
     known = _read(tuned)
-    if batch_size is None:
+    if not batch_size:
         raise InputError("missing; say for which batch size you want a recipe", "batch_size")
-    law = _law(given, known)
-    found = {
-        name: carry(known, batch_size, name, law=law)
-        for name in dict.fromkeys(_rules(rule, known, law))
-    }
-    eps = "inside" if law and law.model and law.model.eps == "inside" else "outside"
+    rules = dict.fromkeys(_rules(rule, known, eps))
+    law = _law(given, known, eps)
+    found = [
+        (name, carry(known, batch, name, law=law, eps=eps))
+        for name in rules
+        for batch in dict.fromkeys(batch_size)
+    ]
+    place = "inside" if law.model and law.model.eps == "inside" else "outside"
     if as_json:
-        typer.echo(json.dumps(_as_json(known, found, eps), indent=2, allow_nan=False))
+        echo(json.dumps(_as_json(known, found, place), indent=2, allow_nan=False))
         return
-    _print(known, found, eps)
-    for name, reason in {} if rule else _left_out(known, law).items():
-        typer.echo(f"{name}: left out, {reason}")
+    _print(known, found, place)
+    for name, reason in {} if rule else _left_out(known, eps).items():
+        echo(f"{name}: left out, {reason}")
 
 
 def _read(tuned: str | None) -> "Recipe":
@@ -90,47 +106,47 @@ def _read(tuned: str | None) -> "Recipe":
         raise InputError(error.message, "from") from None
 
 
-def _rules(asked: list[str] | None, known: "Recipe", law: "Law | None") -> list[str]:
-    """Rules to apply: those asked for, or all that have what they need."""
-    from scaling.numeric.recipes import RECIPE_RULES
+def _rules(asked: list[str] | None, known: "Recipe", eps: float | None) -> list[str]:
+    """Rules to apply: those asked for, or the best and all others that have what they need."""
+    from scaling.numeric.recipes import RECIPE_RULES, best_rule
 
-    left_out = _left_out(known, law)
+    left_out = _left_out(known, eps)
     for name in (name for names in asked or [] for name in names.split("+")):
         if name in left_out:
             raise InputError(f"{name} {left_out[name]}", "rule")
-    return asked or [name for name in RECIPE_RULES if name not in left_out]
+    best = best_rule(known)
+    others = RECIPE_RULES.keys() - left_out.keys() - set(best.split("+"))
+    return asked or [best, *(name for name in RECIPE_RULES if name in others)]
 
 
-def _left_out(known: "Recipe", law: "Law | None") -> dict[str, str]:
-    """Rules that lack what they need, and what that is."""
+def _left_out(known: "Recipe", eps: float | None) -> dict[str, str]:
+    """Rules that cannot be applied, and why."""
     found = {}
-    if law is None:
-        found["law"] = _NO_LAW
+    if eps is not None:
+        found["sqrt-sde"] = "sets eps itself; leave out --eps for it"
     if known.weight_decay is None:
         found["weight-decay"] = "needs weight_decay in --from"
     return found
 
 
-def _law(given: LawOptions, known: "Recipe") -> "Law | None":
+def _law(given: LawOptions, known: "Recipe", eps: float | None) -> "Law":
     """Make the law: from a file, or through the recipe itself."""
-    if not given:
-        return None
     if "points" in given or "law" in given:
         return make_law(given)
-    if "noise_scale" not in given and not str(given.get("population", "")).endswith(".json"):
-        raise InputError("cannot enter without --noise-scale; leave it out", next(iter(given)))
     from scaling.numeric.moments.models import DEFAULT_MODEL, moment_model
 
     run: LawOptions = {
         **given,
         "ref_lr": known.learning_rate,
         "ref_batch_size": known.batch_size,
-        "eps": known.eps,
+        "ref_eps": known.eps,
+        "eps": known.eps if eps is None else eps,
     }
     if known.beta1 is not None:
         run["ref_beta1"] = known.beta1
     if (
         known.beta2 is not None
+        and isinstance(given.get("noise_scale"), float)
         and "beta2" in moment_model(given.get("moments", DEFAULT_MODEL)).knows
     ):
         run["ref_beta2"] = known.beta2
@@ -148,12 +164,15 @@ def _lines(found: "RuledRecipe", eps: str) -> dict[str, str]:
     return constructor_lines(found.to_recipe(), eps=eps) if found.in_domain else {}
 
 
-def _as_json(known: "Recipe", found: "dict[str, RuledRecipe]", eps: str) -> dict[str, Any]:
+def _as_json(known: "Recipe", found: "list[tuple[str, RuledRecipe]]", eps: str) -> dict[str, Any]:
+    from scaling.numeric.recipes import best_rule
+
     from ..report.sentences import say_all
 
     return {
         "from": asdict(known),
         "eps": eps,
+        "best": {"rule": best_rule(known), "why": _WHY},
         "results": [
             {
                 "rule": name,
@@ -165,49 +184,63 @@ def _as_json(known: "Recipe", found: "dict[str, RuledRecipe]", eps: str) -> dict
                 "warnings": say_all(one.warnings),
                 "lines": _lines(one, eps),
             }
-            for name, one in found.items()
+            for name, one in found
         ],
     }
 
 
-def _print(known: "Recipe", found: "dict[str, RuledRecipe]", eps: str) -> None:
+def _print(known: "Recipe", found: "list[tuple[str, RuledRecipe]]", eps: str) -> None:
+    from scaling.numeric.recipes import best_rule
+
+    from ..report.prose import field
+
+    _print_table(known, found)
+    for text in dict.fromkeys(text for _, one in found for text in one.assumed):
+        echo("\n".join(field("assumed", text)))
+    echo("\n".join(field("take", f"{best_rule(known)}: {_WHY}")))
+    for name in dict.fromkeys(name for name, _ in found):
+        echo(f"\n{name}")
+        _print_rule([one for its, one in found if its == name], eps)
+    echo("")
+
+
+def _print_table(known: "Recipe", found: "list[tuple[str, RuledRecipe]]") -> None:
     from rich import box
-    from rich.console import Console
     from rich.table import Table
 
+    title = f"From a run tuned at batch size {known.batch_size:.10g}"
+    table = Table(box=box.SIMPLE, pad_edge=False, title=title, title_justify="left")
+    table.add_column("rule", overflow="fold", max_width=_WIDEST_RULE)
+    for name in ("batch", *_COLUMNS.values()):
+        table.add_column(name, justify="right", no_wrap=True)
+    rows: list[tuple[str, Any]] = [("(tuned)", known), *found]
+    for name, one in rows:
+        cells = (_cell(column, getattr(one, column)) for column in _COLUMNS)
+        table.add_row(name.replace("+", " + "), f"{one.batch_size:.10g}", *cells)
+    print_table(table)
+
+
+def _print_rule(found: "list[RuledRecipe]", eps: str) -> None:
+    """Say what a rule rests on, where it ends, and what it gives at each batch size."""
     from ..report.prose import field
     from ..report.sentences import say_all
 
-    (batch_size,) = {one.batch_size for one in found.values()}
-    title = f"For batch size {batch_size:.10g}, from a run tuned at {known.batch_size:.10g}"
-    table = Table(box=box.SIMPLE, pad_edge=False, title=title, title_justify="left")
-    table.add_column("rule", overflow="fold")
-    for name in _COLUMNS.values():
-        table.add_column(name, justify="right", no_wrap=True)
-    for name, one in ({"(tuned)": known} | found).items():
-        table.add_row(name, *(_cell(column, getattr(one, column)) for column in _COLUMNS))
-    Console(highlight=False, width=max(Console().width, 80)).print(table)
-    for text in dict.fromkeys(text for one in found.values() for text in one.assumed):
-        typer.echo("\n".join(field("assumed", text)))
-    for name, one in found.items():
-        typer.echo(f"\n{name}")
-        for rule in one.rules:
-            which = f"{rule.name} keeps " if len(one.rules) > 1 else ""
-            text = f"{which}{rule.keeps}: {rule.assumption} ({rule.source})"
-            typer.echo("\n".join(field("" if which else "keeps", text)))
+    for rule in found[0].rules:
+        which = f"{rule.name} keeps " if len(found[0].rules) > 1 else ""
+        text = f"{which}{rule.keeps}: {rule.assumption} ({rule.source})"
+        echo("\n".join(field("" if which else "keeps", text)))
+    for one in found:
+        if len(found) > 1:
+            echo(f"  # batch size {one.batch_size:.10g}")
         for text in say_all(one.warnings):
-            typer.echo("\n".join(field("WARNING", text)))
-        _print_lines(_lines(one, eps))
-    typer.echo()
-
-
-def _print_lines(lines: dict[str, str]) -> None:
-    for line in lines.values():
-        typer.echo(f"  {line}")
-    if not lines:
-        typer.echo("  # no optimizer can be made of this")
-    elif "torch" not in lines:
-        typer.echo("  # PyTorch has no eps inside the root")
+            echo("\n".join(field("WARNING", text)))
+        lines = _lines(one, eps)
+        for line in lines.values():
+            echo(f"  {line}")
+        if not lines:
+            echo("  # no optimizer can be made of this")
+        elif "torch" not in lines:
+            echo("  # PyTorch has no eps inside the root")
 
 
 def _cell(column: str, value: float | None) -> str:

@@ -4,7 +4,8 @@ from typing import Annotated, Any
 
 import typer
 
-from ..options import BATCH_SIZE, NUMBER
+from ..options import BATCH_SIZE, NON_NEGATIVE, NUMBER
+from ..terminal import echo
 
 
 def simulate(
@@ -16,7 +17,7 @@ def simulate(
     batch_size: Annotated[
         list[float], typer.Option(help="Batch size of the grid; repeatable.", **BATCH_SIZE)
     ],
-    output: Annotated[
+    out: Annotated[
         str | None,
         typer.Option(metavar="FILE", help="CSV to write; standard output by default."),
     ] = None,
@@ -46,16 +47,20 @@ def simulate(
     ] = None,
     repetitions: Annotated[int, typer.Option(help="Seeds of each run.", min=1)] = 1,
     noise: Annotated[
-        float, typer.Option(help="Relative standard deviation of a loss from run to run.", min=0)
+        float,
+        typer.Option(help="Relative standard deviation of a loss from run to run.", **NON_NEGATIVE),
     ] = 0.001,
     curvature: Annotated[
         float | None,
         typer.Option(help="Relative rise of the loss one octave off (default: 0.01).", **NUMBER),
     ] = None,
     departure: Annotated[
-        float, typer.Option(help="Scatter of true optima about the law, in octaves.", min=0)
+        float,
+        typer.Option(help="Scatter of true optima about the law, in octaves.", **NON_NEGATIVE),
     ] = 0.0,
-    missing: Annotated[float, typer.Option(help="Share of runs that are missing.", min=0)] = 0.0,
+    missing: Annotated[
+        float, typer.Option(help="Share of runs that are missing.", **NON_NEGATIVE)
+    ] = 0.0,
     seed: Annotated[int, typer.Option(help="Of the random numbers.", min=0)] = 0,
 ) -> None:
     """Make up the runs of a sweep whose law is known, as CSV.
@@ -93,9 +98,9 @@ def simulate(
         missing=missing,
         seed=seed,
     )
-    text = write_runs(runs, output)
+    text = write_runs(runs, out)
     if text is not None:
-        typer.echo(text, nl=False)
+        echo(text, nl=False)
 
 
 def _values(texts: list[str]) -> dict[str, list[float]]:

@@ -10,6 +10,7 @@ import typer
 from scaling.errors import DataError, InputError
 
 from ..options import BATCH_SIZE, LEVEL_OPTION, takes_law
+from ..terminal import echo
 
 if TYPE_CHECKING:
     from scaling.numeric.laws import Law
@@ -59,14 +60,17 @@ def sweep(
         raise InputError("needs a file to overwrite, --out", "force")
     if out is not None and not force and Path(out).exists():
         raise DataError(f"{out}: exists already; --force overwrites it")
+    from scaling.numeric.inputs.files import check_writable
+
     from ..report.sentences import say_all
 
+    check_writable(out)
     spaces = [law.search_space(size, **_given(level)) for size in dict.fromkeys(batch_size)]
     for text in say_all(tuple(fact for space in spaces for fact in space.warnings)):
-        typer.echo(f"WARNING: {text}", err=True)
+        echo(f"WARNING: {text}", err=True)
     text = import_module(f"scaling.engines.{engine}").form(spaces)
     if out is None:
-        typer.echo(text, nl=False)
+        echo(text, nl=False)
     else:
         from scaling.numeric.inputs.files import write_text
 

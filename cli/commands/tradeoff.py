@@ -9,6 +9,7 @@ import typer
 from scaling.errors import DataError, InputError
 
 from ..options import BATCH_SIZE
+from ..terminal import echo
 
 if TYPE_CHECKING:
     from scaling.numeric.tradeoff import StepsLaw, Tradeoff
@@ -82,7 +83,7 @@ def tradeoff(
     if as_csv:
         from ..report.answer import csv_text
 
-        typer.echo(csv_text([row for group in groups for row in _csv_rows(group)]), nl=False)
+        echo(csv_text([row for group in groups for row in _csv_rows(group)]), nl=False)
         return
     answer = {
         "source": found.source,
@@ -104,7 +105,7 @@ def tradeoff(
         "notes": found.notes,
     }
     if as_json:
-        typer.echo(json.dumps(_finite(answer), indent=2, allow_nan=False))
+        echo(json.dumps(_finite(answer), indent=2, allow_nan=False))
     else:
         from ..report.tradeoff import show
 
@@ -131,15 +132,15 @@ def _group(group: "TradeoffGroup", batch_sizes: list[float]) -> dict[str, Any]:
 
 
 def _answer_at(law: "StepsLaw", batch_size: float) -> dict[str, Any]:
-    from ..report.answer import finite
+    from ..report.answer import positive
     from ..report.sentences import say_all
 
     interval = law.steps_interval(batch_size)
     return {
         "batch_size": batch_size,
-        "steps": finite(law.steps(batch_size)),
+        "steps": positive(law.steps(batch_size)),
         "steps_interval": interval,
-        "examples": finite(law.examples(batch_size)),
+        "examples": positive(law.examples(batch_size)),
         "examples_interval": interval and tuple(bound * batch_size for bound in interval),
         "warnings": say_all(law.warnings(batch_size)),
     }
@@ -149,7 +150,7 @@ def _prediction(found: "Tradeoff", text: str) -> dict[str, Any]:
     """What the trends say of a group of another size."""
     from scaling.numeric.inputs.text import parse_settings
 
-    from ..report.answer import finite
+    from ..report.answer import positive
     from ..report.sentences import say_all
 
     ((name, size),) = parse_settings([text], "at").items()
@@ -162,7 +163,7 @@ def _prediction(found: "Tradeoff", text: str) -> dict[str, Any]:
     return {
         "covariate": covariate,
         "size": size,
-        **{name: finite(trend.value(size)) for name, trend in found.trends.items()},
+        **{name: positive(trend.value(size)) for name, trend in found.trends.items()},
         "intervals": {name: trend.interval(size) for name, trend in found.trends.items()},
         "warnings": say_all(found.warnings(size)),
     }

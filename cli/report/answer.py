@@ -1,9 +1,10 @@
 """What a law says, as JSON values."""
 
 import math
+import sys
 from typing import Any
 
-from scaling.errors import InputError
+from scaling.numeric.inputs.text import csv_cell
 from scaling.numeric.laws import Law, rules_of_thumb
 from scaling.numeric.laws.law import finite_or_none
 
@@ -53,18 +54,18 @@ def answers(law: Law, batch_sizes: list[float], level: float = LEVEL) -> list[di
         {
             "batch_size": batch,
             "eps": law.effective_eps,
-            "learning_rate": finite(rates[i]),
+            "learning_rate": positive(rates[i]),
             **{
                 name: [finite_or_none(bound[i]) for bound in bounds] if bounds else None
                 for name, bounds in intervals.items()
             },
             "level": level,
-            "ratio": finite(rates[i] / law.reference.learning_rate),
+            "ratio": positive(rates[i] / law.reference.learning_rate),
             "exponent": finite(exponents[i]),
             "regime": str(law.regime(batch)),
             "steps_factor": finite_or_none(steps[i]),
             "examples_factor": finite_or_none(examples[i]),
-            "rules": {name: finite(rules[name][i]) for name in ("sqrt", "linear")},
+            "rules": {name: positive(rules[name][i]) for name in ("sqrt", "linear")},
             "warnings": say_all(law.warnings(batch)),
         }
         for i, batch in enumerate(batch_sizes)
@@ -72,9 +73,16 @@ def answers(law: Law, batch_sizes: list[float], level: float = LEVEL) -> list[di
 
 
 def finite(number: float) -> float:
-    """Return a number that has to be finite."""
+    """Return a number that has to be finite; `main` says what it means if it is not."""
     if not math.isfinite(number):
-        raise InputError("the numbers given are so large or so small that arithmetic fails on them")
+        raise ArithmeticError
+    return float(number)
+
+
+def positive(number: float) -> float:
+    """Return a number that has to be positive, and neither overflow nor underflow."""
+    if not sys.float_info.min <= number < math.inf:
+        raise ArithmeticError
     return float(number)
 
 
@@ -86,5 +94,5 @@ def csv_text(rows: list[dict[str, Any]]) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, max(rows, key=len), lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows({name: csv_cell(value) for name, value in row.items()} for row in rows)
     return text.getvalue()

@@ -5,6 +5,7 @@ import shutil
 import textwrap
 from typing import Any
 
+from scaling.data.track_record import track_record
 from scaling.numeric.laws import Law
 
 from .answer import LEVEL
@@ -54,6 +55,8 @@ def explain(law: Law, results: list[dict[str, Any]], level: float = LEVEL) -> st
     answer = _answer_by_draws if law.theory == _BY_DRAWS else _answer
     lines = [line for result in results for line in answer(law, result)]
     lines += field("route", _ROUTES[law.provenance.source])
+    if law.route is not None:
+        lines += field("record", say(track_record(law.route)))
     lines += field("law", law.provenance.description)
     lines += field("", formula(law))
     lines += landmarks(law, level)

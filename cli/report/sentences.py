@@ -107,6 +107,17 @@ def _worth(share: float, **source: bool) -> str:
     return f"{said}: loss falls as compute^-0.05 (Kaplan et al. 2020, arXiv 2001.08361; --worth)"
 
 
+def _track_record(
+    octaves: float, sqrt: float, rule: str, best: float, inside: float, **count: float
+) -> str:
+    hindsight = "" if rule == "sqrt" else f", the best rule in hindsight ({rule}) by {best:.2f}"
+    return (
+        f"this route was off by {octaves:.2f} octave (RMSE; a factor of two is 1) on "
+        f"{count['trainings']} trainings that it had not seen, the square root rule by "
+        f"{sqrt:.2f}{hindsight}; {inside:.0%} of {count['optima']} optima lay in the 90% interval"
+    )
+
+
 def _setting(**values: float) -> str:
     return "at " + ", ".join(f"{name} = {value:.6g}" for name, value in values.items())
 
@@ -155,7 +166,7 @@ _SENTENCES: dict[str, str | Callable[..., str]] = {
     # What a posterior takes for granted, and what would narrow it.
     "prior": (
         "how optima depend on the batch size, and how they scatter, is believed to be as in "
-        "published sweeps of other models (T-K2)"
+        "sweeps of other models, published and our own (T-K2)"
     ),
     "optimizer as tuned": (
         "optimizer, model and budget are those of the tuned run; beta1 changes nothing over a run "
@@ -167,6 +178,7 @@ _SENTENCES: dict[str, str | Callable[..., str]] = {
     "narrow the noise scale": (
         "measure the noise scale more closely, or tune at a second batch size (--points)"
     ),
+    "track record": _track_record,
     # What a fitted law takes for granted, and how well it fits.
     "as in the fitted runs": (
         "optimizer, model family, schedule and budget are those of the runs that it rests on"
@@ -232,7 +244,7 @@ _SENTENCES: dict[str, str | Callable[..., str]] = {
         "weight-decay leaves its domain: lr x weight decay is {product:.3g}, a timescale under "
         "one step"
     ),
-    "change left out": "the change of {name} does not enter this law's learning rate",
+    "change left out": "the change of {name} does not enter the learning rate",
     "law of another run": (
         "the law's own learning rate at batch size {batch_size:.10g} is {times:.3g} times the "
         "recipe's: is it of this model and optimizer? Only its ratio is used"

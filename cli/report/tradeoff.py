@@ -4,16 +4,15 @@ from collections.abc import Iterator
 from typing import Any
 
 from rich import box
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ..terminal import clipped, console, echo, width_of
 from .prose import field, size, wrap
 
 _SYMBOLS = {"critical_batch_size": "B_crit", "steps_min": "S_min", "examples_min": "E_min"}
 #: Longer names of groups are folded.
 _LONGEST_NAME = 24
-_UNLIMITED = 10_000
 _ROLES = {
     "batch_size": "batch size",
     "steps": "steps",
@@ -67,13 +66,13 @@ def _print_rows(title: str, rows: list[tuple[str, dict[str, str]]]) -> None:
     for column in rows[0][1]:
         table.add_column(column, justify="right", no_wrap=True)
     for name, cells in rows:
-        table.add_row(*([Text(name or "(empty)")] if title else []), *cells.values())
-    console = Console(highlight=False)
-    if Console(width=_UNLIMITED).measure(table).maximum <= console.width:
-        console.print(table)
+        table.add_row(*([clipped(name or "(empty)")] if title else []), *cells.values())
+    here = console()
+    if width_of(table) <= here.width:
+        here.print(table)
         return
     for name, cells in rows:
-        lines = wrap(f"{title} {name or '(empty)'}", "", "  ") if title else []
+        lines = wrap(clipped(f"{title} {name or '(empty)'}"), "", "  ") if title else []
         for column, cell in cells.items():
             lines += field(column, cell.replace("\n", ", 95% interval "))
         _print([*lines, ""])
@@ -111,7 +110,7 @@ def _said(answer: dict[str, Any]) -> Iterator[tuple[str, str]]:
         for text in at["warnings"]:
             yield "WARNING", text
     for group in answer["groups"]:
-        of = f"{group['group']}: " if "group" in columns else ""
+        of = f"{clipped(group['group'])}: " if "group" in columns else ""
         if group["problem"]:
             yield "note", of + group["problem"]
         for text in dict.fromkeys(text for at in group["predictions"] for text in at["warnings"]):
@@ -145,4 +144,4 @@ def _trend(covariate: str, trend: dict[str, Any]) -> str:
 
 
 def _print(lines: list[str]) -> None:
-    Console(highlight=False, soft_wrap=True).print("\n".join(lines), markup=False)
+    echo("\n".join(lines))

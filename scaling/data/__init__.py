@@ -1,7 +1,6 @@
 """Published measurements and our own; README.md in this folder names their sources."""
 
-from difflib import get_close_matches
-from importlib.resources import files
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scaling.errors import InputError
@@ -10,6 +9,8 @@ if TYPE_CHECKING:
     from scaling.numeric.tables.table import Table
 
 __all__ = ["load", "names", "path"]
+
+_FOLDER = Path(__file__).parent
 
 
 def names() -> tuple[str, ...]:
@@ -49,15 +50,17 @@ def path(name: str) -> str:
     """
     found = _files()
     if name not in found:
+        from difflib import get_close_matches
+
         near = get_close_matches(name, names(), 1)
         meant = f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(names())}"
         raise InputError(f"no table {name!r}{meant}", "name")
-    return str(files(__name__) / found[name])
+    return str(_FOLDER / found[name])
 
 
 def _files() -> dict[str, str]:
     """The files that hold tables, by name."""
-    found = (file.name for file in files(__name__).iterdir())
+    found = (file.name for file in _FOLDER.iterdir())
     return {
         name.removesuffix(".gz").removesuffix(".csv"): name
         for name in found

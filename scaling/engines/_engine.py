@@ -1,6 +1,7 @@
 """What the adapters share: importing an engine, and passing on what is wrong with a range."""
 
 import warnings
+from functools import lru_cache
 from importlib import import_module
 from typing import Any
 
@@ -24,10 +25,16 @@ def engine(module: str, distribution: str, extra: str) -> Any:
 
 def space_of(law: Law, batch_size: float, level: float) -> SearchSpace:
     """Ask the law where to search, and warn the caller of an adapter as the law does."""
-    space = law.search_space(batch_size, level)
+    space = _search_space(law, batch_size, level)
     for fact in space.warnings:
         warnings.warn(str(fact), UserWarning, stacklevel=3)
     return space
+
+
+@lru_cache(maxsize=64)
+def _search_space(law: Law, batch_size: float, level: float) -> SearchSpace:
+    """Compute the range once for all trials of a study."""
+    return law.search_space(batch_size, level)
 
 
 def as_size(batch_size: float) -> float:

@@ -27,7 +27,8 @@ def overrides(
     -------
     tuple of str
         Without spaces, as ``lr=tag(log,interval(0.001,0.002))``. Hydra's basic sweeper knows no
-        intervals; its plugins for Optuna, Ax and Nevergrad do, and take the tag ``log``.
+        intervals; its plugins for Optuna, Ax and Nevergrad do, and take the tag ``log``. That for
+        Optuna, hydra-optuna-sweeper, needs Optuna 2.10 up to its version 1.3.
 
     Raises
     ------

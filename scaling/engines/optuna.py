@@ -33,6 +33,9 @@ def suggest_lr(
 ) -> float:
     """Suggest a learning rate, log-uniformly within the law's interval.
 
+    The trial keeps ``batch_size`` and ``lr`` as user attributes, from which `fit_sweep` reads the
+    study back. A law that was fitted again may move the range of a running study.
+
     Parameters
     ----------
     trial : optuna.Trial
@@ -54,7 +57,7 @@ def suggest_lr(
     Raises
     ------
     InputError
-        If the study already has trials with another range under that name.
+        If the study has trials with another range under that name, and not at this batch size.
     DataError
         If the law has no interval that can be searched.
     MissingExtraError
@@ -69,7 +72,10 @@ def suggest_lr(
     study = getattr(trial, "study", None)  # a FixedTrial has none
     if study is not None:
         _check_range(study, name, found, batch_size)
-    return trial.suggest_float(name, found.low, found.high, log=True)
+    lr = float(trial.suggest_float(name, found.low, found.high, log=True))
+    trial.set_user_attr("batch_size", as_size(batch_size))
+    trial.set_user_attr("lr", lr)
+    return lr
 
 
 def enqueue_first_trials(
@@ -274,10 +280,15 @@ def _distribution(space: SearchSpace) -> "FloatDistribution":
 
 
 def _check_range(study: "Study", name: str, wanted: "FloatDistribution", batch_size: float) -> None:
-    """Refuse a study whose trials know another range, which samplers would silently mix."""
+    """Refuse a study whose trials have another range for another batch size, or for none known.
+
+    Samplers would silently mix them. At one batch size a range that moves is no other question.
+    """
     for trial in study.get_trials(deepcopy=False):
         known = trial.distributions.get(name)
-        if known is not None and known != wanted:
+        if known is None or known == wanted:
+            continue
+        if trial.user_attrs.get("batch_size") != as_size(batch_size):
             raise InputError(
                 f"the study {study.study_name!r} already has trials with {name} from {known}, the "
                 f"law asks for {wanted} at batch size {batch_size:.10g}; take another name, such "

@@ -28,7 +28,8 @@ def param_space(
     Returns
     -------
     dict
-        The name, and ``tune.loguniform`` over the interval.
+        ``batch_size`` as it is, so that the results tell it; and the name, ``tune.loguniform``
+        over the interval.
 
     Raises
     ------
@@ -43,7 +44,8 @@ def param_space(
         If the batch size is far outside the law's range.
     """
     space = space_of(law, batch_size, level)
-    return {name: engine("ray.tune", "ray[tune]", "ray").loguniform(space.low, space.high)}
+    tune = engine("ray.tune", "ray[tune]", "ray")
+    return {"batch_size": as_size(batch_size), name: tune.loguniform(space.low, space.high)}
 
 
 def points_to_evaluate(
@@ -81,8 +83,7 @@ def form(spaces: Sequence[SearchSpace]) -> str:
     lines += ["}", "points_to_evaluate = {"]
     for space in spaces:
         size = as_size(space.batch_size)
-        points = ", ".join(
-            f'{{"batch_size": {size!r}, "lr": {point!r}}}' for point in space.first_points
-        )
+        # Without the batch size: searchers know only what they search.
+        points = ", ".join(f'{{"lr": {point!r}}}' for point in space.first_points)
         lines.append(f"    {size!r}: [{points}],")
     return "\n".join([*lines, "}", ""])

@@ -13,20 +13,28 @@ if TYPE_CHECKING:
 
 
 def lambda_lr(
-    optimizer: "Optimizer", schedule: LearningRateSchedule, last_epoch: int = -1
+    optimizer: "Optimizer",
+    schedule: LearningRateSchedule,
+    last_epoch: int = -1,
+    *,
+    own_rates: bool = False,
 ) -> "LambdaLR":
     """Make PyTorch's scheduler that sets the schedule's learning rate; call its `step` each step.
+
+    It sets the rate and does not multiply what another scheduler left: give warm-up and decay to
+    `scaling.schedule` as ``multiply``.
 
     Parameters
     ----------
     optimizer : torch.optim.Optimizer
-        Whatever learning rate it was made with, the schedule's replaces it. All of its parameter
-        groups must have been made with the same one; otherwise use
-        ``LambdaLR(optimizer, schedule.factor)``, which scales each group's own.
+        Whatever learning rate it was made with, the schedule's replaces it.
     schedule : LearningRateSchedule
         Made by `scaling.schedule`.
     last_epoch : int, default -1
         As in PyTorch: the last step done, to resume; -1 to begin.
+    own_rates : bool, default False
+        Whether each parameter group keeps its own learning rate, as that of step 0 before any
+        warm-up, and only moves with the schedule. Needed where the groups differ.
 
     Returns
     -------
@@ -41,13 +49,13 @@ def lambda_lr(
     """
     lr_scheduler = engine("torch.optim.lr_scheduler", "torch", "torch")
     rates = {float(group.get("initial_lr", group["lr"])) for group in optimizer.param_groups}
-    if len(rates) > 1:
+    if len(rates) > 1 and not own_rates:
         raise InputError(
-            f"has parameter groups with different learning rates, {sorted(rates)}; use "
-            "LambdaLR(optimizer, schedule.factor), which scales each of them",
+            f"has parameter groups with different learning rates, {sorted(rates)}; "
+            "own_rates=True moves each of them with the schedule",
             "optimizer",
         )
-    (own,) = rates
+    own = float(schedule.learning_rates[0]) if own_rates else rates.pop()
     if own == 0:
         raise InputError("was made with learning rate 0, which no factor can change", "optimizer")
 
@@ -66,7 +74,8 @@ def optax_schedule(schedule: LearningRateSchedule) -> Callable[[Any], Any]:
     Parameters
     ----------
     schedule : LearningRateSchedule
-        Made by `scaling.schedule`.
+        Made by `scaling.schedule`; what it multiplies by must be written for JAX, as optax's own
+        schedules are.
 
     Returns
     -------
@@ -80,8 +89,9 @@ def optax_schedule(schedule: LearningRateSchedule) -> Callable[[Any], Any]:
     """
     numpy = engine("jax.numpy", "jax", "optax")
     steps, rates = numpy.asarray(schedule.steps), numpy.asarray(schedule.learning_rates)
+    multiply = schedule.multiply or (lambda _count: 1)
 
     def rate(count: Any) -> Any:
-        return rates[numpy.searchsorted(steps, count, side="right") - 1]
+        return rates[numpy.searchsorted(steps, count, side="right") - 1] * multiply(count)
 
     return rate

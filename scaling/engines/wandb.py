@@ -49,10 +49,13 @@ def sweep_configuration(
 def learning_rate(config: Mapping[str, Any], law: Law) -> float:
     """Learning rate of a run: ``lr_multiplier`` times the law's at ``batch_size``.
 
+    It is also written into the configuration as ``lr``, so that the export of the sweep tells it
+    and can be fitted; a multiplier alone says nothing without the law.
+
     Parameters
     ----------
     config : mapping
-        ``wandb.config``, or anything with these two keys.
+        ``wandb.config``, or anything with these two keys; one that cannot be changed is left.
     law : Law
         The law from which the sweep was made.
 
@@ -67,13 +70,18 @@ def learning_rate(config: Mapping[str, Any], law: Law) -> float:
     >>> round(learning_rate({"batch_size": 256, "lr_multiplier": 1.2}, law), 6)
     0.0012
     """
-    return float(config["lr_multiplier"] * law.learning_rate(config["batch_size"]))
+    lr = float(config["lr_multiplier"] * law.learning_rate(config["batch_size"]))
+    if hasattr(config, "update"):
+        config.update({"lr": lr})
+    return lr
 
 
 def form(spaces: Sequence[SearchSpace]) -> str:
     """Write ranges as the YAML of a W&B sweep."""
     yaml = engine("yaml", "PyYAML", "sweeps")
-    lines = ["# lr = lr_multiplier x the law's learning rate at batch_size, which is"]
+    lines = [
+        "# lr = lr_multiplier x the law's learning rate at batch_size; log it as config.lr. It is"
+    ]
     for space in spaces:
         size = as_size(space.batch_size)
         lines.append(f"#   {space.learning_rate:.6g} at batch_size {size}")

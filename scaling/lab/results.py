@@ -13,7 +13,7 @@ import msgspec
 from scaling.errors import DataError
 from scaling.lab.cells import Measured, Result, Run
 from scaling.lab.measuring import NoiseScale
-from scaling.numeric.inputs.files import write_whole
+from scaling.numeric.inputs.files import read_bytes, write_whole
 
 if TYPE_CHECKING:
     from scaling.lab.configuration import Cell
@@ -62,10 +62,7 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.results: dict[Cell, Result] = {}
-        try:
-            data = path.read_bytes() if path.exists() else b""
-        except OSError as error:
-            raise DataError(f"{path}: cannot be read: {error.strerror}") from None
+        data = read_bytes(path) if path.exists() else b""
         whole = data[: data.rfind(b"\n") + 1]
         for number, line in enumerate(whole.splitlines(), start=1):
             try:

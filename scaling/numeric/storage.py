@@ -265,6 +265,11 @@ def _sweep(document: dict[str, Any]) -> Law:
     if table.ndim != 2 or table.shape[1] != len(names):
         raise MalformedError(f"replicates must have {len(names)} parameters each")
     columns = dict(zip(names, (table / np.log(2)).T, strict=True))
+    needed = {"log_scale", "log_critical", "log_ratio"}
+    if found["eps_form"] is not None:
+        needed.add("log_gradient")
+    if not needed <= columns.keys():
+        raise MalformedError(f"parameters lack {', '.join(sorted(needed - columns.keys()))}")
     covariates = {c.name: (c.middle, c.low, c.high) for c in found["covariates"]}
 
     def exponents(kind: str) -> npt.NDArray[np.float64]:

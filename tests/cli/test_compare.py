@@ -63,8 +63,8 @@ def test_narrow_terminals_keep_the_numbers(lr, marek, monkeypatch):
 
 
 def test_the_widest_range(lr):
-    found = rows(lr, *RUN, "--min-batch-size", "1e-150", "--max-batch-size", "1e150")
-    assert (found[0]["batch_size"], found[-1]["batch_size"]) == (1e-150, 1e150)
+    found = rows(lr, *RUN, "--min-batch-size", "1e-50", "--max-batch-size", "1e50")
+    assert (found[0]["batch_size"], found[-1]["batch_size"]) == (1e-50, 1e50)
 
 
 @pytest.mark.parametrize(

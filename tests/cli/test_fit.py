@@ -1,6 +1,7 @@
 """`lr fit` and `lr simulate` as a user meets them."""
 
 import json
+import math
 
 import pytest
 
@@ -27,7 +28,7 @@ def runs(tmp_path_factory):
 def sweep(lr, runs):
     path = runs / "runs.csv"
     if not path.exists():
-        assert lr(*PLAN, "--output", path).status == 0
+        assert lr(*PLAN, "--out", path).status == 0
     return path
 
 
@@ -35,7 +36,7 @@ def sweep(lr, runs):
 def joint(lr, runs):
     path = runs / "joint.csv"
     if not path.exists():
-        assert lr(*PLAN, *SIZES, "--repetitions", 2, "--output", path).status == 0
+        assert lr(*PLAN, *SIZES, "--repetitions", 2, "--out", path).status == 0
     return path
 
 
@@ -176,6 +177,36 @@ def test_bad_files_are_one_line(lr, sweep, tmp_path, change, says, status):
     assert ran.err.count("\n") == 1
 
 
+def test_studies_and_products(lr, tmp_path):
+    """A study is named where there are several, and a batch size may be a product of columns."""
+    optuna = pytest.importorskip("optuna", reason="needs the extra sweeps")
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    sampler = optuna.samplers.RandomSampler(seed=0)
+    for name in ("one", "two"):
+        study = optuna.create_study(
+            storage=f"sqlite:///{tmp_path}/study.db", study_name=name, sampler=sampler
+        )
+
+    def objective(trial):
+        size = 16 * 4 ** trial.suggest_int("size", 0, 3)
+        trial.set_user_attr("batch_size", size // 8)
+        trial.set_user_attr("grad_accum", 8)
+        rate = trial.suggest_float("lr", 1e-4, 1e-2, log=True)
+        return 3 + 0.1 * math.log2(rate / 1e-3) ** 2
+
+    study.optimize(objective, n_trials=24)
+    path = tmp_path / "study.db"
+    assert "has several: one, two; choose one" in lr("fit", path).err
+    ran = lr("fit", path, "--study", "two")
+    assert ran.status == 2
+    assert ran.err.startswith("lr: --batch-size-column: in ")
+    assert "may or may not include" in ran.err
+    product = "user_attrs_batch_size*user_attrs_grad_accum"
+    ran = lr("fit", path, "--study", "two", "--batch-size-column", product, "--json")
+    assert ran.status == 0, ran.err
+    assert 16 < json.loads(ran.out)["result"]["batch_size"] < 1024
+
+
 def test_semicolons_and_byte_order_marks_are_fine(lr, sweep, tmp_path):
     path = tmp_path / "semicolons.csv"
     path.write_text("\ufeff" + sweep.read_text().replace(",", ";"), encoding="utf-8")
@@ -195,6 +226,6 @@ def test_bad_plans(lr):
 
 
 def test_a_plan_that_cannot_be_written_leaves_nothing(lr, tmp_path):
-    ran = lr(*PLAN, "--output", tmp_path / "missing" / "runs.csv")
+    ran = lr(*PLAN, "--out", tmp_path / "missing" / "runs.csv")
     assert ran.status == 1
     assert "cannot be written" in ran.err

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 from scaling import GradientStatistics, Recipe, SecondMoments, TransferLaw
+from scaling.data import path
+from scaling.data.track_record import track_record
 from scaling.numeric.inference.law import PosteriorLaw
 
 RUN = ("--ref-lr", "3e-4", "--ref-batch-size", "32x8", "--noise-scale", "4000")
@@ -77,8 +79,7 @@ def test_from_a_tuned_run(lr, noise_scale, text, tmp_path):
     assert "posterior" not in found["law"]["definition"]
     assert answer(lr, "--law", path, "--batch-size", 1024) == found
     first, second, *_ = lr("query", *ask).out.splitlines()
-    assert first.startswith("learning rate 0.0004")
-    assert "at batch size 1024 (90% of new sweeps: 0.0001" in first
+    assert first.startswith(f"learning rate {law.learning_rate(1024):.2g} at batch size 1024 (90%")
     wide = answer(lr, *ask, "--level", 0.99)["results"][0]
     assert wide["interval"] == list(law.interval(1024, 0.99))
     assert second.split()[:2] == ["narrow", "measure"]
@@ -152,7 +153,8 @@ def test_eps_by_second_moments(lr, tmp_path):
         ((), 2, "--eps: 1e-05, the tuned run had 1e-08; to know what"),
         (("--second-moments", "no.json"), 1, "no.json: cannot be read"),
         (("--second-moments", "law.json"), 1, "law.json: second moments: not second moments"),
-        (("--second-moments", "/dev/zero"), 1, "/dev/zero: cannot be read: it is a device"),
+        (("--second-moments", "/dev/zero"), 1, "/dev/zero: not a regular file; give a checkpoint"),
+        (("--second-moments", "no.pt"), 1, "no.pt: there is no such file"),
         (("--second-moments", "m.json", "--grad-rms", "1e-6"), 2, "--second-moments: take the"),
         (("--second-moments", "m.json", "--moments", "sign"), 2, "--second-moments: moments"),
     ],
@@ -164,6 +166,46 @@ def test_a_change_of_eps_needs_to_be_explained(lr, more, status, says, tmp_path,
     ran = lr("query", *RUN, *more, "--eps", "1e-5", "--batch-size", 1024)
     assert (ran.status, ran.out, ran.err.count("\n")) == (status, "", 1)
     assert says in ran.err
+
+
+@pytest.mark.torch
+def test_second_moments_of_a_checkpoint(lr, tmp_path):
+    torch = pytest.importorskip("torch", reason="needs the extra 'torch'")
+    weights = torch.nn.Parameter(torch.zeros(3))
+    optimizer = torch.optim.AdamW([weights], betas=(0.9, 0.999))
+    weights.grad = torch.tensor([1e-6, 2e-5, 1e-4])
+    optimizer.step()
+    torch.save(optimizer.state_dict(), tmp_path / "optimizer.pt")
+    moments = SecondMoments.from_arrays([1e-12, 4e-10, 1e-8])
+    given = ("--second-moments", tmp_path / "optimizer.pt", "--eps", "1e-5", "--batch-size", 1024)
+    row = answer(lr, *RUN, *given)["results"][0]
+    law = PosteriorLaw.of_tuned_run(Recipe(3e-4, 256), 4e3, eps=1e-5, second_moments=moments)
+    assert row["learning_rate"] == pytest.approx(law.learning_rate(1024), rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("given", "route"),
+    [
+        (BARE, "tuned run"),
+        (RUN, "noise scale"),
+        ((*BARE, "--second-moments", "m.json", "--eps", "1e-5"), "second moments"),
+        ((*RUN, "--second-moments", "m.json", "--eps", "1e-5"), "second moments, noise scale"),
+        ((*RUN, "--second-moments", "m.json"), "noise scale"),
+        (("--points", path("marek_adam_1d")), "optima"),
+    ],
+)
+def test_it_says_how_near_its_route_came_on_real_trainings(lr, given, route, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "m.json").write_text(SecondMoments.from_arrays([1e-12, 1e-8]).to_json())
+    said = " ".join(lr("query", *given, "--batch-size", 1024).out.split())
+    told = track_record(route)
+    assert f"record this route was off by {told['octaves']:.2f} octave" in said
+    assert f"on {told['trainings']} trainings that it had not seen" in said
+    assert f"the square root rule by {told['sqrt']:.2f}" in said
+
+
+def test_laws_of_one_step_have_no_record(lr):
+    assert " record " not in lr("query", *MODEL, "--batch-size", 1024).out
 
 
 def test_beta1_of_target_and_reference(lr):
@@ -258,7 +300,7 @@ USAGE = {
     "reference": (["--ref-batch-size", "x8"], "--ref-batch-size"),
     "noise": (["--noise-scale", "-4000"], "--noise-scale"),
     "noise nan": (["--noise-scale", "nan"], "--noise-scale"),
-    "falling range": (["--noise-scale", "1e4..1e3"], "LOW < HIGH"),
+    "falling range": (["--ref-lr", "1", "--ref-lr", "2"], "--ref-lr is given twice"),
     "half a range": (["--noise-scale", "1e3.."], "--noise-scale"),
     "eps": (["--eps", "-1e-8"], "--eps"),
     "ref eps": (["--ref-eps", "-1"], "--ref-eps"),
@@ -320,28 +362,11 @@ def test_what_is_missing_is_named(lr, arguments, names):
 @pytest.mark.parametrize(
     "arguments",
     [
-        [
-            "--ref-lr",
-            "1e300",
-            "--ref-batch-size",
-            "1",
-            "--noise-scale",
-            "4e3",
-            "--batch-size",
-            "1e10",
-        ],
+        ["--ref-lr", "1e-50", "--ref-batch-size", "1e50", "--batch-size", "1e-50"],
+        ["--ref-lr", "1e-300", "--ref-batch-size", "1e300", "--batch-size", "1"],
+        ["--ref-lr", "1", "--ref-batch-size", "1", "--noise-scale", "1e50", "--batch-size", "1"],
         [*RUN, "--grad-rms", "1e-300", "--batch-size", "5"],
-        [*RUN, "--grad-rms", "1", "--eps", "1e200", "--batch-size", "5"],
-        [
-            "--ref-lr",
-            "1",
-            "--ref-batch-size",
-            "1",
-            "--noise-scale",
-            "1e300",
-            "--batch-size",
-            "1e-300",
-        ],
+        [*RUN, "--grad-rms", "1", "--eps", "1e50", "--batch-size", "5"],
     ],
 )
 @pytest.mark.parametrize("more", [[], ["--json"]])
@@ -431,7 +456,7 @@ FILES = {
     "empty": b"",
     "binary": b"\x80\x04\x95\x00\xff",
     "header only": b"batch_size,learning_rate\n",
-    "missing column": b"batch_size,lr\n1,2\n2,3\n3,4\n",
+    "missing column": b"batch_size,rate\n1,2\n2,3\n3,4\n",
     "duplicate column": b"batch_size,learning_rate,learning_rate\n1,2,3\n",
     "bad cell": b"batch_size,learning_rate\n1,1e-3\n2,oops\n4,1e-3\n",
 }
@@ -468,7 +493,7 @@ def test_save_that_fails_prints_nothing_else(lr, tmp_path):
 def test_as_a_process_of_its_own():
     command = [Path(sys.executable).with_name("lr"), "query", *RUN, "--batch-size", "1024"]
     ran = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert ran.stdout.startswith("learning rate 0.0004")
+    assert ran.stdout.startswith("learning rate 0.0005")
     closed = subprocess.run(
         f"'{command[0]}' query {' '.join(RUN)} --batch-size 1024 | true",
         shell=True, capture_output=True, text=True, check=False,

@@ -40,11 +40,11 @@ def test_by_default_every_rule_that_has_what_it_needs(lr):
         return [row["rule"] for row in found["results"]]
 
     bare = "lr=3e-4,batch_size=256"
-    assert rules(tuned=bare) == ["sqrt-sde", "half-life"]
-    assert rules() == ["sqrt-sde", "half-life", "weight-decay"]
-    assert rules("--noise-scale", 4000) == ["law", "sqrt-sde", "half-life", "weight-decay"]
+    assert rules(tuned=bare) == ["law", "sqrt-sde", "half-life"]
+    assert rules() == ["law+weight-decay", "sqrt-sde", "half-life"]
+    assert rules("--eps", "1e-8") == ["law+weight-decay", "half-life"]
     ran = lr("recipe", "--from", bare, "--batch-size", 1024)
-    assert "law: left out, needs a law; give --noise-scale" in ran.out
+    assert "take      law: the law aims at the best learning rate" in ran.out
     assert "weight-decay: left out, needs weight_decay" in ran.out
     assert "beta1 = 0.9, the default of PyTorch and optax" in ran.out
 
@@ -114,7 +114,11 @@ def test_words_fit_the_terminal(lr, columns, monkeypatch):
         (["--from", "lr=3e-4,batch_size=x", "--batch-size", 512], "--from: batch_size must"),
         (["--from", TUNED, "--batch-size", 0], "--batch-size"),
         (["--from", TUNED, "--batch-size", 512, "--rule", "linear"], "--rule: must be one of"),
-        (["--from", TUNED, "--batch-size", 512, "--rule", "law"], "--rule: law needs a law"),
+        (["--from", TUNED, "--batch-size", 512, "--eps", "1e-6"], "--eps: 1e-06, the tuned run"),
+        (
+            ["--from", TUNED, "--batch-size", 5, "--eps", 1, "--rule", "sqrt-sde"],
+            "--rule: sqrt-sde sets eps itself",
+        ),
         (
             ["--from", "lr=1,batch_size=2", "--batch-size", 5, "--rule", "weight-decay"],
             "--rule: weight-decay needs weight_decay in --from",
@@ -123,7 +127,7 @@ def test_words_fit_the_terminal(lr, columns, monkeypatch):
             ["--from", TUNED, "--batch-size", 5, "--rule", "half-life+sqrt-sde"],
             "--rule: half-life and sqrt-sde both set",
         ),
-        (["--from", TUNED, "--batch-size", 5, "--grad-rms", 3], "--grad-rms: cannot enter"),
+        (["--from", TUNED, "--batch-size", 5, "--grad-rms", 3], "--grad-rms: needs --noise-scale"),
         (["--from", TUNED, "--batch-size", 5, "--moments", "adam", "--noise-scale", 3], "adam"),
         (["--from", TUNED, "--batch-size", 5, "--law", "x", "--noise-scale", 3], "--noise-scale"),
         (
@@ -147,3 +151,24 @@ def test_a_range_of_the_noise_scale_will_do(lr):
     assert row["learning_rate"] == pytest.approx(
         3e-4 * law.learning_rate(1024) / law.learning_rate(256)
     )
+
+
+def test_every_batch_size_given_and_another_eps(lr):
+    known = ("--noise-scale", 4000, "--grad-rms", "1e-8", "--eps", "1e-6", "--rule", "law")
+    found = answer(lr, "--batch-size", "1k", "--batch-size", "32x8", *known)
+    law = TransferLaw(
+        Recipe(3e-4, 256, beta1=0.9), GradientStatistics(4000, grad_rms=1e-8), eps=1e-6
+    )
+    assert [row["batch_size"] for row in found["results"]] == [1000, 256]
+    for row in found["results"]:
+        assert row["eps"] == 1e-6
+        assert row["learning_rate"] == pytest.approx(law.learning_rate(row["batch_size"]))
+    assert found["best"]["rule"] == "law+weight-decay"
+    ran = lr("recipe", "--from", TUNED, "--batch-size", 512, "--batch-size", 1024)
+    assert ran.out.count("# batch size 1024") == 3
+
+
+def test_a_rule_that_knows_no_eps_says_so(lr):
+    moments = ("--noise-scale", 4000, "--grad-rms", "1e-8", "--rule", "half-life")
+    (row,) = answer(lr, "--batch-size", 512, "--eps", "1e-6", *moments)["results"]
+    assert "the change of eps does not enter the learning rate" in row["warnings"]

@@ -12,8 +12,8 @@ from scaling.numeric.laws.facts import fact
 
 
 def keys_in_use():
-    """First arguments of `fact` in the numeric layer; what is computed there counts as text."""
-    for path in (Path(scaling.__file__).parent / "numeric").rglob("*.py"):
+    """First arguments of `fact` in the library; what is computed there counts as text."""
+    for path in Path(scaling.__file__).parent.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and ast.unparse(node.func) == "fact":
                 yield node.args[0]

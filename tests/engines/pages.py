@@ -3,6 +3,8 @@
 import contextlib
 import doctest
 import io
+import json
+import math
 import re
 import shlex
 import shutil
@@ -13,6 +15,8 @@ from pathlib import Path
 import pytest
 
 from scaling import save_law
+
+from ..numeric.sources.logs import nanogpt
 
 ROOT = Path(__file__).parents[2]
 PAGES = ROOT / "notebooks" / "guides"
@@ -55,6 +59,39 @@ def _prepare(folder, law):
     shutil.copy(ROOT / "scaling" / "data" / "marek_adam_1d.csv", folder / "optima.csv")
     shutil.copy(PAGES / "many_machines.py", folder)
     save_law(law, folder / "law.json")
+    _put_runs(folder, law)
+
+
+def _put_runs(folder, law):
+    """A sweep around the law, as W&B, MLflow, the Trainer of Hugging Face and nanoGPT keep it."""
+    table = ["Name,State,batch_size,lr,train/loss,eval/loss"]
+    texts = {"mlruns/1/meta.yaml": "name: sweep\nexperiment_id: '1'\nlifecycle_stage: active\n"}
+    for size in (16, 64, 256, 1024):
+        for octaves in (-1.5, -1, -0.5, 0, 0.5, 1, 1.5):
+            lr = float(f"{law.learning_rate(size) * 2**octaves:.3g}")
+            loss = round(3 + 0.1 * math.log2(lr / law.learning_rate(size)) ** 2, 4)
+            run = f"b{size}-lr{lr}"
+            table.append(f"{run},finished,{size},{lr},{loss - 0.1:.4f},{loss}")
+            mlflow = {
+                "meta.yaml": f"run_name: {run}\nstatus: 3\nlifecycle_stage: active\n",
+                "params/batch_size": f"{size}",
+                "params/lr": f"{lr}",
+                "metrics/val_loss": f"1700000000000 {loss + 1} 0\n1700000000001 {loss} 100\n",
+            }
+            texts |= {f"mlruns/1/{run}/{name}": text for name, text in mlflow.items()}
+            log = [{"learning_rate": lr, "loss": loss, "step": 1}, {"eval_loss": loss, "step": 9}]
+            state = {"train_batch_size": 8, "global_step": 9, "max_steps": 9, "log_history": log}
+            texts[f"output/{run}/trainer_state.json"] = json.dumps(state)
+            texts[f"output/{run}/README.md"] = (
+                "The following hyperparameters were used during training:\n"
+                f"- learning_rate: {lr}\n- train_batch_size: 8\n- num_devices: 2\n"
+                f"- gradient_accumulation_steps: {size // 16}\n- total_train_batch_size: {size}\n"
+            )
+            texts[f"out/{run}.log"] = nanogpt(size, lr, loss)
+    texts["wandb.csv"] = "\n".join([*table, ""])
+    for name, text in texts.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
 
 
 def _run_in_shell(text, folder):

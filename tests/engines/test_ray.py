@@ -1,12 +1,13 @@
 """The Ray Tune adapter, against Ray, on a local cluster."""
 
+import math
 import os
 import subprocess
 import sys
 
 import pytest
 
-from scaling import save_law
+from scaling import fit_sweep, save_law
 from scaling.engines.ray import form, param_space, points_to_evaluate
 
 from .pages import PAGES, run_page
@@ -15,7 +16,8 @@ ray = pytest.importorskip("ray", reason="needs the extra ray")
 
 
 def test_spaces_and_points(law):
-    (rate,) = param_space(law, 512).values()
+    size, rate = param_space(law, 512).values()
+    assert size == 512
     space = law.search_space(512)
     assert (rate.lower, rate.upper) == (space.low, space.high)
     assert "Log" in type(rate.get_sampler()).__name__
@@ -53,8 +55,44 @@ def test_a_real_run_and_the_script_on_a_cluster(law, tmp_path, lr, monkeypatch):
         assert rates[:3] == list(law.search_space(512).first_points)
         assert all(low <= rate <= high for rate in rates)
         _run_script(law, tmp_path, address)
+        _there_and_back(law, tmp_path / "back")
     finally:
         ray.shutdown()
+
+
+def _there_and_back(law, folder):
+    """What `lr sweep --engine ray` prints, in a Tuner; the law that its results give."""
+    from ray import tune
+    from ray.tune.search.optuna import OptunaSearch
+
+    sizes, names = (16, 128, 1024), {}
+    exec(form([law.search_space(size) for size in sizes]), names)  # noqa: S102
+    best = {size: float(law.learning_rate(size)) for size in sizes}
+
+    def train(config):
+        distance = math.log2(config["lr"] / best[config["batch_size"]])
+        tune.report({"val_loss": 9.0})
+        if distance == 0 and config["batch_size"] == 16:
+            raise RuntimeError  # a trial that broke off
+        tune.report({"val_loss": 3 + 0.1 * distance**2})
+
+    for size in sizes:
+        search = OptunaSearch(points_to_evaluate=names["points_to_evaluate"][size], seed=0)
+        tune.Tuner(
+            train,
+            param_space=names["param_spaces"][size],
+            tune_config=tune.TuneConfig(
+                metric="val_loss", mode="min", num_samples=5, search_alg=search, reuse_actors=True
+            ),
+            run_config=tune.RunConfig(storage_path=str(folder), name=str(size), verbose=0),
+        ).fit()
+    found = fit_sweep(folder)
+    assert "read as trials of Ray Tune: 15" in found.said
+    assert "1 of 15 runs left out: broke off, and not by its loss (ERROR)" in found.said
+    for size in sizes:
+        low, high = found.law.interval(size, 0.9)
+        assert low < best[size] < high
+        assert abs(math.log2(found.law.learning_rate(size) / best[size])) < 0.1
 
 
 def _run_script(law, folder, address):

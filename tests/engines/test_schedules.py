@@ -52,12 +52,31 @@ def test_torch_resumes(torch, law, tmp_path):
     assert optimizer.param_groups[0]["lr"] == pytest.approx(rate(5), rel=1e-12)
 
 
+def groups_of(torch):
+    first, second = weights(torch, 2)
+    return [{"params": [first]}, {"params": [second], "lr": 1e-4}]
+
+
+@pytest.mark.torch
+def test_torch_warms_up_to_the_law(torch, law):
+    """What it is multiplied by reaches the optimizer, from a first step at nothing."""
+    rate = schedule(law, RAMP, multiply=lambda step: min(1, step / 4))
+    optimizer = torch.optim.AdamW(weights(torch), lr=1e-3)
+    scheduler = lambda_lr(optimizer, rate)
+    used = []
+    for _ in range(8):
+        used.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        scheduler.step()
+    sizes = [16, 16, 16, 64, 64, 1024, 1024, 1024]
+    wanted = [law.learning_rate(size) * min(1, step / 4) for step, size in enumerate(sizes)]
+    assert used == pytest.approx(wanted, rel=1e-12)
+
+
 @pytest.mark.torch
 def test_torch_groups_of_their_own_rates(torch, law):
     rate = schedule(law, RAMP)
-    first, second = weights(torch, 2)
-    groups = [{"params": [first]}, {"params": [second], "lr": 1e-4}]
-    optimizer = torch.optim.AdamW(groups, lr=1e-3)
+    optimizer = torch.optim.AdamW(groups_of(torch), lr=1e-3)
     with pytest.raises(InputError, match="different learning rates"):
         lambda_lr(optimizer, rate)
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, rate.factor)
@@ -66,6 +85,11 @@ def test_torch_groups_of_their_own_rates(torch, law):
         scheduler.step()
     wanted = law.learning_rate(1024) / law.learning_rate(16)
     assert scheduler.get_last_lr() == pytest.approx([1e-3 * wanted, 1e-4 * wanted])
+    own = lambda_lr(torch.optim.AdamW(groups_of(torch), lr=1e-3), rate, own_rates=True)
+    for _ in range(5):
+        own.optimizer.step()
+        own.step()
+    assert own.get_last_lr() == pytest.approx([1e-3 * wanted, 1e-4 * wanted])
     with pytest.raises(InputError, match="learning rate 0"):
         lambda_lr(torch.optim.AdamW(weights(torch), lr=0.0), rate)
 

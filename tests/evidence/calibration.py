@@ -1,6 +1,6 @@
 """Simulation-based calibration (Talts et al. 2018): truths drawn from the prior have uniform ranks.
 
-python tests/evidence/calibration.py [simulations of each kind of evidence, 500]
+python tests/evidence/calibration.py [simulations of each kind of evidence, 500] [kind]
 """
 
 import sys
@@ -86,8 +86,10 @@ def attempt(kind, rng):
         optimum = np.clip(optimum, low, high)
     known = None
     if kind == "noise scale":
-        noise = family.corners(theta[None], np.zeros((1, 0)))[1][0, 0] + gathered.center
-        known = Measured(float(np.exp2(noise + rng.standard_normal())), 2.0)
+        over, apart = PRIOR.scales["corner_over_noise"]
+        corner = family.corners(theta[None], np.zeros((1, 0)))[0][0, 0] + gathered.center
+        noise = corner - over + np.hypot(apart, 1.0) * rng.standard_normal()
+        known = Measured(float(np.exp2(noise)), 2.0)
     order = np.lexsort([*covariates.values(), np.broadcast_to(eps, batch.shape), batch][::-1])
     rate = np.empty_like(optimum)
     rate[order] = np.exp2(optimum)
@@ -135,7 +137,7 @@ KINDS = ("tuned run", "optima", "bounds", "noise scale", "covariates", "eps")
 
 def main():
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 500
-    for kind in KINDS:
+    for kind in sys.argv[2:] or KINDS:
         found = ranks(kind, count, seed=1)
         print(kind, {name: round(p_value(rank), 3) for name, rank in found.items()}, flush=True)
 

@@ -112,41 +112,46 @@ def changes(found, **setting):
             yield name, float(shift.mean()), float(shift[np.abs(shift).argmax()])
 
 
-def main():
+def lines():
+    """All of it, line by line."""
     totals = {"law": [], **{name: [] for name in RULES}}
     for problem in lab_problems():
         found = lab_optima(problem)
-        print(f"\n{problem}: {len(found)} settings")
+        yield f"\n{problem}: {len(found)} settings"
         for budget, decay in product(BUDGETS, DECAYS):
             setting = {"budget": budget, "decay": decay}
             base = found.where(**setting)
             if len(base) < 3:
                 continue
-            print(f"  fixed {budget}, {decay}; noise scale {base.noise_scale[len(base) // 2]:.0f}")
+            yield f"  fixed {budget}, {decay}; noise scale {base.noise_scale[len(base) // 2]:.0f}"
             steepness, count = slope(base)
-            print(f"    slope for small B      {steepness:.2f} ({count} batch sizes)")
+            yield f"    slope for small B      {steepness:.2f} ({count} batch sizes)"
             for name, shift in zip(("below", "above"), beta1(found, **setting), strict=True):
                 if shift:
                     low, high = np.quantile(shift, (0.1, 0.9))
-                    print(
+                    yield (
                         f"    beta1 0 to 0.9, B {name} B_n: mean {np.mean(shift):+.2f}, "
                         f"80 % within {low:+.2f} to {high:+.2f} ({len(shift)})"
                     )
             predicted, measured = eps_shifts(found, **setting)
-            print(
+            yield (
                 f"    eps: T-J1 off by       {rms(predicted - measured):.2f} "
                 f"(no shift: {rms(measured):.2f}, {measured.size})"
             )
             off = transfer(base)
-            print("    over B from the middle", *(f"{name} {x:.2f}" for name, x in off.items()))
+            yield f"    over B from the middle {_listed(off)}"
             for name, value in off.items():
                 totals[name].append(value)
             law, sqrt = jointly(found, **setting)
-            print(f"    over B and eps: T-J3   {law:.2f}, sqrt without eps {sqrt:.2f}")
+            yield f"    over B and eps: T-J3   {law:.2f}, sqrt without eps {sqrt:.2f}"
             for name, mean, most in changes(found, **setting):
-                print(f"    {name:22} mean {mean:+.2f}, at most {most:+.2f}")
-    print("\nover B, mean of all:", *(f"{name} {np.mean(x):.2f}" for name, x in totals.items()))
+                yield f"    {name:22} mean {mean:+.2f}, at most {most:+.2f}"
+    yield f"\nover B, mean of all: {_listed({name: np.mean(x) for name, x in totals.items()})}"
+
+
+def _listed(values):
+    return " ".join(f"{name} {x:.2f}" for name, x in values.items())
 
 
 if __name__ == "__main__":
-    main()
+    print(*lines(), sep="\n")

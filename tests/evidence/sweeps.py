@@ -3,16 +3,26 @@
 import csv
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from scaling.numeric.inference.evidence.evidence import Evidence
+from scaling.data import load as load_table
+from scaling.numeric.inference.evidence.evidence import Evidence, Measured
 from scaling.numeric.tables.runs import Runs
 
 OURS = Path(__file__).parents[2] / "scaling" / "data"
 SHARED = Path(__file__).parents[3] / "shared" / "data"
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What a user could have measured half-way through a run: the noise scale, Adam's v."""
+
+    noise_scale: float
+    error: float
+    second_moments: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,6 +36,7 @@ class Sweep:
     kin: str
     evidence: Evidence
     curves: tuple[tuple[np.ndarray, np.ndarray], ...] = ()  # log2 lr, loss by row of evidence
+    measured: tuple["Measurement", ...] = ()  # half-way through each row's best run
 
     @property
     def optimum(self):
@@ -33,6 +44,24 @@ class Sweep:
         if not self.curves:
             return np.log2(self.evidence.learning_rate)
         return np.array([vertex(*curve) for curve in self.curves])
+
+    @property
+    def middle(self):
+        """Row of the middle batch size among those whose optimum is known."""
+        known = np.flatnonzero(np.isfinite(self.optimum))
+        known = known[np.argsort(self.evidence.batch_size[known])]
+        return known[(known.size - 1) // 2]
+
+    @property
+    def noise_scale(self):
+        """The noise scale as measured half-way through the tuned run, at the middle batch size."""
+        if not self.measured:
+            return None
+        found = self.measured[self.middle]
+        if not 0 < found.noise_scale < np.inf:
+            return None
+        error = max(found.error / found.noise_scale, 0.1)
+        return Measured(found.noise_scale, 1 + error, float(self.evidence.batch_size[self.middle]))
 
     def take(self, rows):
         e = self.evidence
@@ -109,7 +138,7 @@ def read(path, kin, batch, rate, loss, covariates=(), eps=None):
 
 
 def load(shared=SHARED):
-    """All sweeps that are there, by name."""
+    """All sweeps that are there, by name, but for those of `laboratory`."""
     digits = ("batch_size", "learning_rate", "loss")
     found = {
         "moe": read(shared / "steplaw_moe.csv", "moe", "bs", "lr", "smooth loss", ("Na", "D")),
@@ -123,3 +152,94 @@ def load(shared=SHARED):
     batch, rate = ([float(row[c]) for row in rows] for c in ("batch_size", "learning_rate"))
     found["marek"] = Sweep("marek", "marek", Evidence(batch, rate))
     return {name: sweep for name, sweep in found.items() if sweep is not None}
+
+
+#: Problems of the laboratory, and their kin: two of three read the same digits.
+PROBLEMS = {"logistic": "digits", "network": "digits", "transformer": "names"}
+#: Settings of the laboratory by which its sweeps are told apart, and what most of them have.
+USUAL = {
+    "weight_decay": "0",
+    "warm_up": "0",
+    "eps_inside": "False",
+    "beta1": "0.9",
+    "beta2": "0.999",
+    "eps": "1e-08",
+}
+_APART = ("budget", "decay", *USUAL)
+
+
+def laboratory(problem):
+    """Sweeps over the batch size of one problem of ours, by budget, decay and `USUAL`.
+
+    Returns
+    -------
+    dict
+        By the settings that a sweep has, as texts in the order of `_APART`.
+    """
+    table = load_table(f"lab_{problem}").where("budget != 'target'")
+    batch, rate, loss, seed = (
+        table.numbers(name, missing=True)
+        for name in ("batch_size", "learning_rate", "loss", "seed")
+    )
+    measured = _measured(problem)
+    rows = defaultdict(list)
+    for row, setting in enumerate(zip(*(table.texts(name) for name in _APART), strict=True)):
+        rows[setting].append(row)
+    found = {}
+    for setting, at in rows.items():
+        if np.unique(batch[at]).size < _FEWEST:
+            continue
+        evidence = Evidence.from_runs(Runs(batch[at], rate[at], loss[at], seed[at]))
+        curves = tuple(
+            _curve(rate[at][batch[at] == size], loss[at][batch[at] == size])
+            for size in evidence.batch_size
+        )
+        half = tuple(measured[*setting, size] for size in evidence.batch_size)
+        name = f"{problem}, {', '.join(setting)}"
+        found[setting] = Sweep(name, PROBLEMS[problem], evidence, curves, half)
+    return found
+
+
+#: Batch sizes of a sweep of ours.
+_FEWEST = 4
+
+
+def usual(sweeps):
+    """Those whose settings, but for budget and decay, are as in most runs of ours."""
+    return [s for setting, s in sweeps.items() if setting[2:] == tuple(USUAL.values())]
+
+
+def by_eps(sweeps):
+    """Trainings with all settings usual but eps: sweeps by eps, those of all trainings."""
+    found = {}
+    for (budget, decay, *rest, eps), sweep in sweeps.items():
+        if rest == list(USUAL.values())[:-1]:
+            found.setdefault((budget, decay), {})[float(eps)] = sweep
+    return [dict(sorted(training.items())) for training in found.values() if len(training) > 1]
+
+
+def joined(training):
+    """One sweep of those that `by_eps` gave for one training."""
+    parts = [replace(s.evidence, eps=np.full(len(s.evidence), e)) for e, s in training.items()]
+    whole, *rest = parts
+    for part in rest:
+        whole = whole + part
+    curves = tuple(curve for s in training.values() for curve in s.curves)
+    some = next(iter(training.values()))
+    return Sweep(some.name, some.kin, whole, curves)
+
+
+def _measured(problem):
+    """What was measured half-way through the best run of every cell."""
+    table = load_table(f"lab_{problem}_measured").where("fraction == 0.5")
+    settings = zip(*(table.texts(name) for name in _APART), strict=True)
+    numbers = (table.numbers(name) for name in ("batch_size", "noise_scale", "noise_scale_error"))
+    columns = zip(settings, *numbers, table.texts("second_moments"), strict=True)
+    return {(*setting, size): Measurement(*rest) for setting, size, *rest in columns}
+
+
+def _curve(rate, loss):
+    """Mean losses by log2 of the learning rate, where no seed diverged."""
+    rates = np.unique(rate)
+    means = np.array([loss[rate == x].mean() for x in rates])
+    return np.log2(rates[np.isfinite(means)]), means[np.isfinite(means)]

@@ -9,6 +9,7 @@ import typer
 from scaling.errors import InputError
 
 from ...options import BATCH_SIZE, DECAY_RATE, NON_NEGATIVE, NUMBER
+from ...terminal import echo
 
 
 def doctor(
@@ -26,7 +27,7 @@ def doctor(
     beta2: Annotated[float | None, typer.Option(help="Adam's beta2.", **DECAY_RATE)] = None,
     noise_scale: Annotated[
         float | None,
-        typer.Option(help="Gradient noise scale, in the unit of the batch size.", **NUMBER),
+        typer.Option(help="Gradient noise scale, in the unit of the batch size.", **BATCH_SIZE),
     ] = None,
     accumulation: Annotated[
         int, typer.Option(help="Micro-batches whose gradients a step accumulates.", min=1)
@@ -57,8 +58,8 @@ def doctor(
         raise InputError(error.message, renamed) from None
     answer = {"findings": [asdict(finding) for finding in findings]}
     if as_json:
-        typer.echo(json.dumps(answer, indent=2, allow_nan=False))
+        echo(json.dumps(answer, indent=2, allow_nan=False))
     else:
         from ...report.measure import say_findings
 
-        typer.echo(say_findings(answer["findings"]))
+        echo(say_findings(answer["findings"]))

@@ -7,6 +7,9 @@ from typing import Annotated
 
 import typer
 
+from ...options import Command
+from ...terminal import echo
+
 #: Exit status after Ctrl-C, as shells have it.
 INTERRUPTED = 130
 
@@ -25,7 +28,7 @@ def main() -> None:
     """Train small models at many learning rates, to see whether the theory holds."""
 
 
-@app.command("list")
+@app.command("list", cls=Command)
 def list_configurations() -> None:
     """List the configurations that are shipped."""
     from scaling.lab import read_configuration, shipped_configurations
@@ -34,10 +37,10 @@ def list_configurations() -> None:
         found = read_configuration(name)
         cells = found.cells()
         runs = sum(len(cell.seeds) * cell.rates for cell in cells)
-        typer.echo(f"{name:<12} {len(cells):>4} cells {runs:>6} runs  {found.description}")
+        echo(f"{name:<12} {len(cells):>4} cells {runs:>6} runs  {found.description}")
 
 
-@app.command()
+@app.command(cls=Command)
 def run(
     configuration: Annotated[
         str, typer.Argument(metavar="CONFIG", help="A TOML file, or a name from `lr lab list`.")
@@ -81,7 +84,7 @@ def run(
                 progress=progress,
             )
     except KeyboardInterrupt:
-        typer.echo("lr: interrupted; the same command goes on where it was", err=True)
+        echo("lr: interrupted; the same command goes on where it was", err=True)
         raise typer.Exit(INTERRUPTED) from None
 
 

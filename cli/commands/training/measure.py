@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ...options import BATCH_SIZE, DECAY_RATE, NON_NEGATIVE, NUMBER
+from ...terminal import echo
 
 if TYPE_CHECKING:
     from scaling.measure import Checkpoint
@@ -50,7 +51,9 @@ def measure(
     lr measure optimizer.pt --batch-size 512 --save moments.json
     """
     from scaling.measure import read_checkpoint
+    from scaling.numeric.inputs.files import check_writable
 
+    check_writable(save)
     found = read_checkpoint(checkpoint, eps=eps, beta2=beta2, step=step)
     answer = _answer(found, batch_size)
     if save is not None:
@@ -58,11 +61,11 @@ def measure(
 
         write_text(save, found.moments.to_json())
     if as_json:
-        typer.echo(json.dumps(answer, indent=2, allow_nan=False))
+        echo(json.dumps(answer, indent=2, allow_nan=False))
     else:
         from ...report.measure import say_checkpoint
 
-        typer.echo(say_checkpoint(answer))
+        echo(say_checkpoint(answer))
 
 
 def _answer(found: "Checkpoint", batch_size: float | None) -> dict[str, Any]:

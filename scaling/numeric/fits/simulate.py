@@ -14,6 +14,7 @@ from scaling.numeric.laws.law import Law, Provenance
 from scaling.numeric.tables.runs import Runs
 
 _OCTAVE = float(np.log(2))
+_MOST_RUNS = 1_000_000
 
 
 def simulate_sweep(
@@ -100,9 +101,15 @@ def simulate_sweep(
     true = true + departure * _OCTAVE * rng.normal(size=true.shape)
     if learning_rates is None:
         low, high = true.min() - 3 * _OCTAVE, true.max() + 3 * _OCTAVE
-        log_rates = np.arange(low, high, _OCTAVE / 2)
+        steps = (high - low) / (_OCTAVE / 2)
     else:
         log_rates = np.log(_grid(learning_rates, "learning_rates"))
+        steps = log_rates.size
+    count = len(laws) * sizes.size * steps * repetitions
+    if not count <= _MOST_RUNS:
+        raise InputError(f"a grid of {count:.3g} runs is too large; at most {_MOST_RUNS} are made")
+    if learning_rates is None:
+        log_rates = np.arange(low, high, _OCTAVE / 2)
     shape = (len(laws), sizes.size, log_rates.size, repetitions)
     u = log_rates[:, None] - true[:, :, None, None]
     a = max(asymmetry, 1e-6)

@@ -23,8 +23,6 @@ from scaling.numeric.tables.runs import Cells, Runs, cells_of
 #: Told how far the work has come: what is being done, how much is done, of how much.
 Progress = Callable[[str, int, int], None]
 
-#: Every second draw is enough to judge predictions of what is left out.
-_THINNED = 2
 #: A rule of thumb predicts better if its error is smaller by more than this share.
 _WORTHWHILE = 0.02
 
@@ -273,7 +271,6 @@ def _scores(
     """Predict what is left out in every way that the sweep allows."""
     target = target_of(evidence, prior)
     gathered = target.gathered
-    posterior = replace(posterior, draws=posterior.draws[::_THINNED])
     groups, sizes = len(gathered.groups), np.unique(gathered.design.batch).size
     ways: list[By] = ["batch_size"]
     ways += ["cell", "group"] if groups > 1 else []

@@ -23,6 +23,9 @@ from scaling.numeric.population.second_moments import SecondMoments
 DRAWS = 500
 #: Further outside what was tried than this factor, an answer carries a warning.
 _BEYOND = 2.0
+#: Standard error of what another eps does (T-J1), as a share of its octaves: on the trainings of
+#: tests/evidence 0.1 (logistic regression) to 0.3.
+_SHIFT_ERROR = 0.25
 #: Batch sizes that are answered at once; fewer for intervals, which take 25 times the memory.
 _PART, _PART_OF_INTERVAL = 4096, 256
 #: Half the width of a normal distribution's 90 % interval, in standard deviations.
@@ -64,7 +67,8 @@ class PosteriorLaw(Law):
         For which the law of a tuned run answers; the recipe's unless given.
     second_moments : SecondMoments, optional
         Adam's, half-way through the tuned run: they tell what another eps does (T-J3, with the
-        posterior median of B_n; at the tuned batch size that does not matter).
+        noise scale, or the posterior median of B_crit; at the tuned batch size that does not
+        matter).
     optima : tuple of Point, optional
         The table that is the evidence, if there is one.
     setting : tuple of (str, float)
@@ -181,6 +185,24 @@ class PosteriorLaw(Law):
         """Ids of the family and of the posterior."""
         return "T-I4", "T-K1"
 
+    @property
+    def route(self) -> str:
+        """What the law is inferred from, as tests/evidence names it."""
+        if self.recipe is None:
+            known = "optima" if self.optima else "runs"
+            return known if self._tried else "unseen setting"
+        eps_changes = self.effective_eps not in (None, self.recipe.eps)
+        besides = {"second moments": eps_changes, "noise scale": self.noise_scale is not None}
+        return ", ".join(name for name, given in besides.items() if given) or "tuned run"
+
+    @property
+    def _tried(self) -> bool:
+        """Whether the law answers for a setting that is part of its evidence."""
+        with np.errstate(divide="ignore"):
+            asked = np.log2([value for _, value in self.setting])
+        groups = self.posterior.groups[:, : asked.size]
+        return not asked.size or bool(np.isclose(groups, asked, atol=1e-6).all(axis=1).any())
+
     @cached_property
     def noise_batch_size(self) -> float:  # type: ignore[override]
         """Posterior median of B_n."""
@@ -278,7 +300,7 @@ class PosteriorLaw(Law):
         if eps is None or moments is None or self.recipe is None:
             return None
         batch, reference = positive(batch_size, "batch_size"), self.recipe.eps
-        here = moments.at_batch_size(batch, self.recipe.batch_size, self.noise_batch_size)
+        here = moments.at_batch_size(batch, self.recipe.batch_size, self._gradient_noise)
         return fact(
             "eps acts",
             eps=eps,
@@ -286,6 +308,12 @@ class PosteriorLaw(Law):
             factor=float(here.eps_shift(eps, reference)),
             share=float(here.share_below(eps)),
         )
+
+    @property
+    def _gradient_noise(self) -> float:
+        """B_n of T-J2: the noise scale as measured, else where the rise ends, as it is there."""
+        known = measured(self.noise_scale)
+        return self.critical_batch_size if known is None else known.value
 
     def _eps_shift(self, batch_size: npt.ArrayLike) -> Real:
         """Return what another eps does (T-J3)."""
@@ -296,7 +324,7 @@ class PosteriorLaw(Law):
             as_positive(batch_size, "batch_size"),
             eps,
             reference=(self.recipe.batch_size, self.recipe.eps),
-            noise_scale=self.noise_batch_size,
+            noise_scale=self._gradient_noise,
         )
 
     def exponent(self, batch_size: npt.ArrayLike) -> Real:
@@ -443,7 +471,14 @@ class PosteriorLaw(Law):
 
         shift = self._eps_shift(batch_size)
         low, high = _in_parts(bounds, batch_size, _PART_OF_INTERVAL)
-        return low * shift, high * shift
+        if np.all(shift == 1):
+            return low, high
+        from statistics import NormalDist  # few laws are asked for another eps
+
+        rate = self.learning_rate(batch_size)
+        error = NormalDist().inv_cdf((1 + level) / 2) * _SHIFT_ERROR * np.log2(shift)
+        below, above = (np.hypot(np.log2(rate / (end * shift)), error) for end in (low, high))
+        return rate * np.exp2(-below), rate * np.exp2(above)
 
 
 def _as_saved(posterior: Posterior) -> Posterior:

@@ -28,6 +28,7 @@ NAMES = (
     "log_group_scatter",
     "eps_scale",
     "log_eps_spread",
+    "corner_over_noise",
 )
 
 
@@ -43,7 +44,9 @@ class Prior:
         and in B_crit, natural logarithms of the scales (octaves) of what the law leaves over: of
         one optimum (``log_scatter``), of neighbouring ones (``log_misfit``), of a whole group
         (``log_group_scatter``); ``eps_scale`` is log2 of the median sqrt(v) of a huge
-        batch, and ``log_eps_spread`` the log of the standard deviation of log sqrt(v).
+        batch, and ``log_eps_spread`` the log of the standard deviation of log sqrt(v);
+        ``corner_over_noise`` is no parameter but log2 of B_crit over a noise scale that was
+        measured half-way through a tuned run.
     source : str
         Where the numbers come from.
     """

@@ -1,11 +1,11 @@
 """Draws from a posterior by sequential Monte Carlo (Del Moral, Doucet, Jasra 2006), vectorised.
 
 Draws of the prior are led to the posterior by raising the likelihood to powers from almost 0 to
-1: reweighted, resampled, and moved by differential evolution (ter Braak 2006), which takes its
-scales from the draws themselves. Every other move redraws the linear parameters given the new
-others, for where the scatter is small those are held so closely by the rest that they could not
-move alone. With little evidence the first power is 1 already, and all that is done is importance
-resampling. The marginal likelihood comes along.
+1: reweighted, resampled, and moved by differential evolution of some of the parameters (ter Braak
+2006, Vrugt et al. 2009), which takes its scales from the draws themselves. Most moves redraw the
+linear parameters given the new others, for where the scatter is small those are held so closely by
+the rest that they could not move alone. With little evidence the first power is 1 already, and all
+that is done is importance resampling. The marginal likelihood comes along.
 """
 
 from dataclasses import dataclass
@@ -19,9 +19,10 @@ from scaling.numeric.inputs.arrays import FloatArray
 _KEPT = 0.5
 #: The same of the first draws.
 _FIRST = 0.1
-#: Pairs of moves after every stage, and after the last.
-_MOVES = 2
-_LAST_MOVES = 10
+#: Moves after every stage, and after the last; every so many moves one redraws nothing.
+_MOVES, _LAST_MOVES, _PLAIN = 4, 20, 5
+#: Probability that a move displaces a parameter.
+_CROSSOVER = 0.5
 #: Share of moves that is best accepted.
 _WANTED = 0.27
 _JITTER = 1e-4
@@ -109,7 +110,7 @@ def sample(
         Number of draws.
     rng : Generator
     last_moves : int
-        Pairs of moves after the last stage.
+        Moves after the last stage.
     """
     power, state, weight = _first(problem, size, rng)
     evidence, tail, kept = _log_mean(weight), pareto_k(weight), effective(weight)
@@ -120,8 +121,7 @@ def sample(
     mover = _Mover(problem, rng)
     while True:
         before = state[0]
-        for _ in range(_MOVES if power < 1.0 else last_moves):
-            state = mover.move(mover.move(state, power, redraw=True), power, redraw=False)
+        state = mover.move_often(state, power, _MOVES if power < 1.0 else last_moves)
         if power == 1.0:
             break
         increase = _increase(state[2], 1.0 - power)
@@ -162,38 +162,61 @@ class _Mover:
         self.steps = {True: 0.6, False: 0.6}
         self.acceptance = 1.0
 
-    def move(self, state: State, power: float, *, redraw: bool) -> State:
-        """Move each half of the draws along differences within the other."""
+    def move_often(self, state: State, power: float, times: int) -> State:
+        """Move all draws so many times."""
         draws, prior, likelihood = (part.copy() for part in state)
+        density = self.problem.redraw_density(draws, power)
+        for number in range(times):
+            self.move((draws, prior, likelihood, density), power, redraw=number % _PLAIN > 0)
+        return draws, prior, likelihood
+
+    def move(
+        self,
+        parts: tuple[FloatArray, FloatArray, FloatArray, FloatArray],
+        power: float,
+        *,
+        redraw: bool,
+    ) -> None:
+        """Move each half of the draws along differences within the other, in place.
+
+        The last part is the density with which the linear parameters would be redrawn.
+        """
+        draws, prior, likelihood, density = parts
         size = len(draws)
         order = self.rng.permutation(size)
         halves = order[: size // 2], order[size // 2 :]
         accepted = 0
         for mine, others in (halves, halves[::-1]):
-            old = draws[mine]
-            trial = self._along(old, draws[others], redraw=redraw)
+            trial = self._along(draws[mine], draws[others], redraw=redraw)
             gain = -prior[mine] - power * likelihood[mine]
             if redraw:
-                linear, density = self.problem.redraw(trial, power, self.rng)
+                linear, found_density = self.problem.redraw(trial, power, self.rng)
                 trial[:, : linear.shape[1]] = linear
-                gain += self.problem.redraw_density(old, power) - density
+                gain += density[mine] - found_density
             found = self.problem.log_prior(trial), self.problem.log_likelihood(trial)
             gain += found[0] + power * found[1]
             taken = np.log(self.rng.uniform(size=mine.size)) < gain
             rows = mine[taken]
             draws[rows], prior[rows], likelihood[rows] = (x[taken] for x in (trial, *found))
-            accepted += int(taken.sum())
+            if redraw:
+                density[rows] = found_density[taken]
+            elif rows.size:
+                density[rows] = self.problem.redraw_density(draws[rows], power)
+            accepted += rows.size
         self.acceptance = accepted / size
         step = self.steps[redraw] * np.exp(self.acceptance - _WANTED)
         self.steps[redraw] = float(np.clip(step, 0.02, 2.0))
-        return draws, prior, likelihood
 
     def _along(self, old: FloatArray, others: FloatArray, *, redraw: bool) -> FloatArray:
-        """Old draws, displaced by some share of the difference of two others."""
+        """Old draws, some parameters displaced by some share of the difference of two others."""
         first, second = self.rng.integers(len(others), size=(2, len(old)))
         scale = self.steps[redraw] * np.exp(0.5 * self.rng.standard_normal((len(old), 1)))
         jitter = _JITTER * others.std(axis=0) * self.rng.standard_normal(old.shape)
-        return np.asarray(old + scale * (others[first] - others[second]) + jitter)
+        moved = old + scale * (others[first] - others[second]) + jitter
+        if redraw:
+            # Without it the linear parameters would be torn from what holds them.
+            moved = np.where(self.rng.uniform(size=old.shape) < _CROSSOVER, moved, old)
+        return np.asarray(moved)
 
 
 def _increase(likelihood: FloatArray, most: float) -> float:

@@ -19,8 +19,9 @@ from scaling.numeric.inputs.arrays import FloatArray
 
 BoolArray = npt.NDArray[np.bool_]
 By = Literal["cell", "batch_size", "group", "largest_third"]
-#: Pairs of moves that settle draws which were close to begin with.
-_MOVES = 4
+#: Of more cells than this one or a few hardly move the posterior: fewer draws, and fewer moves
+#: to settle them, are enough.
+_MANY, _MOVES, _MOVES_OF_MANY, _THINNED = 64, 20, 8, 2
 #: More folds than this are joined; cells, which are the easiest to predict, into fewer.
 _MOST_FOLDS, _MOST_FOLDS_OF_CELLS = 25, 12
 
@@ -187,8 +188,10 @@ def without(target: Target, posterior: Posterior, out: BoolArray) -> Posterior:
     )
 
     rng = np.random.default_rng(0)
-    problem = _TakenBack(target, kept, posterior.draws)
-    found = sample(problem, len(posterior.draws), rng, _MOVES)
+    many = out.size > _MANY
+    draws = posterior.draws[:: _THINNED if many else 1]
+    problem = _TakenBack(target, kept, draws)
+    found = sample(problem, len(draws), rng, _MOVES_OF_MANY if many else _MOVES)
     return posterior_of(kept, found, rng)
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from math import log, pi
+from math import hypot, log, pi
 from typing import Any
 
 import numpy as np
@@ -52,9 +52,7 @@ class Target:
         mean, spread = self._moments
         z = (draws - mean) / spread
         value = -(z * z).sum(axis=1) / 2 - np.log(spread).sum() - mean.size * _HALF_LOG_2PI
-        if self.noise_scale is not None:
-            noise = self.family.corners(draws, np.zeros((1, self.family.covariates)))[1][:, 0]
-            value -= self._away(noise + self.gathered.center, self.noise_scale) ** 2 / 2
+        value += self._log_noise_density
         if self.root_second_moment is not None:
             value -= self._away(self._log_mean_root(draws), self.root_second_moment) ** 2 / 2
         return np.asarray(value)
@@ -101,19 +99,25 @@ class Target:
         scatter, groups = self.scatters(draws)
         below, above = cells.scales(scatter)
         weight = cells.count * np.minimum(below, above) ** 2
-        if groups is not None:
-            # A group's effect is common to its cells: together they weigh at most 1/scale^2.
-            number = np.bincount(cells.group)[cells.group]
-            weight = weight / (1 + number * weight * groups[:, None] ** 2)
         rest = cells.optimum - self.family.shape(draws, design)
         own = spread[:linear] ** -2.0
         transposed = np.swapaxes(columns, 1, 2)
         trust = np.ones_like(rest)
         for reweighting in (True, False):
-            w = power * weight * trust
-            gram = (transposed * w[:, None]) @ columns
+            w = weight * trust
+            weighted = columns * w[..., None]
+            gram = np.swapaxes(weighted, 1, 2) @ columns
+            product = transposed @ (w * rest)[..., None]
+            if groups is not None:
+                # A group's effect is common to its cells, and is integrated out.
+                sums = np.add.reduceat(weighted, cells.start, axis=1)
+                total, moment = (np.add.reduceat(x, cells.start, axis=1) for x in (w, w * rest))
+                shrunk = np.swapaxes(sums / (groups[:, None] ** -2.0 + total)[..., None], 1, 2)
+                gram -= shrunk @ sums
+                product -= shrunk @ moment[..., None]
+            gram *= power
             gram[:, range(linear), range(linear)] += own
-            product = transposed @ (w * rest)[..., None] + (own * mean[:linear])[:, None]
+            product = power * product + (own * mean[:linear])[:, None]
             center = np.linalg.solve(gram, product)
             if reweighting:
                 # What lies far off counts less, as Student's t has it.
@@ -140,7 +144,31 @@ class Target:
         mean, spread = self.prior.moments(self.family)
         # Were it flat, tempered likelihoods would not be proper.
         mean[0], spread[0] = np.quantile(self.gathered.cells.optimum, 0.5), _LEVEL_SPREAD
+        if self.noise_scale is not None:
+            # The product of two normal densities of the corner.
+            corner = self.family.names.index("corner")
+            (m, s), (noise, error) = (mean[corner], spread[corner]), self._corner_by_noise
+            spread[corner] = s * error / hypot(s, error)
+            mean[corner] = (m * error**2 + noise * s**2) / (s**2 + error**2)
         return mean, spread
+
+    @cached_property
+    def _corner_by_noise(self) -> tuple[float, float]:
+        """Where the rise ends by the noise scale, and how nearly, as learned from trainings."""
+        assert self.noise_scale is not None  # noqa: S101 - asked only where there is one
+        over, apart = self.prior.scales["corner_over_noise"]
+        measured = log(self.noise_scale.value) * _LOG2E - self.gathered.center
+        return measured + over, hypot(apart, log(self.noise_scale.factor) * _LOG2E)
+
+    @cached_property
+    def _log_noise_density(self) -> float:
+        """Log density of the noise scale that was measured, before any optimum."""
+        if self.noise_scale is None:
+            return 0.0
+        mean, spread = self.prior.scales["corner"]
+        noise, error = self._corner_by_noise
+        wide = hypot(spread, error)
+        return -(((noise - mean) / wide) ** 2) / 2 - log(wide) - _HALF_LOG_2PI
 
 
 def _log_density(t: npt.NDArray[Any], root: FloatArray) -> FloatArray:

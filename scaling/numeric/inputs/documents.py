@@ -8,6 +8,9 @@ from scaling.errors import DataError
 
 T = TypeVar("T")
 
+#: Of a JSON text, of which Python's objects take ten times the memory.
+_LONGEST = 5 * 10**7
+
 
 class MalformedError(Exception):
     """A value is not what it should be; says which."""
@@ -15,6 +18,8 @@ class MalformedError(Exception):
 
 def parse_json(path: str | os.PathLike[str], text: str, *, nan: bool = False) -> Any:
     """Read a JSON text in which no key stands twice, and NaN or infinity only if ``nan``."""
+    if len(text) > _LONGEST:
+        raise DataError(f"{path}: not read: as JSON, it is longer than {_LONGEST} characters")
 
     def refuse(constant: str) -> NoReturn:
         raise DataError(f"{path}: holds {constant}, which is no finite number; save it again")

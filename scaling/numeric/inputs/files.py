@@ -2,12 +2,18 @@
 
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from secrets import token_hex
 
 from scaling.errors import DataError
 
 #: Bytes; no file of ours comes near, and what is larger is not read into memory.
 LARGEST = 2**29
+
+#: Numbers that open files of this process may have; a path may lead to one, as /dev/stdout does.
+_DESCRIPTORS = range(64)
 
 
 def read_bytes(path: str | os.PathLike[str], largest: int = LARGEST) -> bytes:
@@ -44,25 +50,90 @@ def decode(path: str | os.PathLike[str], data: bytes) -> str:
     return text
 
 
+def check_writable(path: str | os.PathLike[str] | None) -> None:
+    """Raise the error that writing there would, before the work whose result it is to hold.
+
+    Raises
+    ------
+    DataError
+        If nothing can be written there; naming the path. None is no path, and no error.
+    """
+    if path is not None:
+        with _place(path) as target:
+            beside = _beside(target)
+            os.close(_open(beside))
+            beside.unlink(missing_ok=True)
+
+
 def write_text(path: str | os.PathLike[str], text: str) -> None:
     """Write a text file in UTF-8."""
     write_whole(path, text.encode())
 
 
 def write_whole(path: str | os.PathLike[str], data: bytes) -> None:
-    """Write a file beside its place first, then rename it; raise an error that names it."""
+    """Write a file whole or not at all, through links, with the mode that it had.
+
+    Only regular files are replaced. Whoever kills the process finds the old file or the new one,
+    and, where the system has files without a name, nothing else.
+
+    Raises
+    ------
+    DataError
+        If it cannot be written; naming the path.
+    """
+    with _place(path) as target:
+        beside = _beside(target)
+        try:
+            with os.fdopen(_open(beside), "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+                if target.exists() and hasattr(os, "fchmod"):
+                    os.fchmod(file.fileno(), stat.S_IMODE(target.stat().st_mode))
+                if not beside.exists():  # it has no name yet
+                    own = f"/proc/self/fd/{file.fileno()}"
+                    os.link(own, beside, src_dir_fd=file.fileno())
+            beside.replace(target)
+        finally:
+            beside.unlink(missing_ok=True)
+
+
+@contextmanager
+def _place(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Give the file that a path leads to, if it may be written; errors within name the path."""
     try:
         target = Path(os.path.realpath(path))  # through links, not over them
-        beside = target.with_name(f".{target.name}.{os.getpid()}.part")
-    except ValueError as error:  # a null byte in the name, or no name at all
-        raise DataError(f"{str(path)!r}: cannot be written: {error}") from None
-    try:
-        if target.exists() and not target.is_file():
+        if not target.name or (Path(path).exists() and not _may_be_replaced(target)):
             raise DataError(f"{path}: cannot be written: it is not a regular file")
-        with beside.open("xb") as file:
-            file.write(data)
-        beside.replace(target)
+        yield target
     except OSError as error:
         raise DataError(f"{path}: cannot be written: {error.strerror}") from None
-    finally:
-        beside.unlink(missing_ok=True)
+    except ValueError as error:  # a null byte in the name
+        if isinstance(error, DataError):
+            raise
+        raise DataError(f"{str(path)!r}: cannot be written: {error}") from None
+
+
+def _may_be_replaced(target: Path) -> bool:
+    """Whether it is a regular file, and none that this process writes to, as a log by ``>>``."""
+    if not target.is_file():
+        return False
+    found = target.stat()
+    for descriptor in _DESCRIPTORS:
+        with suppress(OSError):
+            if os.path.samestat(found, os.fstat(descriptor)):
+                return False
+    return True
+
+
+def _beside(target: Path) -> Path:
+    """Return a name in the same folder that no other process has."""
+    return target.with_name(f".{token_hex(8)}.part")
+
+
+def _open(path: Path) -> int:
+    """Open a new file for writing: one without a name if the system has such, to be linked."""
+    if hasattr(os, "O_TMPFILE") and Path("/proc/self/fd").exists():
+        with suppress(OSError):  # not on every file system
+            return os.open(path.parent, os.O_TMPFILE | os.O_WRONLY, 0o666)
+    return os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0), 0o666)

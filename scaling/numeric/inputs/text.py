@@ -9,41 +9,28 @@ from scaling.errors import InputError
 #: A plain decimal number.
 NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 _SIZES = {"": 1.0, "k": 1e3, "m": 1e6, "b": 1e9, "t": 1e12}
+_IS_SIZE = re.compile(rf"\s*({NUMBER})\s*([kmbt]?)\s*", re.ASCII).fullmatch
 
-
-def parse_batch_size(text: str) -> float:
-    """Read a batch size, which may be a product: per-device x devices x accumulation.
-
-    Examples
-    --------
-    >>> parse_batch_size("32x8x16")
-    4096.0
-    """
-    try:
-        return parse_positive(str(math.prod(parse_positive(f) for f in text.lower().split("x"))))
-    except InputError:
-        raise InputError(
-            "must be a positive, finite number or a product of such, as 32x8x16, got "
-            f"{text!r:.80}{_hint(text)}"
-        ) from None
+#: No quantity of a training run lies beyond; within, products of several do not overflow.
+SMALLEST, GREATEST = 1e-50, 1e50
 
 
 def parse_size(text: str) -> float:
-    """Read a positive size that may end in k, M, B or T (thousand to 10^12), in any case.
+    """Read a size: a number that may end in k, M, B or T, or a product of such, in any case.
 
     Examples
     --------
-    >>> parse_size("1.2B")
-    1200000000.0
+    >>> parse_size("1.2B"), parse_size("4k"), parse_size("32x8x16")
+    (1200000000.0, 4000.0, 4096.0)
     """
-    found = re.fullmatch(rf"({NUMBER})\s*([kmbt]?)", text.strip().lower(), re.ASCII)
-    size = float(found[1]) * _SIZES[found[2]] if found else math.nan
+    found = [_IS_SIZE(factor) for factor in text.lower().split("x")]
+    size = math.prod(float(one[1]) * _SIZES[one[2]] if one else math.nan for one in found)
     if not 0 < size < math.inf:
         raise InputError(
-            "must be a positive, finite number, which may end in k, M, B or T, got "
+            "must be a positive, finite number or a product of such, as 4k, 1.2B or 32x8, got "
             f"{text!r:.80}{_hint(text)}"
         )
-    return size
+    return _within_reach(size, text)
 
 
 def parse_settings(
@@ -86,21 +73,22 @@ def parse_settings(
 
 def parse_positive(text: str) -> float:
     """Read a positive, finite number."""
-    return _parse(text, lambda number: 0 < number < math.inf, "positive and finite")
+    number = _parse(text, lambda number: 0 < number < math.inf, "positive and finite")
+    return _within_reach(number, text)
 
 
 def parse_range(text: str) -> float | tuple[float, float]:
-    """Read a positive number, or two in order between which it lies.
+    """Read a size, or two in order between which it lies.
 
     Examples
     --------
-    >>> parse_range("4e3"), parse_range("1e3..1e4")
+    >>> parse_range("4k"), parse_range("1e3..1e4")
     (4000.0, (1000.0, 10000.0))
     """
     first, dots, last = text.partition("..")
     if not dots:
-        return parse_positive(text)
-    low, high = parse_positive(first), parse_positive(last)
+        return parse_size(text)
+    low, high = parse_size(first), parse_size(last)
     if not low < high:
         raise InputError(f"must be a number or LOW..HIGH, with LOW < HIGH, got {text!r:.60}")
     return low, high
@@ -108,7 +96,8 @@ def parse_range(text: str) -> float | tuple[float, float]:
 
 def parse_non_negative(text: str) -> float:
     """Read a finite number that is at least 0."""
-    return _parse(text, lambda number: 0 <= number < math.inf, "at least 0 and finite")
+    number = _parse(text, lambda number: 0 <= number < math.inf, "at least 0 and finite")
+    return number and _within_reach(number, text)
 
 
 def parse_finite(text: str) -> float:
@@ -137,8 +126,33 @@ def _parse(text: str, accepts: Callable[[float], bool], wanted: str) -> float:
     return number
 
 
+def _within_reach(number: float, text: str) -> float:
+    """Refuse what is positive and so large or small that arithmetic would fail on it."""
+    if not SMALLEST <= number <= GREATEST:
+        raise InputError(f"must be from {SMALLEST:g} to {GREATEST:g}, got {text!r:.80}")
+    return number
+
+
 def _hint(text: str) -> str:
     """Say what to do about 1,024 and 0,5 and 1_024 and 1 024."""
     if re.search(r"\d[,_'\s]\d", text):
         return "; write it without thousands separators, and with a decimal point"
     return ""
+
+
+def csv_cell(value: object) -> object:
+    """Return what is to stand in a cell of a CSV file.
+
+    A text that a spreadsheet would take for a formula is marked as a text.
+
+    Examples
+    --------
+    >>> csv_cell("=1+1"), csv_cell(-1.5), csv_cell("-1.5")
+    ("'=1+1", -1.5, '-1.5')
+    """
+    is_formula = (
+        isinstance(value, str)
+        and value.startswith(("=", "+", "-", "@", "\t", "\r"))
+        and not re.fullmatch(NUMBER, value, re.ASCII)
+    )
+    return f"'{value}" if is_formula else value

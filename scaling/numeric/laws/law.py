@@ -149,6 +149,11 @@ class Law(Shown, ABC):
         return ("T-E2",)
 
     @property
+    def route(self) -> str | None:
+        """Of those that tests/evidence tries on real trainings; None if it is none of them."""
+        return None
+
+    @property
     def model(self) -> MomentModel | None:
         """Model of Adam's update, of a law that rests on one."""
         return None

@@ -53,7 +53,7 @@ class SearchSpace:
 
     def checked(self) -> Self:
         """Return the range if it can be searched, or raise an error."""
-        if not (0 < self.low <= self.high < inf):
+        if not (0 < self.low <= self.high < inf and 0 < self.learning_rate < inf):
             raise DataError(
                 f"the interval of the learning rate at batch size {self.batch_size:.10g} has no "
                 f"finite width ({self.low:.3g} to {self.high:.3g}); a lower level or more optima "

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from math import inf, isfinite, sqrt
 
 from scaling.errors import InputError
-from scaling.numeric.inputs.arrays import positive
+from scaling.numeric.inputs.arrays import non_negative, positive
 from scaling.numeric.inputs.display import Shown
 from scaling.numeric.inputs.recipe import Recipe
 from scaling.numeric.laws.facts import Fact, fact
@@ -133,7 +133,12 @@ class RuledRecipe(Shown):
 
 
 def recipe(
-    known: Recipe, batch_size: float, rule: str = "law", *, law: Law | None = None
+    known: Recipe,
+    batch_size: float,
+    rule: str = "law",
+    *,
+    law: Law | None = None,
+    eps: float | None = None,
 ) -> RuledRecipe:
     """Carry a whole recipe to another batch size, by named rules.
 
@@ -150,6 +155,9 @@ def recipe(
         these decay rates if the law knows them, then the weight decay, for that learning rate.
     law : Law, optional
         For the rule ``law``, which needs one. ``sqrt-sde`` takes the noise scale from it.
+    eps : float, optional
+        Another than the recipe's; not for ``sqrt-sde``, which sets it. What the change does to the
+        learning rate, the law tells if it knows eps.
 
     Returns
     -------
@@ -158,8 +166,9 @@ def recipe(
     Raises
     ------
     InputError
-        If a rule is unknown, two rules set the same field, a rule lacks what it needs (a law, a
-        weight decay), or a number becomes too large or too small for arithmetic.
+        If a rule is unknown, two rules set the same field, one sets an eps that is given, a rule
+        lacks what it needs (a law, a weight decay), or a number becomes too large or too small for
+        arithmetic.
 
     Notes
     -----
@@ -179,6 +188,8 @@ def recipe(
     """
     rules = _parse(rule)
     batch = positive(batch_size, "batch_size")
+    for name in (name for name in rules if eps is not None and "eps" in RECIPE_RULES[name].sets):
+        raise InputError(f"{name} sets it; leave it out", "eps")
     assumed = []
     for name, default in (("beta1", DEFAULT_BETA1), ("beta2", DEFAULT_BETA2)):
         if getattr(known, name) is None:
@@ -188,7 +199,7 @@ def recipe(
         tuple(RECIPE_RULES[name] for name in rules),
         batch,
         known.learning_rate,
-        known.eps,
+        known.eps if eps is None else non_negative(eps, "eps"),
         float(known.beta1 or 0),
         float(known.beta2 or 0),
         known.weight_decay,
@@ -197,12 +208,29 @@ def recipe(
     for name, apply in _STEPS.items():
         if name in rules:
             found = apply(known, found, law)
+    knows_eps = "law" in rules and law is not None and "eps" in law.knows
+    if eps not in (None, known.eps) and not knows_eps:
+        found = replace(found, warnings=(*found.warnings, fact("change left out", name="eps")))
     rates = (found.learning_rate, found.eps, found.weight_decay or 0.0)
     if not (
         found.learning_rate > 0 and all(map(isfinite, rates)) and found.beta2 < 1 > found.beta1
     ):
         raise InputError("so far from the recipe's that arithmetic fails", "batch_size")
     return found
+
+
+def best_rule(known: Recipe) -> str:
+    """Return the rules that aim at the best recipe and not at the old run's trajectory.
+
+    Decay rates are kept: over a run of many steps beta1 changes nothing in the best learning rate
+    (T-I1).
+
+    Examples
+    --------
+    >>> best_rule(Recipe(3e-4, 256)), best_rule(Recipe(3e-4, 256, weight_decay=0.1))
+    ('law', 'law+weight-decay')
+    """
+    return "law" if known.weight_decay is None else "law+weight-decay"
 
 
 def _parse(text: str) -> tuple[str, ...]:
@@ -237,11 +265,12 @@ def _sqrt_sde(known: Recipe, found: RuledRecipe, law: Law | None) -> RuledRecipe
         for name, beta in betas.items()
         if beta < 0
     ]
-    noise = _noise_scale(law)
-    if noise is None:
+    largest = max(found.batch_size, known.batch_size)
+    low, high = _noise_scale(law)
+    if largest > high:
+        warnings.append(fact("sqrt-sde above the noise scale", noise_scale=high))
+    elif largest > low:
         warnings.append(fact("sqrt-sde without noise scale"))
-    elif max(found.batch_size, known.batch_size) > noise:
-        warnings.append(fact("sqrt-sde above the noise scale", noise_scale=noise))
     return replace(
         found,
         learning_rate=found.learning_rate * sqrt(k),
@@ -308,13 +337,14 @@ def _weight_decay(known: Recipe, found: RuledRecipe, _law: Law | None) -> RuledR
     return replace(found, weight_decay=decay, warnings=warnings)
 
 
-def _noise_scale(law: Law | None) -> float | None:
-    """B_simple as far as the law knows it: B_n of T-E2 is of its order (lambda is 1 or pi/2)."""
+def _noise_scale(law: Law | None) -> tuple[float, float]:
+    """Between what B_simple lies as the law knows it; B_n is of its order (T-E2)."""
     if law is not None and law.statistics is not None:
-        return law.statistics.noise_scale
+        return law.statistics.noise_scale, law.statistics.noise_scale
     if law is None or not 0 < law.noise_batch_size < inf:
-        return None
-    return law.noise_batch_size
+        return 0.0, inf
+    found = (law.parameter_intervals() or {}).get("noise_batch_size")
+    return found or (law.noise_batch_size, law.noise_batch_size)
 
 
 #: In the order in which they build on each other.

@@ -5,17 +5,17 @@ from math import floor, log10
 from scaling.errors import InputError
 from scaling.numeric.inputs.recipe import Recipe
 from scaling.numeric.inputs.text import (
-    parse_batch_size,
     parse_decay_rate,
     parse_non_negative,
     parse_positive,
     parse_settings,
+    parse_size,
 )
 
 #: How each entry of a recipe is read, and which field it is.
 _ENTRIES = {
     "lr": ("learning_rate", parse_positive),
-    "batch_size": ("batch_size", parse_batch_size),
+    "batch_size": ("batch_size", parse_size),
     "eps": ("eps", parse_non_negative),
     "beta1": ("beta1", parse_decay_rate),
     "beta2": ("beta2", parse_decay_rate),

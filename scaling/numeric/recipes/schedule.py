@@ -31,23 +31,31 @@ class LearningRateSchedule(Shown):
         The law's answers there.
     warnings : tuple of Fact
         Why they should not be trusted, if so.
+    multiply : callable or None
+        Of a step, what the law's answer is multiplied by: a warm-up or a decay.
     """
 
     steps: npt.NDArray[np.int64]
     batch_sizes: FloatArray
     learning_rates: FloatArray
     warnings: tuple[Fact, ...] = ()
+    multiply: Callable[[Any], Any] | None = None
 
     def __call__(self, step: npt.ArrayLike) -> Real:
         """Learning rate of a step; NaN for negative steps and NaN."""
-        return self._at(step, self.learning_rates)
+        rate = self._at(step, self.learning_rates)
+        if self.multiply is None:
+            return rate
+        steps = np.asarray(step)
+        factors = [self.multiply(one) if one >= 0 else np.nan for one in steps.ravel().tolist()]
+        return (rate * as_array(factors, "multiply").reshape(steps.shape))[()]
 
     def batch_size(self, step: npt.ArrayLike) -> Real:
         """Batch size of a step; NaN for negative steps and NaN."""
         return self._at(step, self.batch_sizes)
 
     def factor(self, step: npt.ArrayLike) -> Real:
-        """Learning rate of a step relative to that of step 0."""
+        """Learning rate of a step relative to the law's at step 0."""
         return self(step) / self.learning_rates[0]
 
     def _at(self, step: npt.ArrayLike, values: FloatArray) -> Real:
@@ -62,6 +70,7 @@ def schedule(
     steps: int | None = None,
     *,
     extrapolate: bool = False,
+    multiply: Callable[[Any], Any] | None = None,
 ) -> LearningRateSchedule:
     """Learning rate of each step when the batch size ramps during training.
 
@@ -77,13 +86,16 @@ def schedule(
     extrapolate : bool, default False
         Whether the ramp may leave the batch sizes that the law was fitted on. A law that was not
         fitted to a range has none to leave.
+    multiply : callable, optional
+        Warm-up and decay: a function of one step, counted from 0, by which the law's answer is
+        multiplied, as ``lambda step: min(1, (step + 1) / 100)``.
 
     Returns
     -------
     LearningRateSchedule
         The law at each step's batch size, as if training had been at that batch size all along:
-        a ramp's history does not enter (T-G). It holds the
-        optimizer's other parameters as they are, and no warm-up or decay: multiply by those.
+        a ramp's history does not enter (T-G). It holds the optimizer's other parameters as they
+        are.
 
     Raises
     ------
@@ -102,7 +114,12 @@ def schedule(
     >>> double = schedule(law, lambda step: 256 * 2 ** (step // 1000), steps=3000)
     >>> float(double.batch_size(2999))
     1024.0
+    >>> warm = schedule(law, {0: 256}, multiply=lambda step: min(1, (step + 1) / 100))
+    >>> warm([0, 49, 99, 500]).round(6).tolist()
+    [1e-05, 0.0005, 0.001, 0.001]
     """
+    if multiply is not None and not callable(multiply):
+        raise InputError("must be a function of the step", "multiply")
     if isinstance(ramp, Mapping):
         if steps is not None:
             raise InputError("only a function of the step needs it; leave it out", "steps")
@@ -126,7 +143,7 @@ def schedule(
     kept = sizes[changes]
     facts = (found for batch in (kept.min(), kept.max()) for found in law.warnings(float(batch)))
     rates = np.asarray(law.learning_rate(kept))
-    return LearningRateSchedule(first[changes], kept, rates, tuple(dict.fromkeys(facts)))
+    return LearningRateSchedule(first[changes], kept, rates, tuple(dict.fromkeys(facts)), multiply)
 
 
 def _stages(ramp: Mapping[Any, Any]) -> tuple[npt.NDArray[np.int64], FloatArray]:

@@ -12,8 +12,9 @@ import numpy as np
 from scaling.errors import InputError
 from scaling.numeric.inputs.arrays import BoolArray, FloatArray, IntArray
 from scaling.numeric.inputs.text import (
+    GREATEST,
     NUMBER,
-    parse_batch_size,
+    SMALLEST,
     parse_finite,
     parse_or_missing,
     parse_positive,
@@ -72,17 +73,19 @@ class Reading(NamedTuple):
 
 
 def _is_positive(values: FloatArray) -> BoolArray:
-    return (values > 0) & (values < np.inf)
+    return (values >= SMALLEST) & (values <= GREATEST)
 
 
 def _parse_any(text: str) -> float:
-    return parse_batch_size(text) if "x" in text.lower() else parse_or_missing(text)
+    try:
+        return parse_or_missing(text)
+    except InputError:
+        return parse_size(text)
 
 
 FINITE = Reading(parse_finite, np.isfinite)
 OR_MISSING = Reading(parse_or_missing, lambda values: np.full(values.shape, True))
 POSITIVE = Reading(parse_positive, _is_positive)
-BATCH_SIZE = Reading(parse_batch_size, _is_positive)
 SIZE = Reading(parse_size, _is_positive)
 #: Whatever can be compared with a number.
 ANY_NUMBER = Reading(_parse_any, OR_MISSING.accepts)
@@ -125,6 +128,13 @@ def _read_cell(text: str, reading: Reading) -> tuple[float, str]:
         return reading.parse(text), ""
     except InputError as error:
         return np.nan, error.message
+
+
+def are_missing(column: Column, rows: IntArray) -> BoolArray:
+    """Say which cells are empty, or NaN in a column of numbers."""
+    if not isinstance(column, Texts):
+        return np.asarray(np.isnan(column[rows]))
+    return np.array([not text for text in column.distinct])[column.codes[rows]]
 
 
 def read_texts(column: Column, rows: IntArray) -> list[str]:

@@ -21,8 +21,10 @@ from scaling.numeric.tables._frames import columns_of_data, columns_of_records
 #: Rows that are held as separate texts at a time; few enough for a processor's cache.
 _CHUNK = 256
 
-#: A small Parquet file may hold any number of rows.
-_MOST_ROWS = 10_000_000
+#: A small Parquet file may hold any number of rows, and rows any number of bytes.
+_MOST_CELLS = 20_000_000
+_BATCH = 1024
+_MOST_COLUMNS = 10_000
 
 #: Between rows, lines that are blank or comments.
 _IS_PASSED_OVER = re.compile(r"\s*(#|\Z)").match
@@ -32,7 +34,6 @@ _SEPARATORS = {",": "a comma", ";": "a semicolon", "\t": "a tab"}
 #: What some files that are no tables begin with, and what to do about them.
 _FOREIGN = {
     b"PK\x03\x04": "a spreadsheet or an archive; export the table as CSV",
-    b"SQLite format 3": "a database; for an Optuna study, write study.trials_dataframe().to_csv()",
 }
 
 
@@ -71,6 +72,8 @@ def _unpack(path: str | os.PathLike[str], data: bytes) -> bytes:
 def _read_csv(path: str | os.PathLike[str], file: io.TextIOWrapper) -> Columns:
     rows = _rows(path, file)
     _, names = next(rows)
+    if len(names) > _MOST_COLUMNS:
+        raise DataError(f"{path}: not read: {len(names)} columns; at most {_MOST_COLUMNS} are")
     builders = [TextsBuilder() for _ in names]
     lines: list[int] = []
     while chunk := list(islice(rows, _CHUNK)):
@@ -146,6 +149,17 @@ def _records(path: str | os.PathLike[str], names: Any, rows: Any) -> Any:
     return [dict(zip(map(str, names), row, strict=True)) for row in rows]
 
 
+def _unpacked(column: Any) -> int:
+    """Bytes of an Arrow array, of which a dictionary may hold each long text only once."""
+    import pyarrow as pa
+    from pyarrow import compute
+
+    if not (pa.types.is_dictionary(column.type) and pa.types.is_string(column.type.value_type)):
+        return int(column.nbytes)
+    longest = compute.max(compute.binary_length(column.dictionary)).as_py() or 0
+    return len(column) * int(longest)
+
+
 def _read_parquet(path: str | os.PathLike[str], data: bytes) -> Columns:
     try:
         import pyarrow as pa
@@ -154,12 +168,21 @@ def _read_parquet(path: str | os.PathLike[str], data: bytes) -> Columns:
         raise MissingExtraError("pyarrow", "sweeps") from None
     try:
         file = parquet.ParquetFile(io.BytesIO(data))
-        if file.metadata.num_rows > _MOST_ROWS:
+        rows, columns = file.metadata.num_rows, len(file.schema_arrow.names)
+        if rows * columns > _MOST_CELLS:
             raise DataError(
-                f"{path}: not read: it holds {file.metadata.num_rows} rows, and at most "
-                f"{_MOST_ROWS} are read; select some first"
+                f"{path}: not read: it holds {rows} rows of {columns} columns, and at most "
+                f"{_MOST_CELLS} cells are read; select some first"
             )
-        return columns_of_data(file.read(), str(path))
+        batches, size = [], 0
+        for batch in file.iter_batches(_BATCH):
+            batches.append(batch)
+            size += sum(map(_unpacked, batch.columns))
+            if size > LARGEST:
+                raise DataError(
+                    f"{path}: not read: unpacked, it is larger than {LARGEST / 2**20:.10g} MiB"
+                )
+        return columns_of_data(pa.Table.from_batches(batches, file.schema_arrow), str(path))
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         problem = " ".join(str(error).split())
         raise DataError(f"{path}: not a whole Parquet file: {problem}") from None

@@ -37,6 +37,8 @@ class Runs(Shown):
         What to call the table in messages.
     row : callable, optional
         Describes the i-th row in messages; "the runs: row 1" and so on by default.
+    unit : str, optional
+        Of the batch sizes, where it is known: examples, sequences or tokens.
 
     Raises
     ------
@@ -61,6 +63,7 @@ class Runs(Shown):
     covariates: Mapping[str, FloatArray] = field(default_factory=dict)
     name: str = "the runs"
     row: Callable[[int], str] | None = None
+    unit: str | None = None
 
     def __post_init__(self) -> None:
         columns = {"batch_size": self.batch_size, "learning_rate": self.learning_rate}

@@ -8,14 +8,18 @@ from typing import Any
 import numpy as np
 
 from scaling.errors import DataError, InputError
-from scaling.numeric.inputs.arrays import FloatArray, IntArray
+from scaling.numeric.inputs.arrays import BoolArray, FloatArray, IntArray
 from scaling.numeric.inputs.display import Shown
+from scaling.numeric.sources.records import without_password
+from scaling.numeric.sources.source import read_source
 from scaling.numeric.tables import _columns
+from scaling.numeric.tables._batch_size import factors_of, guess_batch_size
 from scaling.numeric.tables._columns import BadCellError, Column, Columns, Reading
 from scaling.numeric.tables._conditions import Comparison, parse_condition
 from scaling.numeric.tables._files import read_columns
-from scaling.numeric.tables._frames import columns_of_data
-from scaling.numeric.tables.roles import ROLES, candidates
+from scaling.numeric.tables._frames import columns_of_data, columns_of_records
+from scaling.numeric.tables._unpack import unpack
+from scaling.numeric.tables.roles import ROLES, best_candidates, candidates
 
 #: How many columns an error message lists.
 _LISTED = 20
@@ -42,6 +46,10 @@ class Table(Shown):
         For each row of the columns, the line of the file where it begins.
     in_file : bool
         Whether messages count rows from 1, as people count below a header.
+    labels : tuple of str or None
+        For each row of the columns, what its source calls it, as ``trial 3``.
+    said : tuple of str
+        How it was read, where that is not plain.
 
     Examples
     --------
@@ -58,6 +66,8 @@ class Table(Shown):
     rows: IntArray
     lines: IntArray | None = None
     in_file: bool = False
+    labels: tuple[str, ...] | None = None
+    said: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return self.rows.size
@@ -72,7 +82,8 @@ class Table(Shown):
         Parameters
         ----------
         name : str
-            Of the column.
+            Of the column, or a product of columns and numbers, as ``per_device*accumulation*8``;
+            so in the methods below.
         missing : bool, default False
             Whether cells may be missing (empty, null or nan, which give NaN) or infinite, as the
             losses of runs that diverged are.
@@ -93,16 +104,22 @@ class Table(Shown):
         return self._read(name, _columns.POSITIVE)
 
     def batch_sizes(self, name: str) -> FloatArray:
-        """Read a column of batch sizes: positive, finite numbers, or products as ``32x8x16``."""
-        return self._read(name, _columns.BATCH_SIZE)
+        """Read a column of batch sizes, which are sizes."""
+        return self.sizes(name)
 
     def sizes(self, name: str) -> FloatArray:
-        """Read a column of sizes: positive, finite numbers that may end in k, M, B or T."""
+        """Read a column of sizes: numbers that may end in k, M, B or T, or products: ``32x8``."""
         return self._read(name, _columns.SIZE)
 
     def texts(self, name: str) -> list[str]:
         """Read a column as texts; a missing cell is an empty text."""
+        if factors_of(name, self.names):
+            return _columns.read_texts(self.positive(name), np.arange(len(self)))
         return _columns.read_texts(self._column(name), self.rows)
+
+    def missing(self, name: str) -> BoolArray:
+        """Say which cells of a column are missing."""
+        return _columns.are_missing(self._column(name), self.rows)
 
     def where(self, condition: str) -> "Table":
         """Select rows.
@@ -138,20 +155,26 @@ class Table(Shown):
         return replace(self, rows=self.rows[rows])
 
     def guess(self, role: str) -> str:
-        """Name the only column that may have a role.
+        """Name the only column that may have a role, or the best of several.
 
         Parameters
         ----------
         role : {"batch_size", "learning_rate", "loss", "eps", "seed", "steps", "group"}
             Columns are known by the names that sweeps use, such as ``bs``, ``params_lr`` and
-            ``config.batch_size``.
+            ``config.batch_size``. A validation loss is better than a training loss. The batch size
+            may be a product of columns.
 
         Raises
         ------
         InputError
-            If there is none, or more than one; its parameter is the caller's that chooses.
+            If there is none, or more than one, or a batch size of which it is in doubt whether it
+            is that of a whole step; its parameter is the caller's that chooses.
         """
-        found = self.candidates(role)
+        if role == "batch_size":
+            whole = guess_batch_size(self.source, self._best, self.positive)
+            if whole is not None:
+                return whole
+        found = self._best(role)
         if len(found) == 1:
             return found[0]
         if found:
@@ -167,15 +190,43 @@ class Table(Shown):
         """Name all columns that may have a role; see `guess`."""
         return candidates(role, self.names)
 
+    def _best(self, role: str) -> list[str]:
+        """Name the best candidates that hold something, of equal ones the first."""
+        all_of_them = self.candidates(role)
+        held = [name for name in all_of_them if not self._is_empty(name)]
+        found: list[str] = []
+        for name in best_candidates(role, held or all_of_them):
+            if not any(self._are_equal(name, other) for other in found):
+                found.append(name)
+        return found
+
+    def _is_empty(self, name: str) -> bool:
+        return self.names.count(name) == 1 and bool(self.missing(name).all())
+
+    def _are_equal(self, name: str, other: str) -> bool:
+        """Whether two columns hold the same, as a setting does that a tracker stores twice."""
+        if 1 not in {self.names.count(name), self.names.count(other)}:
+            return False
+        try:
+            one, two = (self.numbers(column, missing=True) for column in (name, other))
+            return bool(np.array_equal(one, two, equal_nan=True))
+        except DataError:
+            return False
+
     def describe_row(self, row: int) -> str:
         """Say where a row, given by its position, stands: ``runs.csv: row 3 (line 4)``."""
         original = int(self.rows[row])
+        if self.labels is not None:
+            return f"{self.source}: {_shown(self.labels[original])}"
         if not self.in_file:
             return f"{self.source}: index {original}"
         line = f" (line {self.lines[original]})" if self.lines is not None else ""
         return f"{self.source}: row {original + 1}{line}"
 
     def _read(self, name: str, reading: Reading) -> FloatArray:
+        if factors := factors_of(name, self.names):
+            columns = [f if isinstance(f, float) else self.positive(f) for f in factors]
+            return np.asarray(np.prod(np.broadcast_arrays(*columns), axis=0))
         try:
             return _columns.read_numbers(self._column(name), self.rows, reading)
         except BadCellError as error:
@@ -212,17 +263,21 @@ def _shown(name: str) -> str:
     return name if name.isprintable() and name.strip() == name != "" else repr(name)
 
 
-def read_table_file(path: str | os.PathLike[str]) -> Table:
-    """Read a table from a file.
+def read_table_file(path: str | os.PathLike[str], study: str | None = None) -> Table:
+    """Read a table from a file, or from where a tracker keeps its runs.
 
     Parameters
     ----------
     path : path-like
-        CSV in UTF-8 with a header, separated by commas, semicolons or tabs, as W&B and Optuna
+        What `read_source` reads: the storage of an Optuna study, MLflow's runs, TensorBoard's
+        hparams, results of Ray, a folder of trainings or logs. Or a file: CSV in UTF-8 with a
+        header, separated by commas, semicolons or tabs, as W&B and Optuna
         (``study.trials_dataframe().to_csv()``) export it; blank lines and lines that begin with
         ``#`` are passed over. Or JSON: a list of objects or an object on each line (inner ones
         give columns as ``config.lr``), or W&B's ``{"columns": [...], "data": [[...]]}``. Or
-        Parquet of at most ten million rows, which needs the extra ``sweeps``.
+        Parquet of at most 20 million cells, which needs the extra ``sweeps``.
+    study : str, optional
+        Which study or experiment, where a source holds several.
 
     Returns
     -------
@@ -233,10 +288,15 @@ def read_table_file(path: str | os.PathLike[str]) -> Table:
     DataError
         If it is none of these, or is damaged; naming the row where one is at fault.
     """
-    return _table(str(path), read_columns(path), in_file=True)
+    found = read_source(path, study)
+    if found is None:
+        return _table(str(path), read_columns(path), in_file=True)
+    name = without_password(str(path))
+    table = _table(name, columns_of_records(found.records), in_file=False)
+    return replace(table, labels=found.labels, said=found.said)
 
 
-def as_table(data: Any, *, source: str = "the table") -> Table:
+def as_table(data: Any, *, source: str = "the table", study: str | None = None) -> Table:
     """Make a table of whatever has named columns.
 
     Parameters
@@ -266,22 +326,26 @@ def as_table(data: Any, *, source: str = "the table") -> Table:
     if isinstance(data, Table):
         return data
     if isinstance(data, str | os.PathLike):
-        return read_table_file(data)
+        return read_table_file(data, study)
+    if study is not None:
+        raise InputError("needs the storage of a study, as a path or a URL", "study")
     return _table(source, columns_of_data(data, source), in_file=False)
 
 
 def _table(source: str, found: Columns, *, in_file: bool) -> Table:
+    found = unpack(found)
     rows = np.arange(len(found.columns[0]))
     return Table(source, tuple(found.names), tuple(found.columns), rows, found.lines, in_file)
 
 
 def read_optima(path: str | os.PathLike[str]) -> tuple[list[float], list[float]]:
-    """Read the columns ``batch_size`` and ``learning_rate`` of a file.
+    """Read the batch sizes and the learning rates of a file of optima.
 
     Parameters
     ----------
     path : path-like
-        As for `read_table_file`. Other columns are passed over; batch sizes may be products.
+        As for `read_table_file`. The columns are known by their names, as `Table.guess` knows
+        them; others are passed over. Batch sizes may be products.
 
     Returns
     -------
@@ -293,4 +357,9 @@ def read_optima(path: str | os.PathLike[str]) -> tuple[list[float], list[float]]
         Naming the file, and the row where one is at fault.
     """
     table = read_table_file(path)
-    return table.batch_sizes("batch_size").tolist(), table.positive("learning_rate").tolist()
+    try:
+        names = [table.guess(role) for role in ("batch_size", "learning_rate")]
+    except InputError as error:
+        problem = error.message.removeprefix(f"in {table.source} ")
+        raise DataError(f"{table.source}: {problem}, by renaming the columns") from None
+    return table.batch_sizes(names[0]).tolist(), table.positive(names[1]).tolist()

@@ -10,14 +10,7 @@ from scaling.numeric.inputs.display import Shown
 from scaling.numeric.laws.batch_size_law import shift_weights
 from scaling.numeric.laws.facts import Fact, extrapolation
 from scaling.numeric.laws.law import check_level
-from scaling.numeric.tradeoff.shifted_powers import (
-    ShiftedPowers,
-    ShiftedPowersFit,
-    fit_shifted_powers,
-)
-
-#: T-A4: S ~ B^(-1) (B + B_crit).
-_STEPS = ShiftedPowers(slope=-1.0, powers=(1.0,))
+from scaling.numeric.tradeoff._shift import PARAMETERS, ShiftFit, fit_shift
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -38,7 +31,7 @@ class StepsLaw(Shown):
         parameters.
     reference : float
         A batch size inside the table, to which the fit refers.
-    fit : ShiftedPowersFit
+    fit : ShiftFit
         The fit, from which intervals are made.
     """
 
@@ -47,7 +40,7 @@ class StepsLaw(Shown):
     critical_batch_size: float
     error: float
     reference: float = field(repr=False)
-    fit: ShiftedPowersFit = field(repr=False)
+    fit: ShiftFit = field(repr=False)
 
     @property
     def batch_size_range(self) -> tuple[float, float]:
@@ -61,8 +54,8 @@ class StepsLaw(Shown):
 
         Keys as in `parameter_intervals`; of a parameter that ended at 0 or infinity it is 0.
         """
-        covariance = np.nan_to_num(self.fit.unit_covariance)
-        share = float(shift_weights(self.fit.shifts)[1][0])
+        covariance = self.fit.unit_covariance
+        share = float(shift_weights(self.fit.shift)[1])
         gradients = {
             "steps_min": [1.0, share - 1],
             "examples_min": [1.0, share],
@@ -124,9 +117,9 @@ class StepsLaw(Shown):
         check_level(level)
         if not self.fit.has_error:
             return None
-        shifts, lower, upper = self.fit.region(level)
-        _, share = shift_weights(shifts[:, 0])
-        critical = shifts[:, 0] * self.reference
+        shift, lower, upper = self.fit.region(level)
+        _, share = shift_weights(shift)
+        critical = shift * self.reference
         low, high = np.exp(lower), np.exp(upper)
         columns = {
             "steps_min": (low * share, high * share),
@@ -173,14 +166,14 @@ def fit_steps(batch_size: npt.ArrayLike, steps: npt.ArrayLike) -> StepsLaw:
     >>> print(f"{law.critical_batch_size:.0f} {law.steps_min:.0f} {law.examples_min:.2g}")
     1024 1000 1e+06
     """
-    x, y = read_table(batch_size, steps, ("batch_size", "steps"), _STEPS.size)
+    x, y = read_table(batch_size, steps, ("batch_size", "steps"), PARAMETERS)
     reference = float(np.sort(x)[(x.size - 1) // 2])
-    fit = fit_shifted_powers(_STEPS, x / reference, np.log(y))
-    at_reference, share = float(np.exp(fit.constant)), float(shift_weights(fit.shifts)[1][0])
+    fit = fit_shift(x / reference, np.log(y))
+    at_reference, share = float(np.exp(fit.constant)), float(shift_weights(fit.shift)[1])
     return StepsLaw(
         at_reference * share,
         at_reference * (1 - share) * reference,
-        float(fit.shifts[0] * reference),
+        fit.shift * reference,
         fit.error,
         reference,
         fit,

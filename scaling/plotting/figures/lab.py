@@ -120,7 +120,7 @@ def lab_beta1() -> Figure:
         log_axes(ax, "x")
         ax.set(title=f"fixed {budget}", xlabel="batch size")
     panels[0].set_ylabel("octaves from beta1 = 0 to 0.9")
-    panels[0].set_ylim(bottom=-3)
+    panels[0].set_ylim(bottom=-4.5)
     panels[0].legend(*_once(panels), fontsize=6, handlelength=1.4, loc="lower left")
     caption(
         figure,
@@ -254,7 +254,7 @@ def lab_changes() -> Figure:
         ax.tick_params(labelbottom=True)
     log_axes(panels[0, 0], "x")
     for ax in panels.flat[len(shown) :]:
-        ax.set_axis_off()
+        ax.remove()
     for ax in panels.flat[len(shown) - 2 : len(shown)]:
         ax.set_xlabel("batch size")
     for ax in panels[:, 0]:

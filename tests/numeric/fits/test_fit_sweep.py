@@ -101,10 +101,10 @@ def test_a_noise_scale_is_evidence_too():
     alone, known = (fit_sweep(runs, noise_scale=n, scores=False).law for n in (None, 1800.0))
 
     def width(law):
-        low, high = law.parameter_intervals()["noise_batch_size"]
+        low, high = law.parameter_intervals()["critical_batch_size"]
         return np.log2(high / low)
 
-    assert width(known) < 0.6 * width(alone)
+    assert width(known) < 0.8 * width(alone)
     assert known.assumptions()[0]["noise_scale"] == 1800.0
 
 
@@ -207,7 +207,11 @@ RUNS = simulate_sweep(plain(6.0), BATCH[::3], seed=1)
         ({}, {"covariates": ["Q"]}, "there is no column 'Q'"),
         ({}, {"lr_column": "bs"}, "lr_column: 'bs' is the batch size already"),
         ({"state": np.array(["RUNNING"] * len(RUNS))}, {}, "no run|empty|no row"),
-        ({"val_loss": RUNS.loss}, {}, "loss, val_loss may all be meant"),
+        (
+            {"val_loss": RUNS.loss, "eval_loss": 2 * RUNS.loss},
+            {},
+            "val_loss, eval_loss may all be meant",
+        ),
         ({}, {"where": "bs > 1e9"}, "no row satisfies"),
     ],
 )
@@ -241,7 +245,7 @@ def test_what_was_guessed_and_dropped_is_said():
 
 
 def test_unfinished_runs_are_left_out_and_said():
-    # As Optuna's data frames have them: a failed trial diverged, the others have no final loss.
+    # As Optuna's data frames have them: a pruned trial has no final loss.
     state = np.array(["COMPLETE"] * len(RUNS), dtype=object)
     loss = RUNS.loss.copy()
     state[::9], loss[::9] = "PRUNED", 0.1

@@ -104,7 +104,7 @@ def test_seeds_shrink_the_error_of_a_setting_and_nothing_else():
 
 
 def test_more_evidence_narrows():
-    # A noise scale tells of B_n; of the law as far as B_crit is believed to be near it.
+    # A noise scale tells of B_crit; of the law if B_n is believed to be near that.
     prior = Prior({**Prior.load().scales, "ratio": (0.0, 0.5)})
 
     def width(evidence):

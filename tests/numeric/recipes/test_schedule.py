@@ -49,6 +49,19 @@ def test_shapes_and_malformed_steps():
         rate("3")
 
 
+def test_warm_up_and_decay_multiply_the_law():
+    rate = schedule(LAW, {0: 256, 10: 512}, multiply=lambda step: min(1, step / 4) / (1 + step))
+    for step in (0, 2, 9, 10, 50):
+        batch = 256 if step < 10 else 512
+        factor = min(1, step / 4) / (1 + step)
+        assert rate(step) == LAW.learning_rate(batch) * factor
+        assert rate.factor(step) == rate(step) / LAW.learning_rate(256)
+    assert rate([[1, 2], [3, -1]]).shape == (2, 2)
+    np.testing.assert_array_equal(np.isnan(rate([-1, np.nan, 0])), [True, True, False])
+    with pytest.raises(InputError, match="multiply: must be a function of the step"):
+        schedule(LAW, {0: 256}, multiply=0.5)
+
+
 def test_leaving_the_range_is_refused_unless_told(marek):
     law = fit_optima(*read_optima(marek))
     ramp = {0: 256, 10: 4096, 20: 65536}

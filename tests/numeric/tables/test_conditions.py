@@ -133,7 +133,7 @@ def test_what_is_not_understood_is_said(condition, says):
 
 
 def test_cells_that_cannot_be_compared():
-    with pytest.raises(DataError, match=r"index 0: N must be a number.*'85M'"):
+    with pytest.raises(DataError, match=r"index 3: N must be a positive.*'and'"):
         RUNS.where("N > 3")
     with pytest.raises(DataError, match="no row satisfies bs > 1e9"):
         RUNS.where("bs > 1e9")

@@ -11,7 +11,11 @@ from scaling.numeric.tables import as_table
     [
         ("batch_size", "bs BS B batch_size batch-size Batch_Size config.batch_size train/bs"),
         ("batch_size", "params_batch_size global_batch_size hparams/global_batch_size"),
-        ("learning_rate", "lr LR learning_rate max_lr config.optimizer.lr params_lr peak_lr"),
+        (
+            "learning_rate",
+            "lr LR learning_rate max_lr config.optimizer.lr params_lr peak_lr config.lr.value",
+        ),
+        ("learning_rate", "hparam/lr run.hparams.lr user_attrs_lr params.yaml:train.lr"),
         ("loss", "loss final_loss val_loss eval/loss summary.val/loss value train/loss"),
         ("eps", "eps adam_eps epsilon optimizer.eps"),
         ("seed", "seed config.seed params_seed"),
@@ -30,13 +34,13 @@ def test_usual_names(role, names):
 @pytest.mark.parametrize(
     ("role", "names", "parameter"),
     [
-        ("loss", ["loss", "val_loss"], "loss_column"),
+        ("loss", ["eval_loss", "val_loss"], "loss_column"),
         ("learning_rate", ["lr", "max_lr"], "lr_column"),
-        ("batch_size", ["B", "global_batch_size"], "batch_size_column"),
+        ("batch_size", ["B", "batch_size"], "batch_size_column"),
     ],
 )
 def test_two_candidates_are_named(role, names, parameter):
-    table = as_table({name: [1] for name in ["seed", *names]})
+    table = as_table({name: [i] for i, name in enumerate(["seed", *names])})
     assert table.candidates(role) == names
     with pytest.raises(InputError, match=f"{names[0]}, {names[1]} may all be meant") as caught:
         table.guess(role)
@@ -44,8 +48,8 @@ def test_two_candidates_are_named(role, names, parameter):
 
 
 def test_none_is_said_with_what_there_is():
-    table = as_table({"rate": [1], "per_device_batch_size": [1]})
+    table = as_table({"rate": [1], "batch_norm": [1]})
     for role in ("batch_size", "learning_rate", "loss", "eps", "seed", "steps", "group"):
         assert table.candidates(role) == []
-        with pytest.raises(InputError, match="of rate, per_device_batch_size"):
+        with pytest.raises(InputError, match="of rate, batch_norm"):
             table.guess(role)

@@ -184,7 +184,7 @@ BAD_FILES = {
     gzip.compress(b"lr,loss\n1,2\n")[:-3]: "not a whole gzip file",
     gzip.compress(b"lr,loss\n1,2\n")[:-8] + b"\0" * 8: "not a whole gzip file",
     gzip.compress(b"lr,loss\n1\n"): r"row 1 \(line 2\) has 1 cells",
-    b"SQLite format 3\0": "trials_dataframe",
+    b"SQLite format 3\0": "not a whole database",
     b"PAR1and so on": "not a whole Parquet file",
     parquet_bytes({"lr": pa.array([], pa.float64())}): "there is no row",
     "[]": "there is no row",
@@ -229,11 +229,18 @@ def test_parquet_and_frames_name_the_extra(library, tmp_path, monkeypatch):
     assert len(as_table(RUNS)) == 3
 
 
-def test_rows_beyond_a_bound_are_not_read(tmp_path):
-    repeated = pa.RunEndEncodedArray.from_arrays([10_000_001], [1.0]).to_numpy(zero_copy_only=False)
-    path = write(tmp_path / "runs.parquet", parquet_bytes({"lr": repeated}))
+def test_cells_beyond_a_bound_are_not_read(tmp_path):
+    path = write(tmp_path / "runs.parquet", parquet_bytes({"lr": np.ones(20_000_001)}))
     assert path.stat().st_size < 1e6
-    with pytest.raises(DataError, match="10000001 rows, and at most 10000000 are read"):
+    with pytest.raises(DataError, match="20000001 rows of 1 columns, and at most 20000000 cells"):
+        read_table_file(path)
+    long = pa.array(["x" * 1_000_000] * 600).dictionary_encode()
+    path = write(tmp_path / "long.parquet", parquet_bytes({"lr": long}))
+    assert path.stat().st_size < 1e6
+    with pytest.raises(DataError, match="unpacked, it is larger than 512 MiB"):
+        read_table_file(path)
+    path = write(tmp_path / "runs.csv", ",".join(["a"] * 10_001) + "\n")
+    with pytest.raises(DataError, match="10001 columns; at most 10000 are"):
         read_table_file(path)
 
 
@@ -299,12 +306,12 @@ def test_cells(cell, tmp_path):
 
 def test_sizes_and_products():
     table = as_table(
-        {"model": ["85M", "1.2b", "7 k", "2T", "3e8"], "bs": ["32x8", "1", "2", "3", "4"]}
+        {"model": ["85M", "1.2b", "7 k", "2T", "3e8"], "bs": ["32x8", "1k", "2", "3", "4"]}
     )
     assert table.sizes("model").tolist() == [85e6, 1.2e9, 7e3, 2e12, 3e8]
-    assert table.batch_sizes("bs").tolist() == [256, 1, 2, 3, 4]
+    assert table.batch_sizes("bs").tolist() == [256, 1000, 2, 3, 4]
     for bad in ("M", "7G", "-7M", "7MM", "0k", "1e300T", "gpt-7B"):
-        with pytest.raises(DataError, match="may end in k, M, B or T"):
+        with pytest.raises(DataError, match=r"as 4k, 1\.2B or 32x8"):
             as_table({"model": [bad]}).sizes("model")
 
 

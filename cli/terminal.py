@@ -1,0 +1,71 @@
+"""Where text leaves for a terminal: nothing in it steers the terminal, and no echo fills it."""
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+    from rich.table import Table
+
+#: Whatever is neither printable ASCII nor a break between lines is looked at.
+_SUSPECT = re.compile(r"[^\n -~]")
+_WORD = re.compile(r"\S{241,}")
+_KEPT = 110
+_LONGEST = 4000
+#: Wider than any table.
+_UNLIMITED = 10_000
+
+
+def neutral(text: str) -> str:
+    """Return a text, from wherever, without what would steer a terminal or hide in it."""
+    return _SUSPECT.sub(_harmless, text)
+
+
+def _harmless(found: re.Match[str]) -> str:
+    character = found[0]
+    if character.isprintable():
+        return character
+    return " " if character.isspace() else "?"
+
+
+def clipped(text: str) -> str:
+    """Return a text on one line, its longest words and the text itself cut down to size."""
+    short = _WORD.sub(lambda word: f"{word[0][:_KEPT]}...{word[0][-_KEPT:]}", text)
+    line = " ".join(short.split())
+    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}..."
+
+
+def echo(text: str, *, err: bool = False, nl: bool = True) -> None:
+    """Print a text."""
+    typer.echo(neutral(text), err=err, nl=nl)
+
+
+def console(**how: Any) -> "Console":
+    """Return what prints tables: no markup, emoji or highlights are sought in what it is given."""
+    from rich.console import Console
+    from rich.segment import Segment
+
+    class Neutral(Console):
+        """A console whose every piece of text is neutral."""
+
+        def render(self, *what: Any, **options: Any) -> Any:
+            for piece in super().render(*what, **options):
+                yield piece if piece.control else Segment(neutral(piece.text), piece.style)
+
+    return Neutral(highlight=False, markup=False, emoji=False, **how)
+
+
+def print_table(table: "Table") -> None:
+    """Print a table at its own width where the terminal is narrower, which may wrap the lines.
+
+    It would cut numbers off otherwise.
+    """
+    console(width=max(console().width, width_of(table))).print(table)
+
+
+def width_of(table: "RenderableType") -> int:
+    """Width at which nothing in a table is cut off or folded."""
+    wide = console(width=_UNLIMITED)
+    return int(wide.measure(table).maximum)

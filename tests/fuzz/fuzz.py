@@ -1,0 +1,377 @@
+"""Calls of `lr` that nobody would make, drawn from a seed, and what must never come of one.
+
+`make fuzz` makes 10,000 of them and looks at the clock; a test makes 1,000 and does not. The
+commands and their options are those that `lr` has: what is added is tried without being named here.
+
+    python tests/fuzz/fuzz.py --calls 10000 --seed 1
+"""
+
+import argparse
+import gzip
+import io
+import json
+import os
+import random
+import re
+import shlex
+import sys
+import tempfile
+import time
+import traceback
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import chdir, redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import typer
+from scaling.cli.main import app, main
+
+#: What answers must not contain: control characters, and numbers that are none.
+_STEERS = re.compile(r"[^\n\x20-\x7e\x80-\uffff]|[\x7f-\x9f]|[\u202a-\u202e\u2066-\u2069]")
+_NO_NUMBER = re.compile(r"(?<![\w'])[-+.]?(?:nan|inf)(?![\w'])", re.IGNORECASE)
+_LONGEST_ERROR = 5000
+_SLOW = 5.0
+
+_COMMON = ["1", "2", "16", "64", "256", "1024", "4096", "0.5", "0.9", "0.999", "1e-3", "3e-4", "4k"]
+_ODD = [
+    *("0", "-1", "-0", "1e-300", "1e300", "1e-50", "1e50", "1e-40", "1e40", "5e-324", "1e999"),
+    *("nan", "inf", "-inf", "NaN", "1e3..1e4", "1e4..1e3", "..", "1..", "1e-50..1e50", "32x8"),
+    *("32x", "x", "4kx2", "1.2B", "1T", "7G", "1,024", "0,5", "1_000", "0x10", "١٢", "true"),
+    *(
+        "",
+        " ",
+        "\x1b[31mred",
+        "\x9b2J",
+        "a\u202eb",
+        "\udcff",
+        "a" * 3000,
+        "9" * 400,
+        "=1+1",
+        "[/x]",
+    ),
+    *("$\\frac{$", "{}", "%s", "../..", "-", "--", "--json", "0.9999999999999999", "1e-17", "1e9"),
+]
+#: What is accepted, and as far as arithmetic goes.
+_EXTREME = ["1e-50", "1e50", "1e-40", "1e40", "1e-17", "1e17", "1e-9", "1e9", "1e-8..1e8"]
+_DECAY_RATES = ["0", "0.5", "0.9", "0.95", "0.999", "0.9999999999999999", "1e-17", "1"]
+_NAMES = ["N", "D", "model", "batch_size", "lr", "learning_rate", "loss", "eps", "seed", "bs", "x"]
+_WORDS = {
+    "MODEL": ["sgd", "sign", "sign-isru", "clip", "article", "mean-field", "exact-softsign"],
+    "NAME": ["sgd", "sign", "mean-field"],
+    "NAME|FILE.json": ["uniform", "gaussian"],
+    "RULE": ["law", "sqrt-sde", "half-life", "weight-decay", "law+half-life", "law+law", "+"],
+    "TYPE": ["float32", "bfloat16", "float16"],
+    "RECIPE": [
+        "lr=3e-4,batch_size=256",
+        "lr=3e-4,batch_size=32x8,beta2=0.95,weight_decay=0.1,eps=1e-6",
+        "lr=1e-50,batch_size=1e50,beta1=0",
+        "lr=1,batch_size=1,beta1=0.9999999999999999,weight_decay=1e50",
+    ],
+    "CONDITION": ["D == 1e10", "seed < 3 and N > 1", "model == '85M'", "batch_size >= 4k", "and"],
+    "COLUMN": _NAMES,
+    "[ID]...": ["B9", "T-A1", "A1.decrease", "Z9"],
+    "CONFIG": ["nothing", "/dev/zero"],
+}
+_PLACES = [
+    "out.json",
+    "out.csv",
+    "out.png",
+    "out.svg",
+    "/dev/stdout",
+    "/dev/full",
+    ".",
+    "no/out.csv",
+]
+_OF_NAME = dict.fromkeys(("save", "out", "plot"), _PLACES) | {"replicates": ["0", "1", "2", "-1"]}
+_FILES = ["/dev/zero", "/dev/null", "/dev/stdin", ".", "none.csv", "a\x1b[2J.csv", "n" * 300]
+
+#: What makes a call that answers, by command; odd values come on top.
+_TUNED = ["--ref-lr", "3e-4", "--ref-batch-size", "256"]
+_LAWS = [
+    _TUNED,
+    [*_TUNED, "--noise-scale", "4k"],
+    [*_TUNED, "--noise-scale", "1k..8k"],
+    [*_TUNED, "--noise-scale", "4k", "--grad-rms", "1e-6"],
+    ["--points", "FILE:marek_adam_1d.csv"],
+    ["--points", "FILE:csv"],
+    ["--law", "FILE:json"],
+    ["--law", "FILE:json", "--covariate", "N=1e9", "--covariate", "D=1e10"],
+]
+_GRID = ["--batch-size", "16", "--batch-size", "64", "--batch-size", "512"]
+_BASES: dict[str, list[list[str]]] = {
+    "query": [[*law, "--batch-size", "512"] for law in _LAWS],
+    "compare": _LAWS,
+    "sweep": [[*law, "--batch-size", "512", "--engine", "optuna"] for law in _LAWS],
+    "recipe": [["--from", text, "--batch-size", "1024"] for text in _WORDS["RECIPE"]],
+    "fit": [
+        ["FILE:small.csv", "--replicates", "1"],
+        ["FILE:small.csv", "--replicates", "1", "--covariate", "N"],
+        ["FILE:records.json", "--replicates", "0", "--loss-column", "loss"],
+        ["FILE:csv", "--replicates", "1"],
+    ],
+    "tradeoff": [
+        ["FILE:zhang_steps_to_target.csv", "--batch-size", "512"],
+        ["FILE:groups.csv", "--batch-size", "512", "--group-column", "model"],
+        ["FILE:groups.csv", "--where", "batch_size >= 64"],
+        ["FILE:csv"],
+    ],
+    "simulate": [
+        ["--lr", "3e-4", "--critical-batch-size", "200", "--noise-batch-size", "2000", *_GRID]
+    ],
+    "doctor": [["--lr", "3e-4", "--batch-size", "512", "--eps", "1e-8", "--beta2", "0.95"]],
+    "measure": [["FILE:any"]],
+    "derive": [["A1"], ["B9", "--format", "latex"]],
+    "plot": [["beta"], ["mean-update"], ["--list"]],
+    "lab": [["list"], ["run", "nothing", "--out", "out.csv"]],
+}
+#: How often each is called; the slow ones less.
+_WEIGHTS = {"query": 30, "compare": 15, "sweep": 12, "recipe": 15, "doctor": 8, "simulate": 6}
+_SELDOM = {"fit": 2, "plot": 1, "derive": 1, "lab": 1}
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call, and what is wrong with what came of it (nothing, if all is well)."""
+
+    arguments: list[str]
+    status: int
+    seconds: float
+    wrong: str
+
+    def __str__(self) -> str:
+        return f"{self.wrong}\n    lr {shlex.join(self.arguments)}"
+
+
+class Fuzzer:
+    """Draws calls and makes them, in a folder of files that are damaged as it goes."""
+
+    def __init__(self, seed: int, folder: Path) -> None:
+        self.random = random.Random(seed)  # noqa: S311 - to be repeated, not to be secret
+        self.folder = folder
+        self.tree = {
+            " ".join(path): command for path, command in _commands(typer.main.get_command(app), [])
+        }
+        self.sound = sorted(_sound_files(folder))
+        self.count = 0
+
+    def calls(self, number: int) -> Iterator[Call]:
+        """Make so many calls."""
+        names = sorted({name.split()[0] for name in self.tree})
+        weights = [_WEIGHTS.get(name, _SELDOM.get(name, 4)) for name in names]
+        with chdir(self.folder):
+            for _ in range(number):
+                (name,) = self.random.choices(names, weights)
+                yield make([name, *self.arguments(name)])
+
+    def arguments(self, name: str) -> list[str]:
+        """Draw the arguments of a command."""
+        base = self.random.choice(_BASES.get(name, [[]]))
+        found = [self.file(text[5:]) if text.startswith("FILE:") else text for text in base]
+        if name != "derive" and self.random.random() < 0.03:
+            found = []
+        options = getattr(self.tree.get(name), "params", [])
+        if name == "derive":  # to check derivations is to make them, which takes its time
+            options = [option for option in options if not getattr(option, "is_flag", False)]
+        for _ in range(self.random.choice([0, 1, 1, 2, 3])):
+            if not options:
+                break
+            name_and_value = self.option(self.random.choice(options))
+            if name_and_value[0] in found[:-1] and self.random.random() < 0.9:
+                at = found.index(name_and_value[0])  # in its place, for most take one value
+                found[at : at + 2] = name_and_value
+            else:
+                found += name_and_value
+        if found and self.random.random() < 0.1:
+            at = self.random.randrange(len(found))
+            found[at] = self.random.choice(_ODD)
+        if found and self.random.random() < 0.05:
+            self.random.shuffle(found)
+        return found
+
+    def option(self, option: Any) -> list[str]:
+        """Draw an option with its value."""
+        if getattr(option, "is_flag", False):
+            return [option.opts[0]]
+        named = option.opts[:1] if option.param_type_name == "option" else []
+        return [*named, self.value(option)]
+
+    def value(self, option: Any) -> str:
+        """Draw a value for an option."""
+        kind, choices = option.metavar or "", getattr(option.type, "choices", None)
+        words = _OF_NAME.get(option.name) or _WORDS.get(kind) or [*(choices or ())]
+        if self.random.random() < 0.12:
+            return self.random.choice(_ODD)
+        if "beta" in option.name:
+            return self.random.choice(_DECAY_RATES)
+        if words:
+            return self.random.choice(words)
+        if "FILE" in kind or kind in {"RUNS", "CHECKPOINT", "[CHECKPOINT]"}:
+            return self.file("json" if "json" in kind or option.name == "law" else "csv")
+        name = f"{self.random.choice(_NAMES)}=" if kind.startswith("NAME=") else ""
+        return name + self.number()
+
+    def number(self) -> str:
+        """Draw a number."""
+        (source,) = self.random.choices([_COMMON, _EXTREME, _ODD], [70, 20, 10])
+        return self.random.choice(source)
+
+    def file(self, kind: str) -> str:
+        """Draw a file: sound, damaged, or none at all."""
+        if self.random.random() < 0.08:
+            return self.random.choice(_FILES)
+        fitting = [path for path in self.sound if kind == "any" or path.name.endswith(kind)]
+        path = self.random.choice(fitting)
+        if self.random.random() < 0.4:
+            return path.name
+        data = path.read_bytes()
+        for _ in range(self.random.choice([1, 1, 2, 4])):
+            data = self.damaged(data)
+        self.count += 1
+        damaged = self.folder / f"damaged{self.count % 20}{path.suffix}"
+        damaged.write_bytes(gzip.compress(data) if self.random.random() < 0.05 else data)
+        return damaged.name
+
+    def damaged(self, data: bytes) -> bytes:
+        """Damage a file: another number, name, character, or half of it."""
+        how = self.random.randrange(7)
+        if how < 3:
+            numbers = list(re.finditer(rb"-?\b\d[\d.]*(?:e[-+]?\d+)?", data))
+            if numbers:
+                found = self.random.choice(numbers)
+                odd = self.random.choice([*_ODD, *_COMMON]).encode("utf-8", "surrogateescape")
+                return data[: found.start()] + odd + data[found.end() :]
+        if how == 3:
+            words = list(re.finditer(rb"[A-Za-z_]+", data))
+            if words:
+                found = self.random.choice(words[:40])
+                odd = self.random.choice([*_ODD, *_NAMES]).encode("utf-8", "surrogateescape")
+                return data[: found.start()] + odd + data[found.end() :]
+        if how == 4:
+            return data[: self.random.randrange(len(data) + 1)]
+        if how == 5:
+            lines = data.splitlines(keepends=True)
+            return b"".join(self.random.choices(lines, k=len(lines))) if lines else data
+        at = self.random.randrange(len(data) + 1)
+        return data[:at] + bytes([self.random.randrange(256)]) + data[at + 1 :]
+
+
+def make(arguments: list[str]) -> Call:
+    """Make a call in this process, by the entry that the command has."""
+    out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2))
+    plain = {name: text for name, text in os.environ.items() if "COLOR" not in name}
+    began = time.perf_counter()
+    wrong, status = "", -1
+    with (
+        patch.dict(os.environ, plain | {"COLUMNS": "80"}, clear=True),
+        patch("sys.argv", ["lr", *arguments]),
+        patch("sys.stdin", io.StringIO("")),
+        redirect_stdout(out),
+        redirect_stderr(err),
+    ):
+        try:
+            main()
+        except SystemExit as stop:
+            status = int(stop.code or 0)
+        except BaseException:  # noqa: BLE001 - whatever it is, a user would see it
+            wrong, status = f"traceback:\n{traceback.format_exc(limit=-4)}", 70
+    seconds = time.perf_counter() - began
+    texts = [stream.buffer.getvalue().decode("utf-8", "replace") for stream in (out, err)]
+    return Call(arguments, status, seconds, wrong or _wrong(arguments, status, *texts))
+
+
+def _wrong(arguments: list[str], status: int, out: str, err: str) -> str:
+    """Say what is wrong with an answer."""
+    is_answer = "Usage" not in out and arguments[0] != "derive"
+    steering = [found[0] for text in (out, err) if (found := _STEERS.search(text))]
+    # In runs that `lr simulate` makes up, nan is the loss of one that diverged.
+    no_number = is_answer and arguments[0] != "simulate" and _NO_NUMBER.search(out)
+    one_line = not err or (err.startswith("lr: ") and err.count("\n") == 1)
+    left = [name for name in os.listdir() if name.endswith(".part")]
+    found = {
+        f"exit status {status}": status not in {0, 1, 2},
+        f"control characters {steering}": steering,
+        f"status {status}, and an answer": status and out and is_answer,
+        f"an error that is not one line: {err[:300]!r}": status and not one_line,
+        f"an error of {len(err)} characters": len(err) > _LONGEST_ERROR,
+        f"an answer with {no_number and no_number[0]!r}": no_number,
+        f"left over: {left}": left,
+    }
+    return "; ".join(what for what, wrong in found.items() if wrong)
+
+
+def _commands(command: Any, path: list[str]) -> Iterator[tuple[list[str], Any]]:
+    """Every command, by what one types to reach it; the figures of `plot` count as one."""
+    inner = {} if path == ["plot"] else getattr(command, "commands", {})
+    for name, one in inner.items():
+        yield from _commands(one, [*path, name])
+    if not inner:
+        yield path, command
+
+
+def _sound_files(folder: Path) -> Iterator[Path]:
+    """Write files that can be read, and return where they are."""
+    for name in ("marek_adam_1d.csv", "zhang_steps_to_target.csv", "digits_sweep.csv"):
+        (folder / name).write_bytes((files("scaling.data") / name).read_bytes())
+    for law in sorted((Path(__file__).parents[1] / "golden" / "laws").glob("*.json")):
+        (folder / law.name).write_bytes(law.read_bytes())
+    for made in _MADE.items():
+        (folder / made[0]).write_text(made[1])
+    yield from (path for path in folder.iterdir() if path.is_file())
+
+
+_ROWS = [
+    (batch, rate * batch**0.5, 2 + (k - 2) ** 2 * 0.01, 1e9 * (1 + batch % 3), k % 2)
+    for batch in (16, 64, 256, 1024)
+    for k, rate in enumerate((1e-5, 2e-5, 4e-5, 8e-5, 1.6e-4))
+]
+_MADE = {
+    "small.csv": "batch_size,lr,loss,N,seed\n"
+    + "".join(",".join(map(str, row)) + "\n" for row in _ROWS),
+    "records.json": json.dumps(
+        [{"bs": b, "config": {"lr": r}, "loss": x, "N": n} for b, r, x, n, _ in _ROWS]
+    ),
+    "hostile.csv": 'batch_size,learning_rate,"\x1b]0;x\x07","=1+1"\n16,1e-3,\x1b[2J,=1+1\n'
+    "64,2e-3,[/red],@x\n256,3e-3,a,b\n1024,2e-3,c,d\n",
+    "groups.csv": "model,batch_size,steps\n"
+    + "".join(
+        f"{name},{batch},{1000 * (1 + 500 / batch) * (1 + 0.01 * (batch % 7)):.0f}\n"
+        for name in ("\x1b[31m85M", "[bold]1B", "=1+1", "m" * 2000)
+        for batch in (16, 64, 256, 1024)
+    ),
+}
+
+
+def run(number: int, seed: int) -> Iterator[Call]:
+    """Make calls from a seed, in a folder of their own."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield from Fuzzer(seed, Path(folder)).calls(number)
+
+
+def _report() -> int:
+    """Make the calls that were asked for, print what was wrong, and count."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--calls", type=int, default=10_000)
+    parser.add_argument("--seed", type=int, default=1)
+    asked = parser.parse_args()
+    statuses: Counter[int] = Counter()
+    bad, longest = 0, 0.0
+    for call in run(asked.calls, asked.seed):
+        statuses[call.status] += 1
+        longest = max(longest, call.seconds)
+        if call.wrong or call.seconds > _SLOW:
+            bad += 1
+            sys.stdout.write(f"{call.seconds:.1f} s: {call}\n")
+            sys.stdout.flush()
+    counts = ", ".join(f"{statuses[status]} with status {status}" for status in sorted(statuses))
+    sys.stdout.write(
+        f"{asked.calls} calls: {counts}; the longest took {longest:.1f} s; bad: {bad}\n"
+    )
+    return int(bad > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(_report())
