@@ -21,7 +21,7 @@ from scaling.numeric.tables.run_tables import read_runs
 from scaling.numeric.tables.runs import Runs
 
 #: Draws of a plan, and of one from more optima than that, which is to be made fast.
-_DRAWS, _FEW_DRAWS, _MANY = 1000, 400, 64
+_DRAWS, _FEW_DRAWS, _MANY = 1000, 300, 64
 #: What needs no reading.
 READY = (Runs, Evidence, Recipe, Law, Posterior)
 COLUMNS = dict.fromkeys(("batch_size", "learning_rate", "loss", "eps", "seed"))
