@@ -69,6 +69,7 @@ benchmark: $(VENV)/installed-test
 	$(BIN)/python tests/benchmarks/population.py
 	$(BIN)/python tests/benchmarks/sweep_speed.py
 	$(BIN)/python tests/benchmarks/noise_scale.py
+	$(BIN)/python tests/benchmarks/plan_speed.py
 	$(BIN)/python tests/benchmarks/worth_it.py
 
 # The derivation as a PDF, with every step checked.
@@ -100,6 +101,8 @@ golden: $(VENV)/installed-test
 DATA ?= ../shared/data
 evidence: $(VENV)/installed-test
 	@$(BIN)/python tests/evidence/evidence.py $(DATA)
+	@$(BIN)/python tests/evidence/plan_replay.py $(DATA) > tests/evidence/PLAN.md.new
+	@mv tests/evidence/PLAN.md.new tests/evidence/PLAN.md
 
 clean:
 	rm -rf $(VENV) $(LOWEST)

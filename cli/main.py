@@ -12,6 +12,7 @@ from scaling.errors import DataError, InputError, MissingExtraError
 from .commands.compare import compare
 from .commands.derive import derive
 from .commands.fit import fit
+from .commands.plan import plan
 from .commands.plot import app as plot_app
 from .commands.query import query
 from .commands.recipe import recipe
@@ -39,6 +40,7 @@ app.command(cls=Command)(simulate)
 app.command(cls=Command)(tradeoff)
 app.command(cls=Command)(recipe)
 app.command(cls=Command)(sweep)
+app.command(cls=Command)(plan)
 app.command(cls=Command)(measure)
 app.command(cls=Command)(doctor)
 app.command(cls=Command)(derive)

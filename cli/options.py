@@ -128,7 +128,12 @@ class _Files(TypedDict, total=False):
         str, _file("CSV of optima, columns batch_size and learning_rate.", metavar="FILE")
     ]
     law: Annotated[
-        str, _file("Law saved with `lr query --save` or `lr fit --save`.", metavar="FILE")
+        str,
+        _file(
+            "Law saved with `lr query --save` or `lr fit --save`; for `lr plan` also the runs of "
+            "a sweep.",
+            metavar="FILE",
+        ),
     ]
     covariate: Annotated[
         list[str],
@@ -218,6 +223,10 @@ class RecipeOptions(_NoiseScale, _SecondMoments, _Files, _Beliefs, _Theory, tota
     """Options that turn a recipe into a law, or name one."""
 
 
+class PlanOptions(_TunedRun, _NoiseScale, _Files, total=False):
+    """Options that say what there is to plan from."""
+
+
 class LawOptions(
     _TunedRun,
     _NoiseScale,
@@ -245,6 +254,11 @@ def takes_law(command: Callable[..., None]) -> Callable[..., None]:
 def takes_law_of_recipe(command: Callable[..., None]) -> Callable[..., None]:
     """Replace a command's parameter ``given`` by what turns a recipe into a law, or gives one."""
     return _takes("given", RecipeOptions, dict, command)
+
+
+def takes_evidence(command: Callable[..., None]) -> Callable[..., None]:
+    """Replace a command's parameter ``given`` by what says what there is to plan from."""
+    return _takes("given", PlanOptions, dict, command)
 
 
 def _takes(

@@ -13,6 +13,7 @@ from .numeric.laws.batch_size_law import BatchSizeLaw as BatchSizeLaw
 from .numeric.laws.quadratic import quadratic_optimum as quadratic_optimum
 from .numeric.laws.transfer import TransferLaw as TransferLaw
 from .numeric.moments.models import update_moments as update_moments
+from .numeric.planning.plan import plan as plan
 from .numeric.population.gradients import GradientPopulation as GradientPopulation
 from .numeric.population.second_moments import SecondMoments as SecondMoments
 from .numeric.recipes.recipe_rules import recipe as recipe

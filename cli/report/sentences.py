@@ -88,6 +88,25 @@ def _eps_acts(eps: float, reference: float, factor: float, share: float | None =
     return f"{said}: {factor:.3g} x the rate at eps {reference:g}"
 
 
+def _cost(name: str, **_: float) -> str:
+    return "costs are in runs at the target: " + _COSTS.get(name, f"by the runs' {name!r}")
+
+
+_COSTS = {
+    "runs": "all alike (--cost says otherwise)",
+    "steps": "of steps, all runs seeing the same examples, in proportion to 1/B",
+    "examples": "of examples, all runs taking the same steps, in proportion to B",
+    "paid": "as those seen did cost",
+}
+
+
+def _worth(share: float, **source: bool) -> str:
+    said = f"1 % of the target's loss is worth {share:g} target runs"
+    if not source["usual"]:
+        return said
+    return f"{said}: loss falls as compute^-0.05 (Kaplan et al. 2020, arXiv 2001.08361; --worth)"
+
+
 def _track_record(
     octaves: float, sqrt: float, rule: str, best: float, inside: float, **count: float
 ) -> str:
@@ -195,6 +214,17 @@ _SENTENCES: dict[str, str | Callable[..., str]] = {
         "only {known} of {total} cells have their best learning rate inside what was tried; the "
         "others give bounds; try more learning rates"
     ),
+    # Where the numbers of a plan come from.
+    "valleys of others": (
+        "how losses rise ({curvature:.2g} % per octave squared) and scatter ({noise:.2g} %) is "
+        "as in seven other sweeps, for no cell has three learning rates yet"
+    ),
+    "valleys seen": (
+        "how losses rise ({curvature:.2g} % per octave squared) and scatter ({noise:.2g} %) is "
+        "learned from {cells} cells of these runs and from other sweeps"
+    ),
+    "cost": _cost,
+    "worth": _worth,
     # Where a rule for recipes leaves its domain.
     "sqrt-sde below 0": (
         "sqrt-sde leaves its domain: {name} = {beta:.3g} is below 0; from batch size "

@@ -1,19 +1,23 @@
-"""Optuna: the law's range as a distribution, and its best guesses as the first trials."""
+"""Optuna: the law's range, its best guesses as the first trials, and runs by a plan."""
 
 import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
+
+import numpy as np
 
 from scaling.engines._engine import as_size, engine, space_of
 from scaling.errors import InputError
 from scaling.numeric.laws.law import Law
 from scaling.numeric.laws.search_space import SearchSpace
+from scaling.numeric.planning.plan import Proposal, plan
+from scaling.numeric.tables.runs import Runs
 
 if TYPE_CHECKING:
     from optuna import Study, Trial
     from optuna.distributions import FloatDistribution
-    from optuna.trial import BaseTrial
+    from optuna.trial import BaseTrial, FrozenTrial
 
 #: Begins the names of the study's attributes by which workers agree who enqueues.
 _CLAIM = "adam-lr-scaling: first trials of"
@@ -118,6 +122,145 @@ def enqueue_first_trials(
                 study.enqueue_trial({name: point})
             return True
     return False
+
+
+def enqueue_runs(
+    runs: Sequence[Proposal],
+    storage: Any,
+    study_name: str,
+    *,
+    name: str = "lr",
+    batch_size: str = "batch_size",
+) -> None:
+    """Enqueue planned runs as trials of a study, which is made if there is none.
+
+    Parameters
+    ----------
+    runs : sequence of Proposal
+        From `Plan.ask`.
+    storage : str or optuna.storages.BaseStorage
+    study_name : str
+    name, batch_size : str
+        What Optuna calls them.
+
+    Raises
+    ------
+    MissingExtraError
+        If Optuna is not installed.
+    """
+    optuna = engine("optuna", "optuna", "sweeps")
+    study = optuna.create_study(storage=storage, study_name=study_name, load_if_exists=True)
+    for run in runs:
+        fixed = {name: run.learning_rate, batch_size: as_size(run.batch_size), **run.covariates}
+        study.enqueue_trial(fixed)
+
+
+class LawSampler:
+    """Sampler that chooses learning rate and batch size by a plan, and leaves the rest alone.
+
+    Finished trials are told to `scaling.plan`, failed ones as too high a learning rate, and those
+    that run are outstanding. Any number of workers may share a storage: each makes the same plan
+    and takes of it the place that its trial has among those that have not chosen yet.
+
+    Parameters
+    ----------
+    known : Runs, path, Recipe, Evidence or Law
+        What there is before the study; see `scaling.plan`.
+    target_batch_size : float
+        For which the learning rate is wanted.
+    sampler : optuna.samplers.BaseSampler, optional
+        For every other parameter; TPE by default.
+    name, batch_size : str
+        What Optuna calls them.
+    fixed_batch_size : float, optional
+        Of all trials, where the objective does not suggest one; the target's by default.
+    **options
+        Of `scaling.plan`, such as ``cost``.
+
+    Raises
+    ------
+    MissingExtraError
+        If Optuna is not installed.
+    """
+
+    def __init__(
+        self,
+        known: Any,
+        target_batch_size: float,
+        sampler: Any = None,
+        *,
+        name: str = "lr",
+        batch_size: str = "batch_size",
+        fixed_batch_size: float | None = None,
+        **options: Any,
+    ) -> None:
+        samplers = engine("optuna.samplers", "optuna", "sweeps")
+        self._states = engine("optuna.trial", "optuna", "sweeps").TrialState
+        self._sampler = samplers.TPESampler() if sampler is None else sampler
+        self._known, self._target, self._options = known, target_batch_size, options
+        self._name, self._batch_size = name, batch_size
+        self._fixed = target_batch_size if fixed_batch_size is None else fixed_batch_size
+
+    def __getattr__(self, attribute: str) -> Any:
+        """Whatever else a study asks of its sampler is the other sampler's affair."""
+        if attribute.startswith("__") or attribute == "_sampler":
+            raise AttributeError(attribute)
+        return getattr(self._sampler, attribute)
+
+    def infer_relative_search_space(self, study: "Study", trial: "FrozenTrial") -> dict[str, Any]:
+        """What the other sampler chooses together: all but ours."""
+        space = self._sampler.infer_relative_search_space(study, trial)
+        return {key: x for key, x in space.items() if key not in (self._name, self._batch_size)}
+
+    def sample_independent(
+        self, study: "Study", trial: "FrozenTrial", param_name: str, param_distribution: Any
+    ) -> Any:
+        """Choose a learning rate or a batch size; ask the other sampler for anything else."""
+        if param_name == self._batch_size:
+            if hasattr(param_distribution, "choices"):
+                choices = list(param_distribution.choices)
+            else:
+                low, high = param_distribution.low, param_distribution.high
+                choices = [size for size in self._sizes() if low <= size <= high] or [high]
+            size = self._propose(study, trial, choices).batch_size
+            return min(choices, key=lambda choice: abs(choice - size))
+        if param_name == self._name:
+            size = float(trial.params.get(self._batch_size, self._fixed))
+            rate = self._propose(study, trial, [size]).learning_rate
+            return min(max(rate, param_distribution.low), param_distribution.high)
+        return self._sampler.sample_independent(study, trial, param_name, param_distribution)
+
+    def _sizes(self) -> list[float]:
+        """Batch sizes at which the plan would make runs."""
+        return plan(self._known, self._target, **self._options).batch_sizes
+
+    def _propose(self, study: "Study", trial: "FrozenTrial", sizes: list[float]) -> Proposal:
+        """Plan anew from the study's trials, and take the run that is this trial's turn."""
+        state = plan(self._known, self._target, batch_sizes=sizes, **self._options)
+        trials = study.get_trials(deepcopy=False)
+        told = [t for t in trials if self._name in t.params and t.state in self._ended()]
+        if told:
+            failed = self._states.FAIL
+            state.tell(
+                Runs(
+                    np.array([float(t.params.get(self._batch_size, self._fixed)) for t in told]),
+                    np.array([t.params[self._name] for t in told]),
+                    np.array([np.nan if t.state == failed else t.value for t in told]),
+                )
+            )
+        turn = 0
+        for other in trials:
+            if other.state != self._states.RUNNING or other.number == trial.number:
+                continue
+            if self._name in other.params:
+                size = float(other.params.get(self._batch_size, self._fixed))
+                state.expect(size, other.params[self._name])
+            elif other.number < trial.number:
+                turn += 1
+        return state.preview(turn + 1)[turn]
+
+    def _ended(self) -> tuple[Any, Any]:
+        return self._states.COMPLETE, self._states.FAIL
 
 
 def form(spaces: Sequence[SearchSpace]) -> str:

@@ -74,6 +74,17 @@ def load_law(path: str | os.PathLike[str]) -> Law:
     return law
 
 
+def is_law(path: str | os.PathLike[str]) -> bool:
+    """Whether a file claims to be a law, rather than a table of runs."""
+    if not os.fspath(path).lower().endswith(".json"):
+        return False
+    try:
+        document = json.loads(read_text(path))
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(document, dict) and document.get("format") == LAW_FORMAT
+
+
 def _document_of(law: Law) -> dict[str, Any]:
     return law.to_dict() | {"provenance": asdict(law.provenance)}
 

@@ -15,6 +15,7 @@ from scaling.plotting.figures.lab import lab_optimum as lab_optimum
 from scaling.plotting.figures.lab import lab_rise as lab_rise
 from scaling.plotting.figures.laws import learning_rate as learning_rate
 from scaling.plotting.figures.laws import marek as marek
+from scaling.plotting.figures.laws import planned_runs as planned_runs
 from scaling.plotting.figures.moments import beta as beta
 from scaling.plotting.figures.moments import mean_update as mean_update
 from scaling.plotting.figures.moments import second_moment as second_moment

@@ -158,6 +158,11 @@ FIGURES: dict[str, NamedFigure] = {
             valleys.valley,
         ),
         NamedFigure(
+            "plan",
+            "which runs to make next: the law before and after them, and what they cost",
+            laws.plan,
+        ),
+        NamedFigure(
             "lab-optimum",
             "our own trainings: the best rate over the batch by eps, and T-J3 from one run",
             lab.lab_optimum,

@@ -223,7 +223,7 @@ def test_given_figures_are_drawn_on(name):
 def test_every_figure_takes_axes_or_a_figure_or_comes_with_its_data():
     alone = set(FIGURES) - set(SINGLE) - set(SEVERAL)
     lab = {name for name in FIGURES if name.startswith("lab-")}
-    assert alone == {"steps-examples", "marek", "valley"} | lab
+    assert alone == {"steps-examples", "marek", "valley", "plan"} | lab
 
 
 def curve(figure, panel, label):

@@ -156,7 +156,7 @@ class Family:
 
     def features(self, batch: FloatArray) -> FloatArray:
         """Misfit of unit scale at some places by independent standard normals, (n, nodes)."""
-        return np.asarray(_matern(batch, np.array(self.nodes)) @ self._whitener)
+        return np.asarray(matern(batch, np.array(self.nodes)) @ self._whitener)
 
     def unheld(self, batch: FloatArray) -> FloatArray:
         """Standard deviation of the misfit, of unit scale, that the nodes do not fix, (n,)."""
@@ -166,7 +166,7 @@ class Family:
     @cached_property
     def _whitener(self) -> FloatArray:
         nodes = np.array(self.nodes)
-        root = np.linalg.cholesky(_matern(nodes, nodes) + 1e-6 * np.eye(nodes.size))
+        root = np.linalg.cholesky(matern(nodes, nodes) + 1e-6 * np.eye(nodes.size))
         return np.asarray(np.linalg.inv(root).T)
 
     def eps_gain(self, draws: FloatArray, design: Design) -> FloatArray:
@@ -198,7 +198,7 @@ def _i4(
     return np.asarray(x / 2 + bend(x - noise, sharpness) / 2 - bend(x - critical, sharpness))
 
 
-def _matern(x: FloatArray, y: FloatArray) -> FloatArray:
+def matern(x: FloatArray, y: FloatArray) -> FloatArray:
     """Correlations (Matern 3/2) between places."""
     distance = np.sqrt(3) / LENGTH * np.abs(x[:, None] - y)
     return np.asarray((1 + distance) * np.exp(-distance))

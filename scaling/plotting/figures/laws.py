@@ -1,4 +1,7 @@
-"""A law against the batch size: its interval, its landmarks, the optima, the rules of thumb."""
+"""A law against the batch size: its interval, its landmarks, the optima, the rules of thumb.
+
+And what runs that are planned would do to it.
+"""
 
 from collections.abc import Sequence
 
@@ -10,7 +13,10 @@ from scaling.numeric.fits.optima import fit_optima
 from scaling.numeric.inputs.arrays import FloatArray
 from scaling.numeric.laws.law import Law
 from scaling.numeric.laws.rules_of_thumb import DEFAULT_ALPHA, rules_of_thumb
-from scaling.plotting.data import published_optima
+from scaling.numeric.planning.plan import Plan, Proposal
+from scaling.numeric.planning.plan import plan as make_plan
+from scaling.numeric.tables.runs import Runs
+from scaling.plotting.data import digits_sweep, published_optima
 from scaling.plotting.style import (
     BLACK,
     BLUE,
@@ -26,11 +32,14 @@ from scaling.plotting.style import (
     batch_size_axis,
     caption,
     log_axes,
+    new_figure,
     styled,
 )
 
 #: Without a fitted range, how far the curve goes from the reference, either way.
 _REACH = 64.0
+#: The plan: batch sizes whose runs are known, that of the target, and how many runs to propose.
+_KNOWN, _TARGET, _RUNS = 64.0, 2048.0, 9
 _RULES = {
     "sqrt": (BLUE, DASHED, "sqrt"),
     "linear": (VERMILLION, DOTTED, "linear"),
@@ -175,3 +184,106 @@ def _draw_points(ax: Axes, law: Law, batch_size: Sequence[float]) -> None:
     if len(batch_size):
         asked = np.asarray(batch_size, dtype=float)
         ax.plot(asked, law.learning_rate(asked), "D", color=VERMILLION, label="asked for")
+
+
+@styled
+def planned_runs(plan: Plan, runs: Sequence[Proposal], *, source: str = "") -> Figure:
+    """The law with its band before and after some runs, and the excess loss against their cost.
+
+    Parameters
+    ----------
+    plan : Plan
+        From `scaling.plan`.
+    runs : sequence of Proposal
+        What it proposes.
+    source : str, optional
+        Where the numbers come from, for the caption.
+
+    Returns
+    -------
+    Figure
+
+    Examples
+    --------
+    >>> from scaling import Recipe, plan
+    >>> first = plan(Recipe(3e-4, 256), 4096)
+    >>> figure = planned_runs(first, first.preview(3))
+    >>> figure.axes[1].get_xlabel()
+    'cost so far, runs'
+    """
+    figure = new_figure(3.1)
+    law, saved = figure.subplots(1, 2, width_ratios=[1.5, 1])
+    sizes = [run.batch_size for run in runs]
+    seen = plan.runs.batch_size.tolist() if plan.runs is not None else []
+    ends = [*sizes, *seen, *plan.batch_sizes, plan.batch_size]
+    batch = np.geomspace(min(ends) / 1.3, max(ends) * 1.3, 121)
+    middle, now, then = plan.bands(batch, runs)
+    law.plot(batch, middle, color=BLACK, linewidth=1.2, label="law")
+    law.fill_between(batch, *now, color=SKY, alpha=0.3, linewidth=0, label="90 % of it, now")
+    law.fill_between(batch, *then, color=BLUE, alpha=0.5, linewidth=0, label="and after the runs")
+    if plan.runs is not None:
+        there = ~plan.runs.diverged
+        law.plot(
+            plan.runs.batch_size[there], plan.runs.learning_rate[there], ".", color=BLACK,
+            markersize=1.5, label="runs seen",
+        )  # fmt: skip
+    rates = [run.learning_rate for run in runs]
+    law.plot(sizes, rates, "D", color=VERMILLION, markersize=4, label="runs proposed")
+    for number, run in enumerate(runs, start=1):
+        law.annotate(
+            f"{number}", (run.batch_size, run.learning_rate), xytext=(4, 0),
+            textcoords="offset points", va="center", fontsize=6,
+        )  # fmt: skip
+    law.set(xlabel="batch size", ylabel="learning rate", ylim=_limits_of_plan(now, rates))
+    law.set_xlim(batch[0], batch[-1])
+    log_axes(law)
+    batch_size_axis(law, plan.batch_sizes)
+    law.legend(loc="upper left", labelspacing=0.3)
+    cost = np.cumsum([0.0, *(run.cost for run in runs)])
+    excess = 100 * np.array([plan.excess_loss, *(run.excess_loss for run in runs)])
+    saved.plot(cost, excess, "-D", color=VERMILLION, markersize=4, linewidth=1)
+    falls = np.flatnonzero(np.diff(excess, prepend=np.inf) < 0)
+    for number in falls.tolist():
+        saved.annotate(
+            f"{number or 'now'}", (cost[number], excess[number]), xytext=(4, 3),
+            textcoords="offset points", fontsize=6,
+        )  # fmt: skip
+    saved.set(xlabel="cost so far, runs", ylabel="expected excess loss, %")
+    saved.set_ylim(excess.min() / 1.3, excess.max() * 1.5)
+    saved.set_xlim(-0.06 * cost[-1], 1.15 * cost[-1])
+    log_axes(saved, "y")
+    caption(
+        figure,
+        f"Runs proposed for the learning rate at batch size {plan.batch_size:.10g}, in order; "
+        f"expectations if what comes is as expected (T-K1).{source}",
+    )
+    return figure
+
+
+@styled
+def plan() -> Figure:
+    """What to run next once the small batch sizes of the digits sweep are known.
+
+    Returns
+    -------
+    Figure
+
+    Examples
+    --------
+    >>> plan().axes[0].get_ylabel()
+    'learning rate'
+    """
+    table = digits_sweep().where(f"eps == 1e-8 and batch_size <= {_KNOWN:g}")
+    settings = table.numbers("batch_size"), table.numbers("learning_rate")
+    runs = Runs(*settings, table.numbers("loss", missing=True))
+    found = make_plan(runs, _TARGET, cost="examples")
+    source = (
+        f" Our own runs on digits at batch sizes up to {_KNOWN:g}; runs of as many steps each, "
+        "cost in runs at the target."
+    )
+    return planned_runs(found, found.preview(_RUNS), source=source)
+
+
+def _limits_of_plan(now: FloatArray, rates: Sequence[float]) -> tuple[float, float]:
+    """Range of the ordinate: band and proposals; runs seen far away run out of it."""
+    return min(now.min(), *rates) / 1.5, max(now.max(), *rates) * 8

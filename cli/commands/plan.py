@@ -1,0 +1,131 @@
+"""``lr plan``: which runs to make next, for the sake of one learning rate."""
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from scaling.errors import InputError
+
+from ..options import BATCH_SIZE, NON_NEGATIVE, NUMBER, PlanOptions, takes_evidence
+
+if TYPE_CHECKING:
+    from scaling.numeric.planning.plan import Plan
+
+
+@takes_evidence
+def plan(
+    given: PlanOptions,
+    target_batch_size: Annotated[
+        float | None,
+        typer.Option(help="Batch size of the run that matters; may be a product.", **BATCH_SIZE),
+    ] = None,
+    budget: Annotated[
+        int, typer.Option(metavar="RUNS", help="How many runs to propose.", min=1)
+    ] = 8,
+    batch_size: Annotated[
+        list[float] | None,
+        typer.Option(
+            help="Batch size at which runs may be made; repeatable (default: those tried, and "
+            "powers of two from there to the target's).",
+            **BATCH_SIZE,
+        ),
+    ] = None,
+    cost: Annotated[
+        str,
+        typer.Option(
+            metavar="COST",
+            help="What runs cost: runs (all the same), steps (same examples, 1/B), examples (same "
+            "steps, B), or a column of the runs.",
+        ),
+    ] = "runs",
+    worth: Annotated[
+        float | None,
+        typer.Option(
+            help="What 1 % of the target's loss is worth, in target runs (default: 0.2).", **NUMBER
+        ),
+    ] = None,
+    eps: Annotated[
+        float | None, typer.Option(help="Adam's epsilon, where it was varied.", **NON_NEGATIVE)
+    ] = None,
+    at_once: Annotated[
+        int | None,
+        typer.Option(
+            metavar="RUNS", help="How many runs start before any reports (default: all).", min=1
+        ),
+    ] = None,
+    out: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Write the runs as CSV too.")
+    ] = None,
+    enqueue: Annotated[
+        str | None,
+        typer.Option(metavar="STORAGE", help="Enqueue those that start now in an Optuna study."),
+    ] = None,
+    study: Annotated[str | None, typer.Option(metavar="NAME", help="Its name.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Propose the runs that tell most about one learning rate, for what they cost.
+
+    From one tuned run, or from the runs so far; add what came to the table, and call again.
+
+    lr plan --ref-lr 3e-4 --ref-batch-size 256 --target-batch-size 4096 --cost examples
+
+    lr plan --law runs.csv --target-batch-size 4096 --budget 4
+    """
+    if target_batch_size is None:
+        raise InputError("missing; say for which batch size", "target_batch_size")
+    if (enqueue is None) != (study is None):
+        raise InputError("--enqueue and --study go together", "study")
+    from scaling import plan as make_plan
+
+    from ..report.plan import as_csv, document, explain
+
+    known, around = _known(given)
+    options: dict[str, Any] = {} if worth is None else {"worth": worth}
+    found: Plan = make_plan(
+        known,
+        target_batch_size,
+        covariates=around,
+        batch_sizes=batch_size or (),
+        cost=cost,
+        eps=eps,
+        **options,
+    )
+    runs = found.preview(budget)
+    now = runs[: at_once or budget]
+    if out is not None:
+        from scaling.numeric.inputs.files import write_text
+
+        write_text(out, as_csv(runs))
+    if enqueue is not None and study is not None:
+        from scaling.engines.optuna import enqueue_runs
+
+        enqueue_runs(now, enqueue, study)
+    if as_json:
+        typer.echo(json.dumps(document(found, runs, len(now)), indent=2, allow_nan=False))
+    else:
+        typer.echo(explain(found, runs, len(now)))
+
+
+def _known(given: PlanOptions) -> tuple[Any, dict[str, float]]:
+    """What there is to plan from, and the target's covariates."""
+    from scaling.numeric.inputs.text import parse_settings
+
+    source = next((name for name in ("points", "law", "ref_lr") if name in given), None)
+    if source is None:
+        raise InputError(
+            "nothing to plan from; give a tuned run (--ref-lr, --ref-batch-size), runs or a law "
+            "(--law), or a table of optima (--points)"
+        )
+    from ..options import make_law
+
+    around = parse_settings(given.get("covariate", []), "covariate")
+    if source != "law":
+        return make_law(given), around  # type: ignore[arg-type] # a part of a law's options
+    for name in given:
+        if name not in {"law", "covariate"}:
+            raise InputError("cannot be combined with --law; leave one out", name)
+    from scaling.numeric.storage import is_law, load_law
+
+    path = given["law"]
+    return (load_law(path) if is_law(path) else path), around
