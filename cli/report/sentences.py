@@ -199,7 +199,9 @@ _SENTENCES: dict[str, str | Callable[..., str]] = {
     "falls": "at batch size {batch_size:.10g} the optimum falls: probability {probability:.2g}",
     # What became of the runs of a sweep, and how well its law predicts.
     "diverged": "{runs} of {total} runs diverged; they bound the optimum from above",
-    "all diverged": "{cells} cells in which every run diverged are left out",
+    "untold": (
+        "{cells} cells are left out: fewer than two learning rates at which runs did not diverge"
+    ),
     "repetitions": "runs with the same settings count as repetitions, each with its own seed",
     "bounds": (
         "{cells} of {total} cells have their lowest loss at the edge of the learning rates tried: "

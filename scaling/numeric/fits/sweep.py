@@ -9,7 +9,7 @@ import numpy as np
 
 from scaling.errors import DataError
 from scaling.numeric.inference.evidence.evidence import Evidence
-from scaling.numeric.inference.evidence.valleys import Valleys, read_valleys
+from scaling.numeric.inference.evidence.valleys import Valleys, read_valleys, that_tell
 from scaling.numeric.inference.law import NoiseScale, PosteriorLaw, measured
 from scaling.numeric.inference.posterior import Posterior, target_of
 from scaling.numeric.inference.prior import Prior
@@ -76,7 +76,7 @@ class SweepFit(Shown):
         if diverged := int(runs.diverged.sum()):
             found.append(fact("diverged", runs=diverged, total=len(runs)))
         if lost := int(np.unique(runs.cell).size) - len(cells):
-            found.append(fact("all diverged", cells=lost))
+            found.append(fact("untold", cells=lost))
         if runs.seed is None and (cells.block > 0).any():
             found.append(fact("repetitions"))
         if edge := int((~self.valleys.known).sum()):
@@ -222,7 +222,7 @@ def fit_sweep(
     if runs.eps is not None and np.unique(runs.eps).size == 1:
         said = (*said, f"eps is {runs.eps[0]:g} in every run: not varied")
         runs = replace(runs, eps=None)
-    cells = cells_of(runs)
+    cells = that_tell(cells_of(runs))
     _check_covariates(runs, cells)
     report("optima", 0, 1)
     valleys = read_valleys(cells)

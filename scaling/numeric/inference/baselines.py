@@ -18,6 +18,8 @@ from scaling.numeric.inputs.arrays import FloatArray
 _SCATTER = 0.25
 _DEGREES = 5.0
 _REWEIGHTINGS = 30
+#: Share of the largest weight by which none changes any more.
+_SETTLED = 1e-3
 #: Spread of the exponents of covariates and of the batch size about 0 and 1/2, as in the prior.
 _EXPONENT_SPREAD = 0.7
 _CORNERS, _POWERS = np.arange(-10, 10.01, 0.25), np.linspace(0.5, 1, 6)
@@ -77,9 +79,12 @@ def fit_baseline(name: str, gathered: Gathered, rows: npt.NDArray[np.bool_]) -> 
     own[0] = 1e-9
     linear = np.zeros((len(rest), columns.shape[1]))
     linear[:, 0] = np.median(rest, axis=1)
+    weight = np.zeros_like(rest)
     for _ in range(_REWEIGHTINGS):
         z = (rest - linear @ columns.T) / scale
-        weight = count / scale**2 * (_DEGREES + 1) / (_DEGREES + z * z)
+        last, weight = weight, count / scale**2 * (_DEGREES + 1) / (_DEGREES + z * z)
+        if np.abs(weight - last).max() < _SETTLED * weight.max():
+            break
         gram = (columns.T * weight[:, None]) @ columns + np.diag(own)
         linear = np.linalg.solve(gram, ((weight * rest) @ columns)[..., None])[..., 0]
     z = (rest - linear @ columns.T) / scale

@@ -133,7 +133,7 @@ class PosteriorLaw(Law):
         provenance = Provenance(
             "assumed", f"one tuned run{known}; the rest as in sweeps of other models"
         )
-        posterior = _as_saved(infer(evidence, prior))
+        posterior = _as_saved(infer(evidence, prior, draws=2 * DRAWS))
         return cls(posterior, provenance, recipe, noise_scale, eps, second_moments)
 
     @classmethod

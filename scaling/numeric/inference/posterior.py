@@ -21,7 +21,7 @@ from scaling.numeric.inference.target import Target
 from scaling.numeric.inputs.arrays import FloatArray, Real, as_array
 from scaling.numeric.laws.law import finite_or_none
 
-DRAWS = 1000
+DRAWS = 600
 #: Batch sizes among which a peak is looked for.
 _PLACES = 129
 #: Octaves that a law falls at least if it has a peak.
@@ -403,7 +403,7 @@ def infer(
         At least one optimum that is not a bound.
     prior : Prior, optional
         What is believed before; learned from real sweeps by default.
-    draws : int, default 1000
+    draws : int, default 600
     seed : int, default 0
         Of the random numbers; the same evidence, in any order, gives the same draws.
 

@@ -19,8 +19,12 @@ from scaling.numeric.inputs.arrays import FloatArray
 _KEPT = 0.5
 #: The same of the first draws.
 _FIRST = 0.1
-#: Moves after every stage, and after the last; every so many moves one redraws nothing.
-_MOVES, _LAST_MOVES, _PLAIN = 4, 20, 5
+#: Moves are made so many at a time, of which one redraws nothing, as often as need be.
+_MOVES = 5
+#: Correlation of draws with what they were before the moves of a stage, and of the last, that is
+#: small enough, and how many times moves are made at most (Buchholz, Chopin and Jacob 2021).
+_FORGOTTEN, _MOST = 0.6, 2
+_LAST_FORGOTTEN, _LAST_MOST = 0.3, 8
 #: Probability that a move displaces a parameter.
 _CROSSOVER = 0.5
 #: Share of moves that is best accepted.
@@ -99,7 +103,7 @@ def effective(log_weight: FloatArray) -> float:
 
 
 def sample(
-    problem: Problem, size: int, rng: np.random.Generator, last_moves: int = _LAST_MOVES
+    problem: Problem, size: int, rng: np.random.Generator, last_moves: int = _LAST_MOST
 ) -> Sampled:
     """Draw from prior times likelihood.
 
@@ -110,7 +114,7 @@ def sample(
         Number of draws.
     rng : Generator
     last_moves : int
-        Moves after the last stage.
+        How many times moves are made, at most, after the last stage.
     """
     power, state, weight = _first(problem, size, rng)
     evidence, tail, kept = _log_mean(weight), pareto_k(weight), effective(weight)
@@ -120,9 +124,10 @@ def sample(
     stages = 1
     mover = _Mover(problem, rng)
     while True:
-        before = state[0]
-        state = mover.move_often(state, power, _MOVES if power < 1.0 else last_moves)
-        if power == 1.0:
+        last = power == 1.0
+        most = last_moves if last else _MOST
+        state, stuck = mover.move_on(state, power, most, _LAST_FORGOTTEN if last else _FORGOTTEN)
+        if last:
             break
         increase = _increase(state[2], 1.0 - power)
         weight = increase * state[2]
@@ -131,7 +136,6 @@ def sample(
         stages += 1
         state = _resample(state, weight, rng)
     # Draws that have not moved since are worth what the weights left of them.
-    stuck = _likeness(before, state[0])
     worth = kept * stuck + size * (1 - stuck)
     return Sampled(state[0], Diagnostics(worth, stages, mover.acceptance, tail, evidence))
 
@@ -162,13 +166,19 @@ class _Mover:
         self.steps = {True: 0.6, False: 0.6}
         self.acceptance = 1.0
 
-    def move_often(self, state: State, power: float, times: int) -> State:
-        """Move all draws so many times."""
+    def move_on(
+        self, state: State, power: float, most: int, forgotten: float
+    ) -> tuple[State, float]:
+        """Move all draws until they have forgotten where they were, and say how far they have."""
         draws, prior, likelihood = (part.copy() for part in state)
         density = self.problem.redraw_density(draws, power)
-        for number in range(times):
-            self.move((draws, prior, likelihood, density), power, redraw=number % _PLAIN > 0)
-        return draws, prior, likelihood
+        for _ in range(most):
+            for number in range(_MOVES):
+                self.move((draws, prior, likelihood, density), power, redraw=number > 0)
+            likeness = _likeness(state[0], draws)
+            if likeness < forgotten:
+                break
+        return (draws, prior, likelihood), likeness
 
     def move(
         self,

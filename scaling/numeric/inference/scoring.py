@@ -21,9 +21,9 @@ BoolArray = npt.NDArray[np.bool_]
 By = Literal["cell", "batch_size", "group", "largest_third"]
 #: Of more cells than this one or a few hardly move the posterior: fewer draws, and fewer moves
 #: to settle them, are enough.
-_MANY, _MOVES, _MOVES_OF_MANY, _THINNED = 64, 20, 8, 2
+_MANY, _MOVES, _MOVES_OF_MANY, _THINNED = 64, 4, 1, 2
 #: More folds than this are joined; cells, which are the easiest to predict, into fewer.
-_MOST_FOLDS, _MOST_FOLDS_OF_CELLS = 25, 12
+_MOST_FOLDS, _MOST_FOLDS_OF_CELLS = 25, 10
 
 
 @dataclass(frozen=True)

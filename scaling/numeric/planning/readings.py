@@ -6,15 +6,14 @@ which all that is known are runs that diverged gives a bound.
 """
 
 from collections.abc import Iterator
-from dataclasses import fields
 
 import numpy as np
 
 from scaling.numeric.inference.evidence.evidence import READING, Evidence
 from scaling.numeric.inference.evidence.valleys import read_valleys
-from scaling.numeric.inputs.arrays import BoolArray, FloatArray
+from scaling.numeric.inputs.arrays import FloatArray
 from scaling.numeric.planning.valley import Valley
-from scaling.numeric.tables.runs import Cells, Runs, cells_of
+from scaling.numeric.tables.runs import Runs, cells_of
 
 #: So many learning rates tell a cell's valley by themselves; and among other cells like it.
 _ENOUGH, _ENOUGH_AMONG_OTHERS = 13, 6
@@ -37,13 +36,13 @@ def read_careful(runs: Runs | None) -> tuple[Valley, list[Evidence]]:
     if runs.diverged.all():
         return Valley.learned(None, None), list(_bounds(runs, np.empty(0, dtype=np.intp)))
     cells = cells_of(runs)
-    tried = np.array([_different(row) for row in cells.log_rate])
+    tried = cells.rates
     optimum, below, above = np.full((3, len(cells)), np.inf)
     valley, reading = Valley.learned(None, None), READING
     told = tried >= _SOME
     if told.any():
-        found = read_valleys(_take(cells, told))
-        valley = Valley.learned(_take(cells, told), found)
+        found = read_valleys(cells.take(told))
+        valley = Valley.learned(cells.take(told), found)
         optimum[told], below[told], above[told] = found.optimum, found.below, found.above
         own = np.nan_to_num(found.reading) ** 2 * valley.cells
         reading = float(np.sqrt((own + _CELLS * READING**2) / (valley.cells + _CELLS)))
@@ -60,15 +59,6 @@ def read_careful(runs: Runs | None) -> tuple[Valley, list[Evidence]]:
         known = below[rows], above[rows], columns, cells.eps[rows], reading
         evidence.insert(0, Evidence(cells.batch_size[rows], rate, *known))
     return valley, evidence
-
-
-def _different(log_rate: FloatArray) -> int:
-    """How many learning rates a cell has, NaN being none."""
-    return int(np.unique(np.round(log_rate[np.isfinite(log_rate)], 6)).size)
-
-
-def _take(cells: Cells, rows: BoolArray) -> Cells:
-    return Cells(*(getattr(cells, field.name)[rows] for field in fields(cells)))
 
 
 def _bounds(runs: Runs, read: FloatArray) -> Iterator[Evidence]:

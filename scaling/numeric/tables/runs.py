@@ -1,9 +1,9 @@
 """The runs of a sweep, validated once, and the cells that they fall into."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -199,6 +199,16 @@ class Cells:
 
     def __len__(self) -> int:
         return int(self.batch_size.size)
+
+    def take(self, rows: BoolArray) -> Self:
+        """Some of the cells."""
+        return type(self)(*(getattr(self, field.name)[rows] for field in fields(self)))
+
+    @cached_property
+    def rates(self) -> IntArray:
+        """How many different learning rates each cell has, shape (C,)."""
+        rows = (row[np.isfinite(row)] for row in self.log_rate)
+        return np.array([np.unique(np.round(row, 6)).size for row in rows])
 
 
 #: A cell with more learning rates than this has them joined in steps of an eighth of an octave.

@@ -149,13 +149,13 @@ class Evidence:
         Raises
         ------
         DataError
-            If every run diverged.
+            If every run diverged, or no cell has two learning rates.
         """
         # Late, for a tuned run has none of it and is to be answered fast.
-        from scaling.numeric.inference.evidence.valleys import read_valleys
+        from scaling.numeric.inference.evidence.valleys import read_valleys, that_tell
         from scaling.numeric.tables.runs import cells_of
 
-        cells = cells_of(runs)
+        cells = that_tell(cells_of(runs))
         return cls.from_cells(cells, read_valleys(cells), tuple(runs.covariates))
 
     @classmethod

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from scaling.errors import DataError
 from scaling.numeric.inputs.arrays import FloatArray
 from scaling.numeric.tables.runs import Cells
 
@@ -23,8 +24,9 @@ _OCTAVE = float(np.log(2))
 _STEP = 1 / 16
 #: Octaves that the grid of optima reaches beyond the learning rates tried.
 _MARGIN = 1.5
-_ASYMMETRIES = np.arange(0.0, 2.2, 0.3)
-USUAL_ASYMMETRY, _ASYMMETRY_SPREAD = 0.8, 0.5
+#: Real valleys are nearly parabolas in log lr (tests/evidence); those of T-A1 are not.
+_ASYMMETRIES = np.arange(-0.9, 2.2, 0.3)
+USUAL_ASYMMETRY, _ASYMMETRY_SPREAD = 0.3, 0.5
 _CURVATURE_SPREAD = 1.0
 #: Noise of log losses, and error of the model as a share of the height above the floor.
 _NOISES = np.geomspace(1e-6, 0.3, 50)
@@ -69,6 +71,23 @@ class Valleys:
     def known(self) -> BoolArray:
         """Where the optimum lies between two learning rates."""
         return np.asarray(self.bound == 0)
+
+
+def that_tell(cells: Cells) -> Cells:
+    """Return the cells whose valley was seen at two learning rates or more.
+
+    Raises
+    ------
+    DataError
+        If there is none.
+    """
+    told = cells.rates > 1
+    if not told.any():
+        raise DataError(
+            "no batch size has runs at two learning rates or more that did not diverge; run "
+            "several learning rates at each"
+        )
+    return cells if told.all() else cells.take(told)
 
 
 def height(u: FloatArray, a: FloatArray) -> FloatArray:
