@@ -8,6 +8,7 @@ import typer
 from scaling.errors import InputError
 
 from ..options import BATCH_SIZE, NON_NEGATIVE, NUMBER, PlanOptions, takes_evidence
+from ..terminal import echo
 
 if TYPE_CHECKING:
     from scaling.numeric.planning.plan import Plan
@@ -102,9 +103,9 @@ def plan(
 
         enqueue_runs(now, enqueue, study)
     if as_json:
-        typer.echo(json.dumps(document(found, runs, len(now)), indent=2, allow_nan=False))
+        echo(json.dumps(document(found, runs, len(now)), indent=2, allow_nan=False))
     else:
-        typer.echo(explain(found, runs, len(now)))
+        echo(explain(found, runs, len(now)))
 
 
 def _known(given: PlanOptions) -> tuple[Any, dict[str, float]]:
