@@ -179,6 +179,8 @@ class Posterior:
         tails = [(1 - level) / 2, (1 + level) / 2]
         low, high = quantiles(self.new_optimum(law), tails)
         law_low, law_high = quantiles(law, tails)
+        # Where the law is hardly known the two agree to within the noise of the draws.
+        low, high = np.minimum(low, law_low), np.maximum(high, law_high)
         shape = arrays[0].shape
         (middle,) = quantiles(law, [0.5])
         found = (middle, low, high, law_low, law_high)

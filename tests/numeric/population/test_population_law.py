@@ -169,7 +169,8 @@ def test_from_the_shell(lr, population, coordinates, tmp_path):
         (["--population", "sketch.txt"], 2, "--population: must be uniform, gaussian or the file"),
         (["--population", ""], 2, "--population: must be uniform, gaussian or the file"),
     ):
-        ran = lr(*run, "--population", path, *more)
+        given = () if "--population" in more else ("--population", path)
+        ran = lr(*run, *given, *more)
         assert (ran.status, ran.out, ran.err.count("\n")) == (status, "", 1)
         assert message in ran.err
     path.write_text('{"format": "something"}')
