@@ -258,7 +258,11 @@ def _description(runs: Runs, cells: Cells) -> str:
     groups = np.unique(cells.group).size
     where = f"{groups} groups" if groups > 1 else "one group"
     name = runs.name if runs.name.isprintable() else ascii(runs.name)
-    return f"fitted to {len(runs)} runs in {len(cells)} cells of {where} of {name}"
+    low, high = cells.batch_size.min(), cells.batch_size.max()
+    return (
+        f"fitted to {len(runs)} runs in {len(cells)} cells of {where}, batch sizes {low:.10g} to "
+        f"{high:.10g}{f' {runs.unit}' if runs.unit else ''}, of {name}"
+    )
 
 
 def _scores(

@@ -24,7 +24,8 @@ ROLES = {
             # What one step of the optimizer sees, whatever else is in the table.
             "global_bs gbs global_batch_size global_train_batch_size total_batch_size "
             "total_train_batch_size effective_batch_size tokens_per_step tokens_per_iter "
-            "tokens_per_iteration tokens_per_batch batch_size_tokens batch_size_in_tokens",
+            "tokens_per_iteration tokens_per_batch batch_tokens batch_size_tokens "
+            "batch_size_in_tokens",
             "b bs batch batchsize batch_size train_batch_size",
         ),
     ),
