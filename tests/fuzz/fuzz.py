@@ -174,7 +174,7 @@ class Fuzzer:
         if name != "derive" and self.random.random() < 0.03:
             found = []
         options = getattr(self.tree.get(name), "params", [])
-        if name == "derive":  # to check derivations is to make them, which takes its time
+        if name in {"derive", "plot"}:  # all derivations, or figures, take their time
             options = [option for option in options if not getattr(option, "is_flag", False)]
         for _ in range(self.random.choice([0, 1, 1, 2, 3])):
             if not options:

@@ -22,7 +22,10 @@ def read_bytes(path: str | os.PathLike[str], largest: int = LARGEST) -> bytes:
         with Path(path).open("rb") as file:
             found = os.fstat(file.fileno())
             is_device = stat.S_ISCHR(found.st_mode) or stat.S_ISBLK(found.st_mode)
-            data = b"" if is_device or found.st_size > largest else file.read(largest + 1)
+            # Files of the kernel's claim to be empty, and some of them never end.
+            is_empty = stat.S_ISREG(found.st_mode) and not found.st_size
+            unread = is_device or is_empty or found.st_size > largest
+            data = b"" if unread else file.read(largest + 1)
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from None
     except ValueError as error:  # a null byte in the name

@@ -16,7 +16,7 @@ from scaling.numeric.inputs.files import read_text
 #: The start of a file by which it is known.
 _HEAD = 2**16
 #: Bytes of one file of a run, files of a folder, levels of folders, settings of a run.
-_LARGEST, _MOST_FILES, _DEEPEST, _MOST_SETTINGS = 2**26, 200_000, 8, 10_000
+_LARGEST, _MOST_FILES, _DEEPEST, _MOST_SETTINGS = 2**26, 50_000, 8, 10_000
 
 #: A cell longer than this is left as it is.
 _LONGEST = 2**20
@@ -38,23 +38,46 @@ def without_password(url: str) -> str:
 
 
 def files_below(folder: str | os.PathLike[str]) -> Iterator[Path]:
-    """Yield the files of a folder and those below, in order; links to folders are not followed."""
-    return islice(_walk(Path(folder)), _MOST_FILES)
+    """Yield the files of a folder and those below, in order.
+
+    Links to folders are not followed, nor is what lies on another file system: some hold files
+    that never end.
+
+    Raises
+    ------
+    DataError
+        If there are so many that it can hardly be the folder of a sweep.
+    """
+    for number, path in enumerate(_walk(Path(folder))):
+        if number == _MOST_FILES:
+            raise DataError(
+                f"{folder}: not read: it holds more than {_MOST_FILES} files; give the folder of "
+                "the runs alone"
+            )
+        yield path
 
 
 def _walk(folder: Path) -> Iterator[Path]:
-    for here, folders, files in os.walk(folder):
-        folders.sort()
-        if len(Path(here).relative_to(folder).parts) >= _DEEPEST:
-            folders.clear()
-        yield from (Path(here, name) for name in sorted(files))
+    device = folder.stat().st_dev
+
+    def is_there(path: Path) -> bool:
+        try:
+            return path.stat().st_dev == device
+        except OSError:  # a broken link, or gone
+            return False
+
+    for name, folders, files in os.walk(folder):
+        here = Path(name)
+        deep = len(here.relative_to(folder).parts) >= _DEEPEST
+        folders[:] = [] if deep else sorted(inner for inner in folders if is_there(here / inner))
+        yield from (here / inner for inner in sorted(files) if is_there(here / inner))
 
 
 def head_of(path: Path) -> bytes:
     """Return the start of a file, by which its kind is known; nothing where it is no file."""
-    if not path.is_file():
-        return b""
     try:
+        if not path.is_file() or not path.stat().st_size:  # of the kernel's, some never end
+            return b""
         with path.open("rb") as file:
             return file.read(_HEAD)
     except OSError as error:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from scaling import DataError, InputError, MissingExtraError
+from scaling.numeric.sources import records
 from scaling.numeric.tables import as_table
 from scaling.numeric.tables.run_tables import read_runs
 
@@ -303,3 +304,19 @@ def test_what_needs_an_extra_names_it(tmp_path, monkeypatch):
         monkeypatch.setitem(sys.modules, module, None)
         with pytest.raises(MissingExtraError, match=r"adam-lr-scaling\[sweeps\]"):
             as_table(place)
+
+
+@pytest.mark.parametrize("folder", ["/proc", "/dev"])
+def test_folders_of_the_kernel_are_no_runs_and_are_not_read_without_end(folder):
+    with pytest.raises(DataError, match="without runs|cannot be read|more than"):
+        as_table(folder)
+
+
+def test_other_file_systems_and_folders_beyond_all_sweeps_are_not_read(tmp_path, monkeypatch):
+    put(tmp_path, {"a/log.txt": "x", "b/log.txt": "y"})
+    (tmp_path / "a" / "kernel").symlink_to("/proc/kmsg")
+    found = [str(path.relative_to(tmp_path)) for path in records.files_below(tmp_path)]
+    assert found == ["a/log.txt", "b/log.txt"]
+    monkeypatch.setattr(records, "_MOST_FILES", 1)
+    with pytest.raises(DataError, match="more than 1 files; give the folder of the runs"):
+        as_table(tmp_path)
