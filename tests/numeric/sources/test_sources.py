@@ -308,7 +308,7 @@ def test_what_needs_an_extra_names_it(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("folder", ["/proc", "/dev"])
 def test_folders_of_the_kernel_are_no_runs_and_are_not_read_without_end(folder):
-    with pytest.raises(DataError, match="without runs|cannot be read|more than"):
+    with pytest.raises(DataError, match=r"without runs|cannot be read|more than"):
         as_table(folder)
 
 
