@@ -238,7 +238,7 @@ def planned_runs(plan: Plan, runs: Sequence[Proposal], *, source: str = "") -> F
     law.set_xlim(batch[0], batch[-1])
     log_axes(law)
     batch_size_axis(law, plan.batch_sizes)
-    law.legend(loc="upper left", labelspacing=0.3)
+    law.legend(loc="upper left", labelspacing=0.3, frameon=True, framealpha=0.9, edgecolor="none")
     cost = np.cumsum([0.0, *(run.cost for run in runs)])
     excess = 100 * np.array([plan.excess_loss, *(run.excess_loss for run in runs)])
     saved.plot(cost, excess, "-D", color=VERMILLION, markersize=4, linewidth=1)
