@@ -484,8 +484,15 @@ def quantiles(
     levels: list[float],
     method: Literal["linear", "inverted_cdf"] = "linear",
 ) -> FloatArray:
-    """Quantiles along the first axis; the median too, for np.median takes 10 ms to begin with."""
-    return np.asarray(np.quantile(values, levels, axis=0, method=method))
+    """Quantiles along the first axis, as NumPy's, which takes 20 ms to begin with."""
+    ordered, last = np.sort(values, axis=0), len(values) - 1
+    if method == "inverted_cdf":
+        places = np.ceil(np.array(levels) * (last + 1)).astype(int) - 1
+        return np.asarray(ordered[np.clip(places, 0, last)])
+    place = np.array(levels) * last
+    low = np.floor(place).astype(int)
+    share = (place - low).reshape(-1, *[1] * (ordered.ndim - 1))
+    return np.asarray(ordered[low] * (1 - share) + ordered[np.minimum(low + 1, last)] * share)
 
 
 def _diagnostics(found: Mapping[str, Any]) -> Diagnostics:

@@ -143,7 +143,7 @@ class Target:
         """Mean and standard deviation of every parameter; the level's are of no consequence."""
         mean, spread = self.prior.moments(self.family)
         # Were it flat, tempered likelihoods would not be proper.
-        mean[0], spread[0] = np.quantile(self.gathered.cells.optimum, 0.5), _LEVEL_SPREAD
+        mean[0], spread[0] = _middle(self.gathered.cells.optimum), _LEVEL_SPREAD
         if self.noise_scale is not None:
             # The product of two normal densities of the corner.
             corner = self.family.names.index("corner")
@@ -169,6 +169,12 @@ class Target:
         noise, error = self._corner_by_noise
         wide = hypot(spread, error)
         return -(((noise - mean) / wide) ** 2) / 2 - log(wide) - _HALF_LOG_2PI
+
+
+def _middle(values: FloatArray) -> float:
+    """Median; NumPy's takes 20 ms to begin with."""
+    ordered = np.sort(values)
+    return float(ordered[(values.size - 1) // 2] + ordered[values.size // 2]) / 2
 
 
 def _log_density(t: npt.NDArray[Any], root: FloatArray) -> FloatArray:

@@ -65,17 +65,19 @@ def gather(evidence: Evidence) -> Gathered:
     if table.optimum.size > _MOST:
         table = _thinned(table)
     tried = evidence.batch_size, *evidence.covariates.values()
-    settings, start = np.unique(table.place[:, :-1], axis=0, return_index=True)
-    order = np.argsort(start)
+    setting = table.place[:, :-1]
+    fresh = np.ones(len(setting), dtype=bool)
+    fresh[1:] = (setting[1:] != setting[:-1]).any(axis=1)
+    start = np.flatnonzero(fresh)
     batch, covariates, eps = table.place[:, -1], table.place[:, :-2], table.place[:, -2]
     center = float(batch.min() + batch.max()) / 2
     middles = covariates.mean(axis=0)
     return Gathered(
-        Cells(table.optimum, table.below, table.above, table.number, start[order]),
+        Cells(table.optimum, table.below, table.above, table.number, start),
         Design(batch - center, covariates - middles, eps),
         center,
         middles,
-        settings[order],
+        setting[start],
         tuple(evidence.covariates),
         np.array([[column.min(), column.max()] for column in tried]),
         evidence.reading,
