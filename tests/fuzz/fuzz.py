@@ -86,7 +86,7 @@ _PLACES = [
     ".",
     "no/out.csv",
 ]
-_OF_NAME = dict.fromkeys(("save", "out", "plot"), _PLACES) | {"replicates": ["0", "1", "2", "-1"]}
+_OF_NAME = dict.fromkeys(("save", "out", "plot"), _PLACES)
 _FILES = ["/dev/zero", "/dev/null", "/dev/stdin", ".", "none.csv", "a\x1b[2J.csv", "n" * 300]
 
 #: What makes a call that answers, by command; odd values come on top.
@@ -108,10 +108,15 @@ _BASES: dict[str, list[list[str]]] = {
     "sweep": [[*law, "--batch-size", "512", "--engine", "optuna"] for law in _LAWS],
     "recipe": [["--from", text, "--batch-size", "1024"] for text in _WORDS["RECIPE"]],
     "fit": [
-        ["FILE:small.csv", "--replicates", "1"],
-        ["FILE:small.csv", "--replicates", "1", "--covariate", "N"],
-        ["FILE:records.json", "--replicates", "0", "--loss-column", "loss"],
-        ["FILE:csv", "--replicates", "1"],
+        ["FILE:small.csv"],
+        ["FILE:small.csv", "--covariate", "N"],
+        ["FILE:records.json", "--loss-column", "loss"],
+        ["FILE:csv"],
+    ],
+    "plan": [
+        [*_TUNED, "--target-batch-size", "4096", "--budget", "2"],
+        ["--law", "FILE:small.csv", "--target-batch-size", "4096", "--budget", "2"],
+        ["--law", "FILE:json", "--target-batch-size", "4096", "--budget", "2"],
     ],
     "tradeoff": [
         ["FILE:zhang_steps_to_target.csv", "--batch-size", "512"],
@@ -130,7 +135,7 @@ _BASES: dict[str, list[list[str]]] = {
 }
 #: How often each is called; the slow ones less.
 _WEIGHTS = {"query": 30, "compare": 15, "sweep": 12, "recipe": 15, "doctor": 8, "simulate": 6}
-_SELDOM = {"fit": 2, "plot": 1, "derive": 1, "lab": 1}
+_SELDOM = {"fit": 2, "plan": 2, "plot": 1, "derive": 1, "lab": 1}
 
 
 @dataclass(frozen=True)

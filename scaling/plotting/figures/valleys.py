@@ -38,7 +38,6 @@ _COLORS = pale("cividis_r", 0.0, 0.9)
 #: Losses beyond this quantile share one shade: one run that nearly diverged must not hide the rest.
 _QUANTILE = 0.8
 _MOST_PANELS = 12
-#: Bootstrap replicates behind the example's interval.
 
 
 @styled
