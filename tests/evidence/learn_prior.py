@@ -91,6 +91,9 @@ class Hyper:
     def moments(self, x):
         return x[:, : self.mean.size], self.spread * np.exp(x[:, self.mean.size :])
 
+    def log_density(self, x, _power):
+        return self.log_prior(x), self.log_likelihood(x)
+
     def log_prior(self, x):
         m, s = self.moments(x)
         z = np.hstack([(m - self.mean) / self.spread, np.log(s / self.spread) / LOG_SPREAD])

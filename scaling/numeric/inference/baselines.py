@@ -80,12 +80,13 @@ def fit_baseline(name: str, gathered: Gathered, rows: npt.NDArray[np.bool_]) -> 
     linear = np.zeros((len(rest), columns.shape[1]))
     linear[:, 0] = np.median(rest, axis=1)
     weight = np.zeros_like(rest)
+    products = columns.T[:, :, None] * columns
     for _ in range(_REWEIGHTINGS):
         z = (rest - linear @ columns.T) / scale
         last, weight = weight, count / scale**2 * (_DEGREES + 1) / (_DEGREES + z * z)
         if np.abs(weight - last).max() < _SETTLED * weight.max():
             break
-        gram = (columns.T * weight[:, None]) @ columns + np.diag(own)
+        gram = np.swapaxes(weight @ products, 0, 1) + np.diag(own)
         linear = np.linalg.solve(gram, ((weight * rest) @ columns)[..., None])[..., 0]
     z = (rest - linear @ columns.T) / scale
     cost = (_DEGREES + 1) * (count * np.log1p(z * z / _DEGREES)).sum(axis=1)

@@ -125,24 +125,20 @@ class Family:
 
     def evaluate(self, draws: FloatArray, design: Design) -> FloatArray:
         """log2 of the optimal learning rate, shape (P, n)."""
-        k = self.covariates
-        value = draws[:, :1] + draws[:, 1 : 1 + k] @ design.covariates.T
-        value += self.shape(draws, design)
-        if self.nodes:
-            held = draws[:, 1 + k : self.linear] @ self.features(design.batch).T
-            value += self.get(draws, "log_misfit")[:, None] * held
-        return value
+        linear = draws[:, : self.linear] * self.linear_scales(draws)
+        return linear @ self.linear_columns(design).T + self.shape(draws, design)
 
-    def linear_columns(self, draws: FloatArray, design: Design) -> FloatArray:
-        """What the linear parameters are multiplied with, shape (P, n, linear)."""
-        scale = np.ones(len(draws))
-        if self.nodes:
-            scale = self.get(draws, "log_misfit")
+    def linear_columns(self, design: Design) -> FloatArray:
+        """What the linear parameters are multiplied with, but for their scales, (n, linear)."""
         columns = np.ones((design.batch.size, 1)), design.covariates, self.features(design.batch)
-        result = np.broadcast_to(np.hstack(columns), (len(draws), design.batch.size, self.linear))
-        result = result.copy()
-        result[:, :, 1 + self.covariates :] *= scale[:, None, None]
-        return result
+        return np.hstack(columns)
+
+    def linear_scales(self, draws: FloatArray) -> FloatArray:
+        """Scales of those columns, shape (P, linear): the misfit's, and 1."""
+        scales = np.ones((len(draws), self.linear))
+        if self.nodes:
+            scales[:, 1 + self.covariates :] = self.get(draws, "log_misfit")[:, None]
+        return scales
 
     def shape(self, draws: FloatArray, design: Design) -> FloatArray:
         """What is not linear, shape (P, n): 0 at the middle of everything with no eps."""

@@ -89,11 +89,8 @@ class Problem(Protocol):
     def redraw_density(self, draws: FloatArray, power: float, /) -> FloatArray:
         """Log density (P,) with which `redraw` makes the linear parameters of draws."""
 
-    def log_prior(self, draws: FloatArray) -> FloatArray:
-        """Shape (P,)."""
-
-    def log_likelihood(self, draws: FloatArray) -> FloatArray:
-        """Shape (P,)."""
+    def log_density(self, draws: FloatArray, power: float, /) -> tuple[FloatArray, FloatArray]:
+        """Log prior and log likelihood, each (P,); only their sum counts where the power is 1."""
 
 
 def effective(log_weight: FloatArray) -> float:
@@ -151,7 +148,7 @@ def _first(
     power = 1.0
     while True:
         draws, density = problem.propose(power, size, rng)
-        prior, likelihood = problem.log_prior(draws), problem.log_likelihood(draws)
+        prior, likelihood = problem.log_density(draws, power)
         weight = prior + power * likelihood - density
         if effective(weight) > _FIRST * size or power < _SMALLEST:
             return power, (draws, prior, likelihood), weight
@@ -203,7 +200,7 @@ class _Mover:
                 linear, found_density = self.problem.redraw(trial, power, self.rng)
                 trial[:, : linear.shape[1]] = linear
                 gain += density[mine] - found_density
-            found = self.problem.log_prior(trial), self.problem.log_likelihood(trial)
+            found = self.problem.log_density(trial, power)
             gain += found[0] + power * found[1]
             taken = np.log(self.rng.uniform(size=mine.size)) < gain
             rows = mine[taken]

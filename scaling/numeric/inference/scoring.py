@@ -1,6 +1,7 @@
 """How well the posterior, and every baseline, predicts optima that it has not seen."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
@@ -22,6 +23,8 @@ By = Literal["cell", "batch_size", "group", "largest_third"]
 #: Of more cells than this one or a few hardly move the posterior: fewer draws, and fewer moves
 #: to settle them, are enough.
 _MANY, _MOVES, _MOVES_OF_MANY, _THINNED = 64, 4, 1, 2
+#: Threads: more wait for each other.
+_WORKERS = 2
 #: More folds than this are joined; cells, which are the easiest to predict, into fewer.
 _MOST_FOLDS, _MOST_FOLDS_OF_CELLS = 25, 10
 
@@ -157,18 +160,26 @@ def predict_left_out(
     low, high = np.full((2, size), np.nan)
     gathered = target.gathered
     known = gathered.cells.bound == 0
-    for out in left_out:
-        progress()
+    tails = [(1 - level) / 2, (1 + level) / 2]
+
+    def predict(out: BoolArray) -> None:
         if not (known & ~out).any() or not out.any():
-            continue
+            return
         there = _rows(gathered.design, out)
         reduced = without(target, posterior, out)
         law = reduced.law(there)
         by["law"][out] = np.median(law, axis=0)
-        tails = [(1 - level) / 2, (1 + level) / 2]
         low[out], high[out] = np.quantile(reduced.new_optimum(law), tails, axis=0)
         for name in BASELINES:
             by[name][out] = fit_baseline(name, gathered, ~out).evaluate(there)
+
+    # NumPy lets other threads compute meanwhile, and no fold depends on another.
+    pool = ThreadPoolExecutor(_WORKERS)
+    try:
+        for _ in pool.map(predict, left_out):
+            progress()
+    finally:
+        pool.shutdown(cancel_futures=True)
     return Predictions(by, low, high)
 
 
@@ -207,7 +218,8 @@ class _TakenBack:
         self, _power: float, _size: int, _rng: np.random.Generator, /
     ) -> tuple[FloatArray, FloatArray]:
         """The draws of everything, whatever the power."""
-        return self.draws, self.log_prior(self.draws)
+        everything = self.everything
+        return self.draws, everything.log_prior(self.draws) + everything.log_likelihood(self.draws)
 
     def redraw(
         self, draws: FloatArray, _power: float, rng: np.random.Generator, /
@@ -219,13 +231,14 @@ class _TakenBack:
         """As for what is kept, whatever the power."""
         return self.kept.redraw_density(draws, 1.0)
 
-    def log_prior(self, draws: FloatArray) -> FloatArray:
-        """Posterior of everything."""
-        return self.everything.log_prior(draws) + self.everything.log_likelihood(draws)
-
-    def log_likelihood(self, draws: FloatArray) -> FloatArray:
-        """What takes the likelihood of the others back."""
-        return self.kept.log_likelihood(draws) - self.everything.log_likelihood(draws)
+    def log_density(self, draws: FloatArray, power: float, /) -> tuple[FloatArray, FloatArray]:
+        """Posterior of everything, and what takes the likelihood of the others back."""
+        prior, kept = self.everything.log_prior(draws), self.kept.log_likelihood(draws)
+        if power == 1.0:
+            # Likelihoods are what takes the time.
+            return prior, kept
+        everything = self.everything.log_likelihood(draws)
+        return prior + everything, kept - everything
 
 
 def _rows(design: Design, rows: BoolArray) -> Design:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from math import hypot, log, pi
 from typing import Any
 
@@ -17,7 +18,8 @@ from scaling.numeric.inputs.arrays import FloatArray
 
 _LOG2E = 1 / log(2)
 _LEVEL_SPREAD = 10.0
-#: Values of one intermediate array: what fits into a processor's cache is several times faster.
+#: Values of one intermediate array: what fits into a processor's cache is several times faster,
+#: and matrices so small are multiplied by one thread, which never waits for a busy processor.
 _CHUNK = 16_384
 
 
@@ -36,16 +38,22 @@ class Target:
         groups = self.family.get(draws, "log_group_scatter") if self.family.groups else None
         return self.family.get(draws, "log_scatter"), groups
 
+    def log_density(self, draws: FloatArray, _power: float, /) -> tuple[FloatArray, FloatArray]:
+        """Log prior and log likelihood, each of shape (P,)."""
+        return self.log_prior(draws), self.log_likelihood(draws)
+
     def log_likelihood(self, draws: FloatArray) -> FloatArray:
         """Of the optima, shape (P,)."""
+        cells, design = self.gathered.cells, self.gathered.design
+        found = [
+            cells.log_likelihood(self.family.evaluate(part, design), *self.scatters(part))
+            for part in self._chunks(draws)
+        ]
+        return np.concatenate(found)
+
+    def _chunks(self, draws: FloatArray) -> list[FloatArray]:
         size = max(1, _CHUNK // self.gathered.design.batch.size)
-        result = np.empty(len(draws))
-        for first in range(0, len(draws), size):
-            part = draws[first : first + size]
-            law = self.family.evaluate(part, self.gathered.design)
-            found = self.gathered.cells.log_likelihood(law, *self.scatters(part))
-            result[first : first + size] = found
-        return result
+        return [draws[first : first + size] for first in range(0, len(draws), size)]
 
     def log_prior(self, draws: FloatArray) -> FloatArray:
         """Of the parameters, and of what was measured besides, shape (P,)."""
@@ -93,37 +101,51 @@ class Target:
 
     def _least_squares(self, draws: FloatArray, power: float) -> tuple[FloatArray, FloatArray]:
         """Center (P, L) and lower root of the precision (P, L, L) of the linear parameters."""
+        found = [self._least_squares_of(part, power) for part in self._chunks(draws)]
+        center, precision = (np.concatenate(each) for each in zip(*found, strict=True))
+        return center, np.linalg.cholesky(precision)
+
+    def _least_squares_of(self, draws: FloatArray, power: float) -> tuple[FloatArray, FloatArray]:
+        """Center and precision of a chunk of the draws."""
         mean, spread = self._moments
-        cells, design, linear = self.gathered.cells, self.gathered.design, self.family.linear
-        columns = self.family.linear_columns(draws, design)
+        cells, linear = self.gathered.cells, self.family.linear
+        columns, products = self._columns
+        scale = self.family.linear_scales(draws)
         scatter, groups = self.scatters(draws)
         below, above = cells.scales(scatter)
         weight = cells.count * np.minimum(below, above) ** 2
-        rest = cells.optimum - self.family.shape(draws, design)
+        rest = cells.optimum - self.family.shape(draws, self.gathered.design)
         own = spread[:linear] ** -2.0
-        transposed = np.swapaxes(columns, 1, 2)
         trust = np.ones_like(rest)
         for reweighting in (True, False):
             w = weight * trust
-            weighted = columns * w[..., None]
-            gram = np.swapaxes(weighted, 1, 2) @ columns
-            product = transposed @ (w * rest)[..., None]
+            # Draws share the columns, but for their scales; a row of all precisions at a time.
+            gram = np.swapaxes(w @ products, 0, 1)
+            product = (w * rest) @ columns
             if groups is not None:
                 # A group's effect is common to its cells, and is integrated out.
-                sums = np.add.reduceat(weighted, cells.start, axis=1)
+                ends = [*cells.start, len(columns)]
+                of_group = [w[:, a:b] @ columns[a:b] for a, b in pairwise(ends)]
+                sums = np.stack(of_group, axis=1)
                 total, moment = (np.add.reduceat(x, cells.start, axis=1) for x in (w, w * rest))
-                shrunk = np.swapaxes(sums / (groups[:, None] ** -2.0 + total)[..., None], 1, 2)
-                gram -= shrunk @ sums
-                product -= shrunk @ moment[..., None]
-            gram *= power
+                shrunk = sums / (groups[:, None] ** -2.0 + total)[..., None]
+                gram -= np.swapaxes(shrunk, 1, 2) @ sums
+                product -= (moment[:, None] @ shrunk)[:, 0]
+            gram *= power * scale[:, :, None] * scale[:, None]
             gram[:, range(linear), range(linear)] += own
-            product = power * product + (own * mean[:linear])[:, None]
-            center = np.linalg.solve(gram, product)
+            product = power * scale * product + own * mean[:linear]
+            center = np.linalg.solve(gram, product[..., None])[..., 0]
             if reweighting:
                 # What lies far off counts less, as Student's t has it.
-                z = (rest - (columns @ center)[..., 0]) ** 2 * weight / cells.count
+                z = (rest - (scale * center) @ columns.T) ** 2 * weight / cells.count
                 trust = (DEGREES + 1) / (DEGREES + z)
-        return center[..., 0], np.linalg.cholesky(gram)
+        return center, gram
+
+    @cached_property
+    def _columns(self) -> tuple[FloatArray, FloatArray]:
+        """What the linear parameters are multiplied with (n, L), and its products (L, n, L)."""
+        columns = self.family.linear_columns(self.gathered.design)
+        return columns, columns.T[:, :, None] * columns
 
     def _log_mean_root(self, draws: FloatArray) -> FloatArray:
         """log2 of the mean of sqrt(v) where it was measured (T-J2)."""
