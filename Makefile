@@ -110,8 +110,10 @@ clean:
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
+# An editable install is not compiled; the first `lr` is to start like all others.
 $(VENV)/installed: pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@$(BIN)/python -m compileall -q scaling cli
 	@touch $@
 
 $(VENV)/installed-torch: $(VENV)/installed-test

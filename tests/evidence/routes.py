@@ -17,7 +17,6 @@ from scaling.numeric.inference.law import PosteriorLaw
 from scaling.numeric.inference.posterior import infer, target_of
 from scaling.numeric.inference.scoring import Predictions, folds, predict_left_out
 
-DRAWS = 600
 #: Rules that need a tuned run only: the power of the batch size.
 RULES = {"constant": 0.0, "sqrt": 0.5, "linear": 1.0}
 #: Half the width of a normal distribution's 90 % interval, in standard deviations.
@@ -116,7 +115,7 @@ def runs(sweep, prior):
 
 def _left_out(sweep, prior, by="cell"):
     target = target_of(sweep.evidence, prior)
-    posterior = infer(sweep.evidence, prior, draws=DRAWS)
+    posterior = infer(sweep.evidence, prior)
     found = predict_left_out(target, posterior, folds(target.gathered, by))
     e = sweep.evidence
     # The order of the gathered cells.

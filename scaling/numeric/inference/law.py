@@ -19,10 +19,6 @@ from scaling.numeric.laws.facts import Fact, fact
 from scaling.numeric.laws.law import OPTIMIZER, Law, Point, Provenance, check_level
 from scaling.numeric.population.second_moments import SecondMoments
 
-#: Draws that a law carries: the median of a law known to a factor of 2 is good to 5 %.
-DRAWS = 500
-#: Where there are few optima, more draws cost nothing.
-_MORE, _FEW = 1000, 16
 #: Further outside what was tried than this factor, an answer carries a warning.
 _BEYOND = 2.0
 #: Standard error of what another eps does (T-J1), as a share of its octaves: on the trainings of
@@ -135,7 +131,7 @@ class PosteriorLaw(Law):
         provenance = Provenance(
             "assumed", f"one tuned run{known}; the rest as in sweeps of other models"
         )
-        posterior = _as_saved(infer(evidence, prior, draws=_MORE))
+        posterior = _as_saved(infer(evidence, prior))
         return cls(posterior, provenance, recipe, noise_scale, eps, second_moments)
 
     @classmethod
@@ -165,8 +161,7 @@ class PosteriorLaw(Law):
         evidence = replace(evidence, noise_scale=measured(noise_scale))
         low, high = float(evidence.batch_size.min()), float(evidence.batch_size.max())
         provenance = Provenance("fitted", description, (low, high))
-        draws = _MORE if len(evidence) <= _FEW else DRAWS
-        posterior = _as_saved(infer(evidence, prior, draws=draws))
+        posterior = _as_saved(infer(evidence, prior))
         return cls(posterior, provenance, None, noise_scale, optima=optima)
 
     @property
@@ -486,7 +481,7 @@ class PosteriorLaw(Law):
 
 def _as_saved(posterior: Posterior) -> Posterior:
     """Return a posterior as a file would hold it, so that a saved law answers the same."""
-    return Posterior.from_dict(posterior.to_dict(DRAWS))
+    return Posterior.from_dict(posterior.to_dict())
 
 
 def _check_setting(name: str, value: float) -> None:
