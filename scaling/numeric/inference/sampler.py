@@ -15,6 +15,8 @@ import numpy as np
 
 from scaling.numeric.inputs.arrays import FloatArray
 
+#: First draws, of which most are given up, for each draw that is wanted.
+_PROPOSED = 4
 #: Smallest share of the draws that the weights may leave.
 _KEPT = 0.5
 #: The same of the first draws.
@@ -115,8 +117,9 @@ def sample(
     """
     power, state, weight = _first(problem, size, rng)
     evidence, tail, kept = _log_mean(weight), pareto_k(weight), effective(weight)
-    state = _resample(state, weight, rng)
-    if power == 1.0 and kept > size / 2:
+    state = _resample(state, weight, size, rng)
+    kept = min(kept, size)
+    if power == 1.0 and kept > size / 2 and tail < _LONGEST_TAIL:
         return Sampled(state[0], Diagnostics(kept, 1, 1.0, tail, evidence))
     stages = 1
     mover = _Mover(problem, rng)
@@ -131,7 +134,7 @@ def sample(
         evidence, kept = evidence + _log_mean(weight), effective(weight)
         power = 1.0 if increase == 1.0 - power else power + increase
         stages += 1
-        state = _resample(state, weight, rng)
+        state = _resample(state, weight, size, rng)
     # Draws that have not moved since are worth what the weights left of them.
     worth = kept * stuck + size * (1 - stuck)
     return Sampled(state[0], Diagnostics(worth, stages, mover.acceptance, tail, evidence))
@@ -147,10 +150,10 @@ def _first(
     """Power to begin with, draws, and their log weights."""
     power = 1.0
     while True:
-        draws, density = problem.propose(power, size, rng)
+        draws, density = problem.propose(power, _PROPOSED * size, rng)
         prior, likelihood = problem.log_density(draws, power)
         weight = prior + power * likelihood - density
-        if effective(weight) > _FIRST * size or power < _SMALLEST:
+        if effective(weight) > _FIRST * len(draws) or power < _SMALLEST:
             return power, (draws, prior, likelihood), weight
         power /= 2
 
@@ -238,12 +241,12 @@ def _increase(likelihood: FloatArray, most: float) -> float:
     return low
 
 
-def _resample(state: State, log_weight: FloatArray, rng: np.random.Generator) -> State:
+def _resample(state: State, log_weight: FloatArray, size: int, rng: np.random.Generator) -> State:
     """Systematic resampling."""
     weight = np.exp(log_weight - log_weight.max())
     edges = np.cumsum(weight) / weight.sum()
     edges[-1] = 1.0
-    rows = np.searchsorted(edges, (np.arange(weight.size) + rng.uniform()) / weight.size)
+    rows = np.searchsorted(edges, (np.arange(size) + rng.uniform()) / size)
     return state[0][rows], state[1][rows], state[2][rows]
 
 
