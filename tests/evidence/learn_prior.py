@@ -3,7 +3,7 @@
 Every sweep of one model is drawn from with a broad prior; reweighting its draws gives the
 likelihood of any other prior, hence a posterior of the prior's means and standard deviations, with
 a weak hyperprior around those of theory.md T-K2. Kin count less than strangers: n sweeps of one
-kin weigh as sqrt(n). By hand, a minute:
+kin weigh as sqrt(n). By hand, five minutes:
 
     python tests/evidence/learn_prior.py [--write] [folder of the shared data]
 """
@@ -41,7 +41,7 @@ OVER_NOISE = "corner_over_noise"
 BROADER = 1.8
 #: Where the priors are kept that have not seen one kin of sweeps each.
 HELD_OUT = Path(__file__).with_name("priors.json")
-DRAWS, HYPER_DRAWS = 400, 600
+DRAWS, HYPER_DRAWS = 1200, 600
 #: Hyperprior: means N(T-K2's, its standard deviation), log standard deviations N(T-K2's, this).
 LOG_SPREAD = 0.5
 

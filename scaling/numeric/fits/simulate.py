@@ -99,26 +99,13 @@ def simulate_sweep(
     settings, laws = _settings(law, covariates or {}, eps)
     true = np.log([own.learning_rate(sizes) for own in laws])
     true = true + departure * _OCTAVE * rng.normal(size=true.shape)
-    if learning_rates is None:
-        low, high = true.min() - 3 * _OCTAVE, true.max() + 3 * _OCTAVE
-        steps = (high - low) / (_OCTAVE / 2)
-    else:
-        log_rates = np.log(_grid(learning_rates, "learning_rates"))
-        steps = log_rates.size
-    count = len(laws) * sizes.size * steps * repetitions
-    if not count <= _MOST_RUNS:
-        raise InputError(f"a grid of {count:.3g} runs is too large; at most {_MOST_RUNS} are made")
-    if learning_rates is None:
-        log_rates = np.arange(low, high, _OCTAVE / 2)
+    log_rates = _log_rates(learning_rates, true, len(laws) * sizes.size * repetitions)
     shape = (len(laws), sizes.size, log_rates.size, repetitions)
-    u = log_rates[:, None] - true[:, :, None, None]
-    a = max(asymmetry, 1e-6)
-    # The rise one octave off, averaged over both sides, is the curvature.
-    unit = (np.expm1(a * _OCTAVE) ** 2 + np.expm1(-a * _OCTAVE) ** 2) / 2
-    rise = curvature * np.expm1(np.minimum(a * u, 20.0)) ** 2 / unit
+    above = log_rates[:, None] - true[:, :, None, None]
+    rise = curvature * _rise(above, max(asymmetry, 1e-6))
     floor = 3.0 * (1 + 0.05 * np.arange(len(laws)) / len(laws))[:, None, None, None]
     loss = floor * np.exp(np.minimum(rise, 1.5) + noise * rng.normal(size=shape))
-    chance = np.clip((rise - divergence) / divergence, 0, 1) * (u > 0)
+    chance = np.clip((rise - divergence) / divergence, 0, 1) * (above > 0)
     loss = np.where(rng.uniform(size=shape) < chance, np.nan, loss)
     keep = np.flatnonzero(rng.uniform(size=loss.size) >= missing)
 
@@ -137,6 +124,22 @@ def simulate_sweep(
         {name: column(settings[:, k], 0) for k, name in enumerate(names)},
         "the simulated sweep",
     )
+
+
+def _log_rates(learning_rates: npt.ArrayLike | None, true: FloatArray, each: int) -> FloatArray:
+    """Learning rates to try, as given or around the true ones; each is tried so many times."""
+    given = None if learning_rates is None else np.log(_grid(learning_rates, "learning_rates"))
+    low, high, step = true.min() - 3 * _OCTAVE, true.max() + 3 * _OCTAVE, _OCTAVE / 2
+    runs = each * ((high - low) / step if given is None else given.size)
+    if not runs <= _MOST_RUNS:
+        raise InputError(f"a grid of {runs:.3g} runs is too large; at most {_MOST_RUNS} are made")
+    return np.arange(low, high, step) if given is None else given
+
+
+def _rise(above: FloatArray, asymmetry: float) -> FloatArray:
+    """Rise of a valley at natural logarithms above its bottom; 1 an octave off, on average."""
+    unit = (np.expm1(asymmetry * _OCTAVE) ** 2 + np.expm1(-asymmetry * _OCTAVE) ** 2) / 2
+    return np.asarray(np.expm1(np.minimum(asymmetry * above, 20.0)) ** 2 / unit)
 
 
 def known_law(
