@@ -15,7 +15,7 @@ _WIDEST = 88
 _MARGIN = 10
 
 _REGIMES = {
-    "sqrt": "the rate grows about as the square root of the batch",
+    "sqrt": "the rate grows {} the square root of the batch",
     "linear": "the rate grows about in proportion to the batch",
     "flat": "the rate hardly changes with the batch",
     "falling": "beyond the peak, a larger batch wants a smaller rate",
@@ -111,7 +111,9 @@ def _eps(law: Law, result: dict[str, Any]) -> list[str]:
 
 def _regime(result: dict[str, Any]) -> list[str]:
     regime, exponent = result["regime"], result["exponent"]
-    return field("regime", f"{regime}, locally lr ~ B^{exponent:+.2f}: {_REGIMES[regime]}")
+    pace = "more slowly than" if exponent < 0.4 else "faster than" if exponent > 0.6 else "about as"
+    said = _REGIMES[regime].format(pace)
+    return field("regime", f"{regime}, locally lr ~ B^{exponent:+.2f}: {said}")
 
 
 def _rules(result: dict[str, Any]) -> list[str]:
