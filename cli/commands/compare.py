@@ -41,7 +41,7 @@ def compare(
     ] = None,
     alpha: Annotated[
         float | None,
-        typer.Option(help="Exponent of OpenAI's rule, from 1/2 to 1 (default: 0.75).", **NUMBER),
+        typer.Option(help="Exponent of OpenAI's rule, between 1/2 and 1 (default: 0.75).", **NUMBER),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print comma-separated values.")] = False,
