@@ -14,6 +14,7 @@ import os
 import random
 import re
 import shlex
+import struct
 import sys
 import tempfile
 import time
@@ -190,7 +191,17 @@ BASES: dict[str, list[list[str]]] = {
         ["--lr", "3e-4", "--batch-size", "512", "--eps", "1e-8", "--beta2", "0.95"],
         [
             *("FILE:adam.safetensors", "--lr", "3e-4", "--batch-size", "512", "--beta1", "0.8"),
-            *("--beta2", "0.9", "--noise-scale", "4k", "--accumulation", "4", "--precision", "bfloat16", "--json"),
+            *(
+                "--beta2",
+                "0.9",
+                "--noise-scale",
+                "4k",
+                "--accumulation",
+                "4",
+                "--precision",
+                "bfloat16",
+                "--json",
+            ),
         ],
     ],
     "measure": [
@@ -459,7 +470,9 @@ def _written() -> dict[str, bytes | str]:
     gradients, roots = random.normal(size=1000), random.exponential(size=1000)
     moments = (roots**2 * 1e-12).astype("<f4").tobytes()
     entry = {"dtype": "F32", "shape": [1000], "data_offsets": [0, len(moments)]}
-    header = json.dumps({"state.0.exp_avg_sq": entry}).encode()
+    count = {"dtype": "F32", "shape": [], "data_offsets": [len(moments), len(moments) + 4]}
+    header = json.dumps({"state.0.exp_avg_sq": entry, "state.0.step": count}).encode()
+    data = len(header).to_bytes(8, "little") + header + moments + struct.pack("<f", 100)
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "study.log"
         storage = JournalStorage(JournalFileBackend(str(log)))
@@ -469,7 +482,7 @@ def _written() -> dict[str, bytes | str]:
             study.add_trial(optuna.create_trial(value=loss, user_attrs=settings))
         return {
             "study.log": log.read_bytes(),
-            "adam.safetensors": len(header).to_bytes(8, "little") + header + moments,
+            "adam.safetensors": data,
             "moments.json": SecondMoments.from_arrays(roots**2 * 1e-12).to_json(),
             "sketch.json": GradientPopulation.from_arrays(gradients, roots * 1e3).to_json(),
         }
