@@ -127,7 +127,7 @@ _RECIPE = ["--batch-size", "1024", "--from"]
 _TARGET = ["--target-batch-size", "4096"]
 _GRID = ["--batch-size", "16", "--batch-size", "64", "--batch-size", "512"]
 _TRUTH = ["--lr", "3e-4", "--critical-batch-size", "200", "--noise-batch-size", "2000", *_GRID]
-_COLUMNS = "--batch-size-column batch_size --lr-column lr --loss-column loss".split()
+_COLUMNS = ["--batch-size-column", "batch_size", "--lr-column", "lr", "--loss-column", "loss"]
 BASES: dict[str, list[list[str]]] = {
     "query": [
         *([*law, "--batch-size", "512"] for law in [*_LAWS, *_MODELS]),
