@@ -105,7 +105,7 @@ def _print_table(law: "Law", rows: list[dict[str, Any]], alpha: float) -> None:
     from rich import box
     from rich.table import Table
 
-    from ..report.prose import wrap
+    from ..report.prose import in_unit, wrap
     from ..report.sentences import say_all
 
     reference, critical = law.reference, law.critical_batch_size
@@ -117,7 +117,8 @@ def _print_table(law: "Law", rows: list[dict[str, Any]], alpha: float) -> None:
         title=f"Learning rate by {law.provenance.source} law and by rules of thumb",
         caption=(
             f"All pass through {reference.learning_rate:.3g} at batch size "
-            f"{reference.batch_size:.10g}. OpenAI: alpha = {alpha:g}; it and SGD {level}."
+            f"{in_unit(reference.batch_size, law.provenance.unit)}. OpenAI: "
+            f"alpha = {alpha:g}; it and SGD {level}."
         ),
         title_justify="left",
         caption_justify="left",

@@ -102,10 +102,11 @@ def plan(
         from scaling.engines.optuna import enqueue_runs
 
         enqueue_runs(now, enqueue, study)
+    unit = known.provenance.unit if found.runs is None else found.runs.unit
     if as_json:
-        echo(json.dumps(document(found, runs, len(now)), indent=2, allow_nan=False))
+        echo(json.dumps(document(found, runs, len(now), unit), indent=2, allow_nan=False))
     else:
-        echo(explain(found, runs, len(now)))
+        echo(explain(found, runs, len(now), unit))
 
 
 def _known(given: PlanOptions) -> tuple[Any, dict[str, float]]:

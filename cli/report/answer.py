@@ -20,6 +20,7 @@ def describe(law: Law, level: float = LEVEL) -> dict[str, Any]:
     return {
         "source": law.provenance.source,
         "description": law.provenance.description,
+        "unit": law.provenance.unit,
         "moments": law.model.name if law.model else None,
         "reference": law.reference._asdict(),
         "noise_batch_size": finite_or_none(law.noise_batch_size),

@@ -86,7 +86,10 @@ def is_law(path: str | os.PathLike[str]) -> bool:
 
 
 def _document_of(law: Law) -> dict[str, Any]:
-    return law.to_dict() | {"provenance": asdict(law.provenance)}
+    provenance = asdict(law.provenance)
+    if law.provenance.unit is None:  # which files did not have at first
+        del provenance["unit"]
+    return law.to_dict() | {"provenance": provenance}
 
 
 def _law_of(document: dict[str, Any], version: int) -> Law:
