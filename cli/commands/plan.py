@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from scaling.numeric.planning.plan import Plan
 
 
+#: More would take minutes, and be proposed from knowledge that is out of date by then.
+_MOST_RUNS = 256
+
+
 @takes_evidence
 def plan(
     given: PlanOptions,
@@ -22,7 +26,7 @@ def plan(
         typer.Option(help="Batch size of the run that matters; may be a product.", **BATCH_SIZE),
     ] = None,
     budget: Annotated[
-        int, typer.Option(metavar="RUNS", help="How many runs to propose.", min=1)
+        int, typer.Option(metavar="RUNS", help="How many runs to propose.", min=1, max=_MOST_RUNS)
     ] = 8,
     batch_size: Annotated[
         list[float] | None,
@@ -75,7 +79,7 @@ def plan(
     """
     if target_batch_size is None:
         raise InputError("missing; say for which batch size", "target_batch_size")
-    if (enqueue is None) != (study is None):
+    if (enqueue is None) != (not study):
         raise InputError("--enqueue and --study go together", "study")
     from scaling import plan as make_plan
 

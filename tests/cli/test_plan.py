@@ -66,6 +66,8 @@ def test_from_a_law_and_from_optima(lr, tmp_path, marek):
         ([*RUN, "--cost", "hours"], "--cost: must be one of runs, steps, examples"),
         ([*RUN, "--law", "x.csv"], "cannot be combined with --law"),
         ([*RUN, "--covariate", "N=1e9"], "--covariate: "),
+        ([*RUN, "--eps", "1e-3"], "--eps: was not varied"),
+        ([*RUN, "--budget", "1000000"], "--budget"),
         ([*RUN, "--study", "s", "--enqueue", "s.db"], "s.db: not opened by Optuna, as sqlite:///"),
     ],
 )
