@@ -68,6 +68,7 @@ _ODD = [
 #: What is accepted, and as far as arithmetic goes.
 _EXTREME = ["1e-50", "1e50", "1e-40", "1e40", "1e-17", "1e17", "1e-9", "1e9", "1e-8..1e8"]
 _DECAY_RATES = ["0", "0.5", "0.9", "0.95", "0.999", "0.9999999999999999", "1e-17", "1"]
+_WHOLE = ["1", "2", "3", "16", "200", "1000000"]
 _NAMES = ["N", "D", "model", "batch_size", "lr", "learning_rate", "loss", "eps", "seed", "bs", "x"]
 _WORDS = {
     "MODEL": ["sgd", "sign", "sign-isru", "clip", "article", "mean-field", "exact-softsign"],
@@ -97,6 +98,7 @@ _PLACES = [
     "no/out.csv",
 ]
 _OF_NAME = dict.fromkeys(("save", "out", "plot"), _PLACES)
+_FILE_OF = {"law": "optima.json", "prior": "prior.json", "second_moments": "moments.json"}
 _FILES = ["/dev/zero", "/dev/null", "/dev/stdin", ".", "none.csv", "a\x1b[2J.csv", "n" * 300]
 
 #: Calls that answer, by command; odd values come on top. ``FILE:`` stands before files, which may
@@ -267,7 +269,9 @@ class Fuzzer:
         for _ in range(self.random.choice([0, 1, 1, 2, 3])):
             if not options:
                 break
-            name_and_value = self.option(self.random.choice(options))
+            given = [option for option in options if set(option.opts) & set(found)]
+            is_given = given and self.random.random() < 0.6  # what is added is mostly refused
+            name_and_value = self.option(self.random.choice(given if is_given else options))
             if name_and_value[0] in found[:-1] and self.random.random() < 0.9:
                 at = found.index(name_and_value[0])  # in its place, for most take one value
                 found[at : at + 2] = name_and_value
@@ -293,13 +297,14 @@ class Fuzzer:
         words = _OF_NAME.get(option.name) or _WORDS.get(kind) or [*(choices or ())]
         if self.random.random() < 0.12:
             return self.random.choice(_ODD)
+        if "int" in option.type.name:
+            return self.random.choice(_WHOLE)
         if "beta" in option.name:
             return self.random.choice(_DECAY_RATES)
         if words:
             return self.random.choice(words)
         if "FILE" in kind or kind in {"RUNS", "CHECKPOINT", "[CHECKPOINT]"}:
-            is_json = "json" in kind or option.name in {"law", "second_moments"}
-            return self.file("optima.json" if is_json else "small.csv", other=0.8)
+            return self.file(_FILE_OF.get(option.name, "small.csv"), other=0.4)
         name = f"{self.random.choice(_NAMES)}=" if kind.startswith("NAME=") else ""
         return name + self.number()
 
