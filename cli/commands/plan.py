@@ -82,9 +82,11 @@ def plan(
     if (enqueue is None) != (not study):
         raise InputError("--enqueue and --study go together", "study")
     from scaling import plan as make_plan
+    from scaling.numeric.inputs.files import check_writable, write_text
 
     from ..report.plan import as_csv, document, explain
 
+    check_writable(out)  # before the work
     known, around = _known(given)
     options: dict[str, Any] = {} if worth is None else {"worth": worth}
     found: Plan = make_plan(
@@ -99,8 +101,6 @@ def plan(
     runs = found.preview(budget)
     now = runs[: at_once or budget]
     if out is not None:
-        from scaling.numeric.inputs.files import write_text
-
         write_text(out, as_csv(runs))
     if enqueue is not None and study is not None:
         from scaling.engines.optuna import enqueue_runs
