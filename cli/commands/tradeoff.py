@@ -83,7 +83,7 @@ def tradeoff(
     if as_csv:
         from ..report.answer import csv_text
 
-        echo(csv_text([row for group in groups for row in _csv_rows(_finite(group))]), nl=False)
+        echo(csv_text([row for group in groups for row in _csv_rows(group)]), nl=False)
         return
     answer = {
         "source": found.source,

@@ -88,12 +88,17 @@ def positive(number: float) -> float:
 
 
 def csv_text(rows: list[dict[str, Any]]) -> str:
-    """Write rows as comma-separated values under the names of the longest."""
+    """Write rows as comma-separated values under the names of the longest.
+
+    A cell is empty where JSON has null: for what is infinite or absent.
+    """
     import csv
     import io
 
     text = io.StringIO()
     writer = csv.DictWriter(text, max(rows, key=len), lineterminator="\n")
     writer.writeheader()
-    writer.writerows({name: csv_cell(value) for name, value in row.items()} for row in rows)
+    for row in rows:
+        known = {name: x for name, x in row.items() if not (isinstance(x, float) and math.isinf(x))}
+        writer.writerow({name: csv_cell(value) for name, value in known.items()})
     return text.getvalue()
