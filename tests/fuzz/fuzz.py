@@ -40,9 +40,9 @@ from scaling import GradientPopulation, SecondMoments
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
-#: What answers must not contain: control characters, and numbers that are none.
+#: What answers must not contain: control characters, and numbers that are none (in quotes: names).
 _STEERS = re.compile(r"[^\n\x20-\x7e\x80-\uffff]|[\x7f-\x9f]|[\u202a-\u202e\u2066-\u2069]")
-_NO_NUMBER = re.compile(r"(?<![\w'])[-+.]?(?:nan|inf)(?![\w'])", re.IGNORECASE)
+_NO_NUMBER = re.compile(r"(?<![\w'\"])[-+.]?(?:nan|inf)(?![\w'\"])", re.IGNORECASE)
 _LONGEST_ERROR = 5000
 _SLOW = 5.0
 
