@@ -385,6 +385,8 @@ def _wrong(arguments: list[str], status: int, out: str, err: str) -> str:
     steering = [found[0] for text in (out, err) if (found := _STEERS.search(text))]
     # In runs that `lr simulate` makes up, nan is the loss of one that diverged.
     no_number = is_answer and arguments[0] != "simulate" and _NO_NUMBER.search(out)
+    if no_number and Path(no_number[0]).is_file():  # which an earlier call may have saved
+        no_number = None
     one_line = not err or (err.startswith("lr: ") and err.count("\n") == 1)
     left = [name for name in os.listdir() if name.endswith(".part")]
     found = {
