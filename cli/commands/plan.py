@@ -39,6 +39,7 @@ def plan(
     cost: Annotated[
         str,
         typer.Option(
+            "--cost",  # or typer 0.27 takes the metavar for its name
             metavar="COST",
             help="What runs cost: runs (all the same), steps (same examples, 1/B), examples (same "
             "steps, B), or a column of the runs.",
