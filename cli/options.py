@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable
+from dataclasses import replace
 from functools import wraps
 from typing import TYPE_CHECKING, Annotated, Any, TypedDict, get_type_hints
 
@@ -467,15 +468,19 @@ def read_prior(path: str | None) -> Any:
 def _fit(given: LawOptions) -> "Law":
     """Infer the law from a table of optima, and a noise scale if there is one."""
     from scaling import fit_optima
-    from scaling.numeric.tables import read_optima
+    from scaling.numeric.tables import read_optima, read_table_file
+    from scaling.numeric.tables.roles import unit_of
 
     path = given["points"]
-    columns = read_optima(path)
+    table = read_table_file(path)
+    columns = read_optima(table)
     prior = read_prior(given.get("prior"))
     try:
-        return fit_optima(*columns, noise_scale=given.get("noise_scale"), prior=prior, name=path)
+        law = fit_optima(*columns, noise_scale=given.get("noise_scale"), prior=prior, name=path)
     except DataError as error:
         raise DataError(f"{path}: {error}") from None
+    unit = unit_of(table.guess("batch_size"))
+    return replace(law, provenance=replace(law.provenance, unit=unit))
 
 
 def _load(given: LawOptions) -> "Law":

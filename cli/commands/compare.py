@@ -41,7 +41,9 @@ def compare(
     ] = None,
     alpha: Annotated[
         float | None,
-        typer.Option(help="Exponent of OpenAI's rule, from 1/2 to 1 (default: 0.75).", **NUMBER),
+        typer.Option(
+            help="Exponent of OpenAI's rule, between 1/2 and 1 (default: 0.75).", **NUMBER
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print comma-separated values.")] = False,
@@ -103,18 +105,20 @@ def _print_table(law: "Law", rows: list[dict[str, Any]], alpha: float) -> None:
     from rich import box
     from rich.table import Table
 
-    from ..report.prose import wrap
+    from ..report.prose import in_unit, wrap
     from ..report.sentences import say_all
 
     reference, critical = law.reference, law.critical_batch_size
-    level = f", {critical:.3g}" if 0 < critical < math.inf else f" ({critical:g}: never)"
+    level = f"level off at the law's critical batch size, {critical:.3g}"
+    if not 0 < critical < math.inf:
+        level = "never level off" if critical else "are level"
     table = Table(
         box=box.SIMPLE,
         title=f"Learning rate by {law.provenance.source} law and by rules of thumb",
         caption=(
             f"All pass through {reference.learning_rate:.3g} at batch size "
-            f"{reference.batch_size:.10g}. OpenAI: alpha = {alpha:g}; it and SGD level off at the "
-            f"law's critical batch size{level}."
+            f"{in_unit(reference.batch_size, law.provenance.unit)}. OpenAI: "
+            f"alpha = {alpha:g}; it and SGD {level}."
         ),
         title_justify="left",
         caption_justify="left",

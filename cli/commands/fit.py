@@ -21,8 +21,8 @@ def fit(
         str,
         typer.Argument(
             metavar="RUNS",
-            help="CSV, JSON or Parquet, one run a row; or where a tracker or a trainer keeps them: "
-            "an Optuna storage, mlruns, TensorBoard, Ray, logs.",
+            help="CSV, JSON or Parquet, one run a row, - for standard input; or where a tracker or "
+            "a trainer keeps them: an Optuna storage, mlruns, TensorBoard, Ray, logs.",
         ),
     ],
     study: Annotated[

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from scaling.numeric.planning.plan import Plan
 
 
+#: More would take minutes, and be proposed from knowledge that is out of date by then.
+_MOST_RUNS = 256
+
+
 @takes_evidence
 def plan(
     given: PlanOptions,
@@ -22,7 +26,7 @@ def plan(
         typer.Option(help="Batch size of the run that matters; may be a product.", **BATCH_SIZE),
     ] = None,
     budget: Annotated[
-        int, typer.Option(metavar="RUNS", help="How many runs to propose.", min=1)
+        int, typer.Option(metavar="RUNS", help="How many runs to propose.", min=1, max=_MOST_RUNS)
     ] = 8,
     batch_size: Annotated[
         list[float] | None,
@@ -35,6 +39,7 @@ def plan(
     cost: Annotated[
         str,
         typer.Option(
+            "--cost",  # or typer 0.27 takes the metavar for its name
             metavar="COST",
             help="What runs cost: runs (all the same), steps (same examples, 1/B), examples (same "
             "steps, B), or a column of the runs.",
@@ -75,12 +80,14 @@ def plan(
     """
     if target_batch_size is None:
         raise InputError("missing; say for which batch size", "target_batch_size")
-    if (enqueue is None) != (study is None):
+    if (enqueue is None) != (not study):
         raise InputError("--enqueue and --study go together", "study")
     from scaling import plan as make_plan
+    from scaling.numeric.inputs.files import check_writable, write_text
 
     from ..report.plan import as_csv, document, explain
 
+    check_writable(out)  # before the work
     known, around = _known(given)
     options: dict[str, Any] = {} if worth is None else {"worth": worth}
     found: Plan = make_plan(
@@ -95,17 +102,16 @@ def plan(
     runs = found.preview(budget)
     now = runs[: at_once or budget]
     if out is not None:
-        from scaling.numeric.inputs.files import write_text
-
         write_text(out, as_csv(runs))
     if enqueue is not None and study is not None:
         from scaling.engines.optuna import enqueue_runs
 
         enqueue_runs(now, enqueue, study)
+    unit = known.provenance.unit if found.runs is None else found.runs.unit
     if as_json:
-        echo(json.dumps(document(found, runs, len(now)), indent=2, allow_nan=False))
+        echo(json.dumps(document(found, runs, len(now), unit), indent=2, allow_nan=False))
     else:
-        echo(explain(found, runs, len(now)))
+        echo(explain(found, runs, len(now), unit))
 
 
 def _known(given: PlanOptions) -> tuple[Any, dict[str, float]]:

@@ -88,8 +88,11 @@ def recipe(
     ]
     place = "inside" if law.model and law.model.eps == "inside" else "outside"
     if as_json:
-        echo(json.dumps(_as_json(known, found, place), indent=2, allow_nan=False))
+        answer = _as_json(known, found, place) | {"unit": law.provenance.unit}
+        echo(json.dumps(answer, indent=2, allow_nan=False))
         return
+    if law.provenance.unit is not None:
+        echo(f"batch sizes are in {law.provenance.unit}, as the law's")
     _print(known, found, place)
     for name, reason in {} if rule else _left_out(known, eps).items():
         echo(f"{name}: left out, {reason}")

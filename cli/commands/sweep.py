@@ -68,6 +68,8 @@ def sweep(
     spaces = [law.search_space(size, **_given(level)) for size in dict.fromkeys(batch_size)]
     for text in say_all(tuple(fact for space in spaces for fact in space.warnings)):
         echo(f"WARNING: {text}", err=True)
+    if law.provenance.unit is not None:
+        echo(f"NOTE: batch sizes are in {law.provenance.unit}, as the law's", err=True)
     text = import_module(f"scaling.engines.{engine}").form(spaces)
     if out is None:
         echo(text, nl=False)

@@ -20,6 +20,7 @@ def describe(law: Law, level: float = LEVEL) -> dict[str, Any]:
     return {
         "source": law.provenance.source,
         "description": law.provenance.description,
+        "unit": law.provenance.unit,
         "moments": law.model.name if law.model else None,
         "reference": law.reference._asdict(),
         "noise_batch_size": finite_or_none(law.noise_batch_size),
@@ -87,12 +88,17 @@ def positive(number: float) -> float:
 
 
 def csv_text(rows: list[dict[str, Any]]) -> str:
-    """Write rows as comma-separated values under the names of the longest."""
+    """Write rows as comma-separated values under the names of the longest.
+
+    A cell is empty where JSON has null: for what is infinite or absent.
+    """
     import csv
     import io
 
     text = io.StringIO()
     writer = csv.DictWriter(text, max(rows, key=len), lineterminator="\n")
     writer.writeheader()
-    writer.writerows({name: csv_cell(value) for name, value in row.items()} for row in rows)
+    for row in rows:
+        known = {name: x for name, x in row.items() if not (isinstance(x, float) and math.isinf(x))}
+        writer.writerow({name: csv_cell(value) for name, value in known.items()})
     return text.getvalue()

@@ -6,7 +6,7 @@ from typing import Any
 from scaling.numeric.fits import SweepFit
 
 from .answer import answers, describe
-from .prose import field, formula, landmarks, percent, wrap
+from .prose import field, formula, in_unit, landmarks, percent, wrap
 from .sentences import say, say_all
 
 _TITLES = {
@@ -36,8 +36,8 @@ def explain(found: SweepFit, level: float) -> str:
     law = found.middle
     (batch, rate), (low, high) = law.reference, law.interval(law.reference.batch_size, level)
     lines = wrap(
-        f"learning rate {rate:.3g} at batch size {batch:.10g}, the middle of what was tried "
-        f"({100 * level:.4g}% of new sweeps: {low:.3g} to {high:.3g})",
+        f"learning rate {rate:.3g} at batch size {in_unit(batch, law.provenance.unit)}, the "
+        f"middle of what was tried ({100 * level:.4g}% of new sweeps: {low:.3g} to {high:.3g})",
         "",
         " " * 12,
     )

@@ -7,14 +7,15 @@ from typing import Any
 
 from scaling.numeric.planning.plan import Plan, Proposal
 
-from .prose import field, wrap
+from .prose import field, in_unit, wrap
 from .sentences import say, say_all
 
 
-def document(plan: Plan, runs: Sequence[Proposal], now: int) -> dict[str, Any]:
+def document(plan: Plan, runs: Sequence[Proposal], now: int, unit: str | None) -> dict[str, Any]:
     """Return everything as JSON values."""
     return {
         "target": {"batch_size": plan.batch_size, **plan.covariates},
+        "unit": unit,
         "learning_rate": plan.learning_rate,
         "interval": list(plan.interval),
         "excess_loss": plan.excess_loss,
@@ -44,12 +45,12 @@ def paying(runs: Sequence[Proposal]) -> int:
     return next((i for i, run in enumerate(runs) if not run.pays), len(runs))
 
 
-def explain(plan: Plan, runs: Sequence[Proposal], now: int) -> str:
+def explain(plan: Plan, runs: Sequence[Proposal], now: int, unit: str | None) -> str:
     """Answer in words: today's best guess, what it loses, what to run."""
     low, high = plan.interval
     lines = wrap(
-        f"learning rate {plan.learning_rate:.3g} at batch size {plan.batch_size:.10g} is today's "
-        f"best guess (90% of new sweeps: {low:.3g} to {high:.3g})",
+        f"learning rate {plan.learning_rate:.3g} at batch size {in_unit(plan.batch_size, unit)} is "
+        f"today's best guess (90% of new sweeps: {low:.3g} to {high:.3g})",
         "",
         " " * 12,
     )

@@ -75,7 +75,8 @@ def _answer_by_draws(law: Law, result: dict[str, Any]) -> list[str]:
     """What to do: the rate, how to narrow it, what the rules of thumb would say."""
     low, high = result["interval"]
     head = (
-        f"learning rate {result['learning_rate']:.2g} at batch size {result['batch_size']:.10g} "
+        f"learning rate {result['learning_rate']:.2g} at batch size "
+        f"{in_unit(result['batch_size'], law.provenance.unit)} "
         f"({100 * result['level']:.4g}% of new sweeps: {low:.2g} to {high:.2g})"
     )
     lines = wrap(head, "", " " * (_MARGIN + 2))
@@ -87,7 +88,8 @@ def _answer_by_draws(law: Law, result: dict[str, Any]) -> list[str]:
 
 def _answer(law: Law, result: dict[str, Any]) -> list[str]:
     reference = law.reference
-    head = f"learning rate {result['learning_rate']:.3g} at batch size {result['batch_size']:.10g}"
+    batch = in_unit(result["batch_size"], law.provenance.unit)
+    head = f"learning rate {result['learning_rate']:.3g} at batch size {batch}"
     known = "the tuned run" if law.recipe else "the law"
     lines = wrap(head, "", " " * (_MARGIN + 2))
     lines += field(
@@ -186,6 +188,11 @@ def format_interval(batch_size: float, interval: tuple[float, float] | None, lev
         return size(batch_size)
     ends = f"{size(interval[0])} to {size(interval[1])}"
     return f"{size(batch_size)} ({100 * level:.4g}% interval {ends})"
+
+
+def in_unit(batch_size: float, unit: str | None) -> str:
+    """Write a batch size that was given, with what it counts where that is known."""
+    return f"{batch_size:.10g} {unit}" if unit else f"{batch_size:.10g}"
 
 
 def percent(share: float, digits: int = 3) -> str:

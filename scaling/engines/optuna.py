@@ -8,10 +8,11 @@ from uuid import uuid4
 import numpy as np
 
 from scaling.engines._engine import as_size, engine, space_of
-from scaling.errors import InputError
+from scaling.errors import DataError, InputError
 from scaling.numeric.laws.law import Law
 from scaling.numeric.laws.search_space import SearchSpace
 from scaling.numeric.planning.plan import Proposal, plan
+from scaling.numeric.sources.records import without_password
 from scaling.numeric.tables.runs import Runs
 
 if TYPE_CHECKING:
@@ -139,17 +140,30 @@ def enqueue_runs(
     runs : sequence of Proposal
         From `Plan.ask`.
     storage : str or optuna.storages.BaseStorage
+        The URL of a database, or what Optuna has made of one.
     study_name : str
     name, batch_size : str
         What Optuna calls them.
 
     Raises
     ------
+    DataError
+        If there is no such storage.
     MissingExtraError
         If Optuna is not installed.
     """
     optuna = engine("optuna", "optuna", "sweeps")
-    study = optuna.create_study(storage=storage, study_name=study_name, load_if_exists=True)
+    try:
+        study = optuna.create_study(storage=storage, study_name=study_name, load_if_exists=True)
+    except Exception as error:
+        if not isinstance(storage, str):
+            raise
+        # Every driver of a database has errors of its own.
+        problem = " ".join(str(error).split())[:200]
+        raise DataError(
+            f"{without_password(storage)}: not opened by Optuna, as sqlite:///study.db would be: "
+            f"{problem}"
+        ) from None
     for run in runs:
         fixed = {name: run.learning_rate, batch_size: as_size(run.batch_size), **run.covariates}
         study.enqueue_trial(fixed)

@@ -86,7 +86,10 @@ def is_law(path: str | os.PathLike[str]) -> bool:
 
 
 def _document_of(law: Law) -> dict[str, Any]:
-    return law.to_dict() | {"provenance": asdict(law.provenance)}
+    provenance = asdict(law.provenance)
+    if law.provenance.unit is None:  # which files did not have at first
+        del provenance["unit"]
+    return law.to_dict() | {"provenance": provenance}
 
 
 def _law_of(document: dict[str, Any], version: int) -> Law:
@@ -260,10 +263,11 @@ def _sweep(document: dict[str, Any]) -> Law:
         raise MalformedError(
             "it was fitted by an older version in a form that is no more; fit the runs again"
         )
-    values = [[row.value for row in found["parameters"]]]
-    table = np.array([row.parameters for row in found["replicates"]] or values)
-    if table.ndim != 2 or table.shape[1] != len(names):
+    values = tuple(row.value for row in found["parameters"])
+    rows = [row.parameters for row in found["replicates"]] or [values]
+    if any(len(row) != len(names) for row in rows):
         raise MalformedError(f"replicates must have {len(names)} parameters each")
+    table = np.array(rows)
     columns = dict(zip(names, (table / np.log(2)).T, strict=True))
     needed = {"log_scale", "log_critical", "log_ratio"}
     if found["eps_form"] is not None:

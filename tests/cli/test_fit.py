@@ -229,3 +229,31 @@ def test_a_plan_that_cannot_be_written_leaves_nothing(lr, tmp_path):
     ran = lr(*PLAN, "--out", tmp_path / "missing" / "runs.csv")
     assert ran.status == 1
     assert "cannot be written" in ran.err
+
+
+def test_the_unit_of_batch_sizes_goes_with_the_law(lr, tmp_path):
+    table, law = tmp_path / "runs.csv", tmp_path / "law.json"
+    rows = [
+        f"{bs},{1e-3 * (bs / 64) ** 0.5 * f:g},{3 + abs(f - 1):g}"
+        for bs in (64, 128, 256)
+        for f in (0.5, 1, 2)
+    ]
+    table.write_text("\n".join(["tokens_per_step,lr,loss", *rows]))
+    fit = lr("fit", table, "--save", law)
+    assert "at batch size 128 tokens" in fit.out
+    assert load_law(law).provenance.unit == "tokens"
+    ask = ["--target-batch-size", 512, "--budget", 1]
+    for source in (["--law", law], ["--points", table]):
+        query = lr("query", *source, "--batch-size", 512).out
+        assert "at batch size 512 tokens" in query
+        assert "at batch size 128 tokens" in " ".join(lr("compare", *source).out.split())
+        swept = lr("sweep", *source, "--batch-size", 512, "--engine", "hydra")
+        assert "batch sizes are in tokens" in swept.err
+        tuned = ["--from", "lr=1e-3,batch_size=64", "--batch-size", 512]
+        assert "batch sizes are in tokens" in lr("recipe", *source, *tuned).out
+        assert "at batch size 512 tokens" in lr("plan", *source, *ask).out
+    assert "at batch size 512 tokens" in lr("plan", "--law", table, *ask).out
+    found = json.loads(lr("query", "--law", law, "--batch-size", 512, "--json").out)
+    assert found["law"]["unit"] == "tokens"
+    law.write_text(law.read_text().replace('"tokens"', '"furlongs"'))
+    assert "must be one of examples, sequences, tokens" in lr("query", "--law", law).err

@@ -66,10 +66,13 @@ def test_from_a_law_and_from_optima(lr, tmp_path, marek):
         ([*RUN, "--cost", "hours"], "--cost: must be one of runs, steps, examples"),
         ([*RUN, "--law", "x.csv"], "cannot be combined with --law"),
         ([*RUN, "--covariate", "N=1e9"], "--covariate: "),
+        ([*RUN, "--eps", "1e-3"], "--eps: was not varied"),
+        ([*RUN, "--budget", "1000000"], "--budget"),
+        ([*RUN, "--study", "s", "--enqueue", "s.db"], "s.db: not opened by Optuna, as sqlite:///"),
     ],
 )
 def test_wrong_calls(lr, arguments, said):
     ran = lr(*arguments)
-    assert ran.status == 2
+    assert ran.status == (1 if "--enqueue" in arguments else 2)
     assert said in ran.err
     assert ran.err.count("\n") == 1

@@ -6,7 +6,9 @@ import math
 import os
 import subprocess
 import sys
+from contextlib import ExitStack
 
+import numpy as np
 import optuna
 import pytest
 import yaml
@@ -142,6 +144,32 @@ def test_wandb(law, tmp_path):
                 row = [config["batch_size"], config["lr"], config["lr_multiplier"], loss]
                 writer.writerow(["", "finished", *row])
     check(law, fit_sweep(tmp_path / "wandb.csv").law)
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("backend", ["loky", "dask"])
+def test_joblib(backend, law):
+    """The records that processes, or the workers of a Dask cluster, return."""
+    joblib = pytest.importorskip("joblib", reason="needs the extra torch")
+    best = {size: float(law.learning_rate(size)) for size in SIZES}
+
+    def train(size, lr):  # knows what the workers know
+        return {"batch_size": size, "lr": lr, "loss": 3 + 0.1 * math.log2(lr / best[size]) ** 2}
+
+    with ExitStack() as stack:
+        if backend == "dask":
+            distributed = pytest.importorskip("distributed", reason="needs the extra dask")
+            cluster = distributed.LocalCluster(
+                n_workers=2, threads_per_worker=1, dashboard_address=None
+            )
+            stack.enter_context(stack.enter_context(cluster).get_client())
+        stack.enter_context(joblib.parallel_config(backend, n_jobs=2))
+        records = joblib.Parallel()(
+            joblib.delayed(train)(size, lr)
+            for size in SIZES
+            for lr in np.geomspace(law.search_space(size).low, law.search_space(size).high, 5)
+        )
+    check(law, fit_sweep(records).law)
 
 
 TRAIN = """

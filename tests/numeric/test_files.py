@@ -45,6 +45,23 @@ def test_what_another_process_writes_is_left_alone(tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {other.name, "law.json"}
 
 
+def test_pipes_are_read_but_not_what_the_answer_is_written_to():
+    read, write = os.pipe()
+    try:
+        with pytest.raises(DataError, match="it is where the answer is written to"):
+            read_bytes(f"/dev/fd/{write}")
+        os.write(write, b"a table")
+        os.close(write)
+        assert read_bytes(f"/dev/fd/{read}") == b"a table"  # as <(...) in a shell
+    finally:
+        os.close(read)
+    code = "from scaling.numeric.inputs.files import *; print(len(read_bytes('-')))"
+    ran = subprocess.run(
+        [sys.executable, "-c", code], check=True, input=b"12345", stdout=subprocess.PIPE
+    )
+    assert ran.stdout == b"5\n"
+
+
 @pytest.mark.usefixtures("_beside")
 @pytest.mark.parametrize(
     ("path", "says"),

@@ -205,6 +205,8 @@ def test_replicates_of_a_file_of_before_are_draws(tmp_path):
         assert law.learning_rate(batch) == pytest.approx(np.median(rates), rel=2e-5)
     low, high = law.interval(256.0)
     assert np.log2(high / low) > 2 * 1.6 * document["error"]
+    ragged = document | {"replicates": [*document["replicates"], {"parameters": [1.0]}]}
+    assert "replicates must have" in refuse(tmp_path, json.dumps(ragged))
     document["eps_form"], document["eps_range"] = "gaussian", [0.0, 1.0]
     assert "fit the runs again" in refuse(tmp_path, json.dumps(document))
 

@@ -52,7 +52,8 @@ def doctor(
         raise InputError("nothing to look at; give a checkpoint, or --batch-size, --eps, --beta2")
     try:
         setup = Setup(lr, batch_size, eps, beta1, beta2, noise_scale, accumulation, precision)
-        findings = diagnose(setup, read_checkpoint(checkpoint) if checkpoint else None)
+        known = {"eps": eps, "beta2": beta2}
+        findings = diagnose(setup, read_checkpoint(checkpoint, **known) if checkpoint else None)
     except InputError as error:
         renamed = "lr" if error.parameter == "learning_rate" else error.parameter
         raise InputError(error.message, renamed) from None

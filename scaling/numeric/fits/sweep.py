@@ -230,6 +230,7 @@ def fit_sweep(
     evidence = Evidence.from_cells(cells, valleys, tuple(runs.covariates))
     report("law", 0, 1)
     law = PosteriorLaw.of_evidence(evidence, _description(runs, cells), noise_scale, prior=prior)
+    law = replace(law, provenance=replace(law.provenance, unit=runs.unit))
     report("law", 1, 1)
     curvature = float(np.median(valleys.curvature))
     known = replace(evidence, noise_scale=measured(noise_scale))

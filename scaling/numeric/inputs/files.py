@@ -17,14 +17,15 @@ _DESCRIPTORS = range(64)
 
 
 def read_bytes(path: str | os.PathLike[str], largest: int = LARGEST) -> bytes:
-    """Return what is in a file or a pipe of at most so many bytes."""
+    """Return what is in a file or a pipe of at most so many bytes; ``-`` is standard input."""
     try:
-        with Path(path).open("rb") as file:
+        with Path("/dev/stdin" if path == "-" else path).open("rb") as file:
             found = os.fstat(file.fileno())
             is_device = stat.S_ISCHR(found.st_mode) or stat.S_ISBLK(found.st_mode)
             # Files of the kernel's claim to be empty, and some of them never end.
             is_empty = stat.S_ISREG(found.st_mode) and not found.st_size
-            unread = is_device or is_empty or found.st_size > largest
+            is_own = stat.S_ISFIFO(found.st_mode) and any(map(_is_written, _descriptors(found)))
+            unread = is_device or is_empty or is_own or found.st_size > largest
             data = b"" if unread else file.read(largest + 1)
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from None
@@ -32,6 +33,8 @@ def read_bytes(path: str | os.PathLike[str], largest: int = LARGEST) -> bytes:
         raise DataError(f"{path!r}: cannot be read: {error}") from None
     if is_device:
         raise DataError(f"{path}: cannot be read: it is a device, not a file")
+    if is_own:  # reading would wait for ourselves
+        raise DataError(f"{path}: cannot be read: it is where the answer is written to")
     if found.st_size > largest or len(data) > largest:
         raise DataError(f"{path}: not read: it is larger than {largest / 2**20:.10g} MiB")
     return data
@@ -119,14 +122,22 @@ def _place(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 def _may_be_replaced(target: Path) -> bool:
     """Whether it is a regular file, and none that this process writes to, as a log by ``>>``."""
-    if not target.is_file():
-        return False
-    found = target.stat()
+    return target.is_file() and not any(True for _ in _descriptors(target.stat()))
+
+
+def _descriptors(found: os.stat_result) -> Iterator[int]:
+    """Numbers by which this process has a file open."""
     for descriptor in _DESCRIPTORS:
         with suppress(OSError):
             if os.path.samestat(found, os.fstat(descriptor)):
-                return False
-    return True
+                yield descriptor
+
+
+def _is_written(descriptor: int) -> bool:
+    """Whether an open file may be written to; only Unix has the pipes of which this is asked."""
+    from fcntl import F_GETFL, fcntl
+
+    return fcntl(descriptor, F_GETFL) & os.O_ACCMODE != os.O_RDONLY
 
 
 def _beside(target: Path) -> Path:

@@ -120,7 +120,8 @@ def parse_or_missing(text: str) -> float:
 
 def _parse(text: str, accepts: Callable[[float], bool], wanted: str) -> float:
     """Read a plain decimal number: float() alone would take 1_000 and digits of any script."""
-    number = float(text) if re.fullmatch(NUMBER, text.strip(), re.ASCII) else math.nan
+    bare = text.strip()  # of more than float() strips, such as separators of records
+    number = float(bare) if re.fullmatch(NUMBER, bare, re.ASCII) else math.nan
     if not accepts(number):
         raise InputError(f"must be a number, {wanted}, got {text!r:.80}{_hint(text)}")
     return number

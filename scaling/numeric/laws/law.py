@@ -41,6 +41,10 @@ class Point(NamedTuple):
     learning_rate: float
 
 
+#: What batch sizes may count.
+UNITS = ("examples", "sequences", "tokens")
+
+
 @dataclass(frozen=True)
 class Provenance:
     """Where a law's numbers come from.
@@ -53,15 +57,20 @@ class Provenance:
         The same in a short phrase.
     batch_size_range : tuple of float, optional
         Smallest and largest batch size that the law was fitted on.
+    unit : {"examples", "sequences", "tokens"}, optional
+        Of batch sizes, where it is known.
     """
 
     source: Source
     description: str
     batch_size_range: tuple[float, float] | None = None
+    unit: str | None = None
 
     def __post_init__(self) -> None:
         if self.source not in get_args(Source):
             raise InputError(f"must be one of {get_args(Source)}, got {self.source!r}", "source")
+        if self.unit is not None and self.unit not in UNITS:
+            raise InputError(f"must be one of {', '.join(UNITS)}, got {self.unit!r:.80}", "unit")
         if not self.description.isprintable():
             raise InputError("must be printable, on one line", "description")
         if self.batch_size_range is not None:

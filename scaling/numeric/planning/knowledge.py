@@ -106,15 +106,18 @@ def check_covariates(known: Knowledge, given: Mapping[str, float]) -> None:
         raise InputError(f"{name} {wrong}", "covariate")
 
 
-def eps_of(runs: Runs | None, eps: float | None) -> float:
-    """Epsilon that is meant: the only one tried, unless said."""
-    if runs is None or runs.eps is None:
+def eps_of(known: Knowledge, eps: float | None) -> float:
+    """Epsilon that is meant: the only one tried, unless several were."""
+    columns = [source.eps for source in (known.runs, known.evidence) if source is not None]
+    tried = sorted({x for column in columns if column is not None for x in column.tolist()})
+    if known.draws is not None and known.draws.family.eps:
         return 0.0 if eps is None else eps
-    tried = sorted(set(runs.eps.tolist()))
     if eps is None and len(tried) > 1:
         listed = ", ".join(f"{x:g}" for x in tried)
         raise InputError(f"missing; the runs have {listed}", "eps")
-    return tried[0] if eps is None else eps
+    if eps is not None and len(tried) <= 1 and eps not in tried:
+        raise InputError("was not varied in what is known, so what it does is unknown", "eps")
+    return (tried or [0.0])[0] if eps is None else eps
 
 
 def _optima(points: Sequence[tuple[float, float]]) -> Evidence:

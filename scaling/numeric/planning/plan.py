@@ -411,7 +411,7 @@ def plan(
         positive(value, name)
     knowledge, cost, named = sort_out(known, tuple(target[1]), cost)
     check_covariates(knowledge, target[1])
-    eps = eps_of(knowledge.runs, eps)
+    eps = eps_of(knowledge, eps)
     price = cost_of(cost, knowledge.runs, tuple(target[1]))
     sizes = [positive(size, "batch_sizes") for size in batch_sizes]
     places = places_of(knowledge, target, sizes, pool, priced=named not in POWERS)

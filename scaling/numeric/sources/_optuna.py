@@ -16,12 +16,15 @@ def read_study(url: str, study: str | None) -> Source:
     """Read a study from a database, by its URL."""
     optuna = _optuna()
     from sqlalchemy.engine import make_url
-    from sqlalchemy.exc import ArgumentError
+    from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
     try:
         name = make_url(url)
-    except ArgumentError:
-        raise DataError(f"{without_password(url)}: not the URL of a database") from None
+        name.get_dialect()
+    except (ArgumentError, NoSuchModuleError):
+        raise DataError(
+            f"{without_password(url)}: neither a file nor the URL of a database"
+        ) from None
     if name.get_backend_name() == "sqlite" and name.database:
         return read_database(Path(name.database), study)
     return _read_rdb(optuna, url, study, without_password(url))

@@ -39,12 +39,15 @@ def read_source(path: str | os.PathLike[str], study: str | None = None) -> Sourc
         If it is one of these and cannot be read.
     """
     text = os.fspath(path)
+    if not text:
+        raise InputError("the name of what to read is empty")
     found: Source | None
     if _URL.match(text) and not text.startswith("file:"):
         found = read_study(text, study)
     else:
         place = Path(re.sub(r"^file:(//)?", "", text))
-        found = _read_folder(place, study) if place.is_dir() else _read_file(place, study)
+        is_folder = os.path.isdir(place)  # noqa: PTH112 - which answers for every name
+        found = _read_folder(place, study) if is_folder else _read_file(place, study)
     if found is None and study is not None:
         raise InputError(f"{path} is a table, which has no studies; leave it out", "study")
     if found is not None and not found.records:

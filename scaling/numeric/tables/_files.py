@@ -54,7 +54,7 @@ def read_columns(path: str | os.PathLike[str]) -> Columns:
             return _read_csv(path, io.TextIOWrapper(io.BytesIO(data), "utf-8-sig"))
     except UnicodeDecodeError:
         pass
-    raise DataError(f"{path}: not a text file in UTF-8")
+    raise DataError(f"{path}: not a text file in UTF-8; save it as one")
 
 
 def _unpack(path: str | os.PathLike[str], data: bytes) -> bytes:

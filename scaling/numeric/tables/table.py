@@ -338,12 +338,12 @@ def _table(source: str, found: Columns, *, in_file: bool) -> Table:
     return Table(source, tuple(found.names), tuple(found.columns), rows, found.lines, in_file)
 
 
-def read_optima(path: str | os.PathLike[str]) -> tuple[list[float], list[float]]:
+def read_optima(path: str | os.PathLike[str] | Table) -> tuple[list[float], list[float]]:
     """Read the batch sizes and the learning rates of a file of optima.
 
     Parameters
     ----------
-    path : path-like
+    path : path-like or Table
         As for `read_table_file`. The columns are known by their names, as `Table.guess` knows
         them; others are passed over. Batch sizes may be products.
 
@@ -356,7 +356,7 @@ def read_optima(path: str | os.PathLike[str]) -> tuple[list[float], list[float]]
     DataError
         Naming the file, and the row where one is at fault.
     """
-    table = read_table_file(path)
+    table = as_table(path)
     try:
         names = [table.guess(role) for role in ("batch_size", "learning_rate")]
     except InputError as error:

@@ -282,6 +282,8 @@ def test_sources_that_are_none(tmp_path):
         ("sqlite:////nowhere/study.db", "No such file"),
         (tmp_path, "a directory without runs"),
         (tmp_path / "missing.db", "No such file"),
+        (tmp_path / ("n" * 300), "cannot be read: File name too long"),
+        ("https://user:secret@host/runs.csv", r"\*\*\*@host/runs.csv: neither a file nor"),
     ):
         with pytest.raises(DataError, match=says) as caught:
             as_table(text)
@@ -294,6 +296,8 @@ def test_sources_that_are_none(tmp_path):
     with pytest.raises(DataError, match="aliases"):
         as_table(tmp_path)
     assert not list(tmp_path.glob("missing*"))
+    with pytest.raises(InputError, match="empty"):  # as of a variable that is not set
+        as_table("")
 
 
 def test_what_needs_an_extra_names_it(tmp_path, monkeypatch):

@@ -57,6 +57,7 @@ def test_tables_are_read(text, tmp_path):
         (GOOD + "64,1e-3,7\n", r"row 3 \(line 4\) has 3 cells, the header has 2"),
         (GOOD + '"64\n",1e-3\n', "quoted cell"),
         (GOOD + '"64,1e-3\n', "not a CSV file"),
+        (GOOD + "64,a\x1e\n", r"row 3 \(line 4\): learning_rate must be a number"),
         (GOOD + "64\0,1e-3\n", "not a text file in UTF-8"),
     ],
 )
@@ -67,6 +68,12 @@ def test_what_is_wrong_is_named(text, says, tmp_path):
         read_optima(path)
     assert str(caught.value).startswith(f"{path}: ")
     assert "\n" not in str(caught.value)
+
+
+def test_separators_of_records_about_a_number_are_blanks(tmp_path):
+    path = tmp_path / "optima.csv"
+    path.write_text(GOOD + "64,1e-3\x1e\n")
+    assert read_optima(path)[1][-1] == 1e-3
 
 
 def test_files_that_are_no_text(tmp_path):
