@@ -26,6 +26,7 @@ def document(found: SweepFit, level: float) -> dict[str, Any]:
         "result": answers(middle, [middle.reference.batch_size], level)[0],
         "exponents": _exponents(found),
         **found.to_dict(),
+        "said": say_all(found.said),
         "facts": say_all(found.facts()),
         "warnings": say_all(found.warnings()),
     }
@@ -53,7 +54,7 @@ def explain(found: SweepFit, level: float) -> str:
     lines += landmarks(law, level)
     lines += list(_varies(found))
     notes = {
-        "runs": [*found.said, *say_all(found.facts())],
+        "runs": say_all((*found.said, *found.facts())),
         "assumed": say_all(fact for fact in law.assumptions() if fact.key != "setting"),
     }
     for name, texts in notes.items():

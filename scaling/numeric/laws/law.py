@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from scaling.errors import DataError, InputError
+from scaling.numeric.facts import Fact, extrapolation
 from scaling.numeric.inputs.arrays import FloatArray, Real, as_positive, positive
 from scaling.numeric.inputs.display import Shown
 from scaling.numeric.inputs.recipe import GradientStatistics, Recipe
-from scaling.numeric.laws.facts import Fact, extrapolation
 from scaling.numeric.laws.search_space import SearchSpace
 from scaling.numeric.moments.models import MomentModel
 

@@ -5,7 +5,7 @@ from math import inf, sqrt
 from typing import Self
 
 from scaling.errors import DataError
-from scaling.numeric.laws.facts import Fact
+from scaling.numeric.facts import Fact
 
 #: A search needs more room than rounding leaves.
 _NARROWEST = 1e-9

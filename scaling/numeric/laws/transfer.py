@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from scaling.errors import DataError, InputError
+from scaling.numeric.facts import Fact, fact
 from scaling.numeric.inputs.arrays import (
     FloatArray,
     Real,
@@ -29,7 +30,6 @@ from scaling.numeric.inputs.arrays import (
 )
 from scaling.numeric.inputs.recipe import GradientStatistics, Recipe
 from scaling.numeric.laws.batch_size_law import BatchSizeLaw
-from scaling.numeric.laws.facts import Fact, fact
 from scaling.numeric.laws.law import OPTIMIZER, Law, Point, Provenance, bisect, finite_or_none
 from scaling.numeric.moments.models import DEFAULT_MODEL, MomentModel, evaluate, moment_model
 from scaling.numeric.population.averages import Average, average, is_sketch

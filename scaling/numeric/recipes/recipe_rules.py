@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from math import inf, isfinite, sqrt
 
 from scaling.errors import InputError
+from scaling.numeric.facts import Fact, fact
 from scaling.numeric.inputs.arrays import non_negative, positive
 from scaling.numeric.inputs.display import Shown
 from scaling.numeric.inputs.recipe import Recipe
-from scaling.numeric.laws.facts import Fact, fact
 from scaling.numeric.laws.law import Law
 from scaling.numeric.moments.models import DEFAULT_BETA1, DEFAULT_BETA2
 

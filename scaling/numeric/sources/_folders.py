@@ -85,7 +85,6 @@ class _Kind(NamedTuple):
     read: Callable[[Path], Record]
     settings: tuple[str, ...] = ()
     read_settings: Callable[[Path], Record] = read_mapping
-    said: str = ""
 
 
 _YAML = (".hydra/config.yaml", "params.yaml", "../params.yaml", "config.yaml", "config.json")
@@ -119,7 +118,7 @@ def read_folder(folder: Path, files: Sequence[Path]) -> Source | None:
         if runs:
             records = [_record(kind, path) for path in runs.values()]
             labels = tuple(run.relative_to(folder).as_posix() for run in runs)
-            return Source(records, labels, (f"read as {kind.name}: {len(runs)}",))
+            return Source(records, labels, kind.name)
     return None
 
 

@@ -107,9 +107,7 @@ def read_logs(folder: Path, files: Sequence[Path]) -> Source | None:
             names.add(form.name)
     if not records:
         return None
-    return Source(
-        records, tuple(labels), (f"read as logs of {', '.join(sorted(names))}: {len(records)}",)
-    )
+    return Source(records, tuple(labels), f"logs of {', '.join(sorted(names))}")
 
 
 def _format(text: str) -> _Format | None:

@@ -44,7 +44,7 @@ def read_events(folder: Path, files: Sequence[Path]) -> Source | None:
             record |= {prefix + tag: value for tag, (_, value) in scalars[place].items()}
         records.append(record)
     labels = tuple(run.relative_to(folder).as_posix() for run in hparams)
-    return Source(records, labels, (f"read as hparams of TensorBoard: {len(records)}",))
+    return Source(records, labels, "hparams of TensorBoard")
 
 
 def _values(path: Path) -> Iterator[tuple[str, int, Any]]:

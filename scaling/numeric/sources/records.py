@@ -25,11 +25,11 @@ _NOT_FINITE = re.compile(r"(?<=[:\[,(]\s)(-?inf|nan)(?=\s*[,}\])])")
 
 
 class Source(NamedTuple):
-    """Runs: the settings and results of each, what it is called there, and how they were read."""
+    """Runs: the settings and results of each, what it is called there, and what all are."""
 
     records: list[dict[str, Any]]
     labels: tuple[str, ...]
-    said: tuple[str, ...] = ()
+    kind: str = ""
 
 
 def without_password(url: str) -> str:

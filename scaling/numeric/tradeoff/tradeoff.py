@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from scaling.errors import DataError
+from scaling.numeric.facts import Fact, extrapolation
 from scaling.numeric.inputs.arrays import FloatArray, IntArray
 from scaling.numeric.inputs.display import Shown
-from scaling.numeric.laws.facts import Fact, extrapolation
 from scaling.numeric.tables.table import Table, as_table
 from scaling.numeric.tradeoff.steps import StepsLaw, fit_steps
 from scaling.numeric.tradeoff.trend import PowerTrend, fit_trend

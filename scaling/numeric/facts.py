@@ -57,4 +57,6 @@ def extrapolation(quantity: str, value: float, fitted: tuple[float, float]) -> t
 
 
 def _short(value: Any) -> str:
+    if isinstance(value, tuple):
+        return " | ".join(map(_short, value))
     return f"{value:.10g}" if isinstance(value, float) else str(value)
