@@ -1,5 +1,7 @@
 """Where text leaves for a terminal: nothing in it steers the terminal, and no echo fills it."""
 
+import json
+import math
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +42,19 @@ def clipped(text: str) -> str:
 def echo(text: str, *, err: bool = False, nl: bool = True) -> None:
     """Print a text."""
     typer.echo(neutral(text), err=err, nl=nl)
+
+
+def json_text(value: Any) -> str:
+    """Write a value as JSON, in which null stands for what is infinite or not known."""
+    return json.dumps(_finite(value), indent=2, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def console(**how: Any) -> "Console":

@@ -1,6 +1,5 @@
 """``lr compare``: a law beside the rules of thumb, over a range of batch sizes."""
 
-import json
 import math
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,7 +8,7 @@ import typer
 from scaling.errors import InputError
 
 from ..options import BATCH_SIZE, NUMBER, takes_law
-from ..terminal import echo, print_table
+from ..terminal import echo, json_text, print_table
 
 if TYPE_CHECKING:
     from scaling.numeric.laws import Law
@@ -61,7 +60,7 @@ def compare(
         from ..report.answer import describe
 
         answer = {"law": describe(law), "alpha": alpha, "results": rows}
-        echo(json.dumps(answer, indent=2, allow_nan=False))
+        echo(json_text(answer))
     elif as_csv:
         from ..report.answer import csv_text
 

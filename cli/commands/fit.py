@@ -1,6 +1,5 @@
 """``lr fit``: the law from the runs of a sweep, and how far it is to be trusted."""
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any
@@ -8,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from ..options import LEVEL_OPTION, NOISE_SCALE, PRIOR, read_prior
-from ..terminal import echo, print_table
+from ..terminal import echo, json_text, print_table
 
 _COLUMN: dict[str, Any] = {
     "metavar": "COLUMN",
@@ -105,7 +104,7 @@ def fit(
             progress=report,
         )
     if as_json:
-        echo(json.dumps(document(found, level), indent=2, allow_nan=False))
+        echo(json_text(document(found, level)))
     else:
         echo(explain(found, level))
         print_table(score_table(found))

@@ -1,6 +1,5 @@
 """``lr plan``: which runs to make next, for the sake of one learning rate."""
 
-import json
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -8,7 +7,7 @@ import typer
 from scaling.errors import InputError
 
 from ..options import BATCH_SIZE, NON_NEGATIVE, NUMBER, PlanOptions, takes_evidence
-from ..terminal import echo
+from ..terminal import echo, json_text
 
 if TYPE_CHECKING:
     from scaling.numeric.planning.plan import Plan
@@ -103,7 +102,7 @@ def plan(
 
         enqueue_runs(now, enqueue, study)
     if as_json:
-        echo(json.dumps(document(found, runs, len(now)), indent=2, allow_nan=False))
+        echo(json_text(document(found, runs, len(now))))
     else:
         echo(explain(found, runs, len(now)))
 

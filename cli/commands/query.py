@@ -1,12 +1,11 @@
 """``lr query``: the learning rate at given batch sizes, with its reasons."""
 
-import json
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ..options import BATCH_SIZE, LEVEL_OPTION, takes_law
-from ..terminal import echo
+from ..terminal import echo, json_text
 
 if TYPE_CHECKING:
     from scaling.numeric.laws import Law
@@ -55,9 +54,7 @@ def query(
     level = LEVEL if level is None else level
     results = answers(law, batch_size, level)
     if as_json:
-        text = json.dumps(
-            {"law": describe(law, level), "results": results}, indent=2, allow_nan=False
-        )
+        text = json_text({"law": describe(law, level), "results": results})
     else:
         from ..report.prose import explain
 

@@ -1,6 +1,5 @@
 """``lr recipe``: a whole recipe carried to another batch size, by several rules side by side."""
 
-import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,7 +8,7 @@ import typer
 from scaling.errors import InputError
 
 from ..options import BATCH_SIZE, NON_NEGATIVE, LawOptions, make_law, takes_law_of_recipe
-from ..terminal import echo, print_table
+from ..terminal import echo, json_text, print_table
 
 if TYPE_CHECKING:
     from scaling import Recipe
@@ -88,7 +87,7 @@ def recipe(
     ]
     place = "inside" if law.model and law.model.eps == "inside" else "outside"
     if as_json:
-        echo(json.dumps(_as_json(known, found, place), indent=2, allow_nan=False))
+        echo(json_text(_as_json(known, found, place)))
         return
     _print(known, found, place)
     for name, reason in {} if rule else _left_out(known, eps).items():

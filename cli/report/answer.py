@@ -15,23 +15,20 @@ LEVEL = 0.9
 
 
 def describe(law: Law, level: float = LEVEL) -> dict[str, Any]:
-    """Describe the law itself; null stands for infinite or absent."""
+    """Describe the law itself."""
     intervals, peak, end = law.parameter_intervals(level), law.peak, law.surge_end
     return {
         "source": law.provenance.source,
         "description": law.provenance.description,
         "moments": law.model.name if law.model else None,
         "reference": law.reference._asdict(),
-        "noise_batch_size": finite_or_none(law.noise_batch_size),
-        "critical_batch_size": finite_or_none(law.critical_batch_size),
-        "learning_rate_limit": finite_or_none(law.learning_rate_limit),
+        "noise_batch_size": law.noise_batch_size,
+        "critical_batch_size": law.critical_batch_size,
+        "learning_rate_limit": law.learning_rate_limit,
         "peak_batch_size": peak.batch_size if peak else None,
-        "surge_end_eps": None
-        if end is None
-        else finite_or_none(end),  # null: unknown, or at every eps
+        "surge_end_eps": end,  # null: unknown, or at every eps
         "peak_learning_rate": peak.learning_rate if peak else None,
-        "intervals": intervals
-        and {name: [finite_or_none(x) for x in bounds] for name, bounds in intervals.items()},
+        "intervals": intervals,
         "level": level,
         "verdicts": say_all(law.verdicts()),
         "assumptions": say_all(law.assumptions()),

@@ -225,6 +225,23 @@ _SENTENCES: dict[str, str | Callable[..., str]] = {
     "no experiments": "{rows} of {total} rows left out: no finished experiments",
     "last rows": "of {rows} rows the last of each of {runs} runs is kept",
     "one eps": "eps is {eps:g} in every run: not varied",
+    # What steps to a target do not tell.
+    "never reached": (
+        "rows without {column}: {rows} of {total}, left out as runs that never reached the target"
+    ),
+    "groups without size": "{column} is not always a size: no dependence on it is fitted",
+    "several rates": (
+        "WARNING: {column} has several values at one batch size; the law is about the best of "
+        "them, so keep only those rows"
+    ),
+    "no trend": (
+        "no dependence of the critical batch size on {covariate}: fewer than two groups of "
+        "different {covariate} have a finite one"
+    ),
+    "not in the trend": (
+        "{group} is not in the dependence of the critical batch size on {covariate}"
+    ),
+    "trend of two": "two groups determine the dependence exactly, hence without intervals",
     # What became of the runs of a sweep, and how well its law predicts.
     "diverged": "{runs} of {total} runs diverged; they bound the optimum from above",
     "untold": (

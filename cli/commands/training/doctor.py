@@ -1,6 +1,5 @@
 """``lr doctor``: plain findings about one setup of Adam."""
 
-import json
 from dataclasses import asdict
 from typing import Annotated
 
@@ -9,7 +8,7 @@ import typer
 from scaling.errors import InputError
 
 from ...options import BATCH_SIZE, DECAY_RATE, NON_NEGATIVE, NUMBER
-from ...terminal import echo
+from ...terminal import echo, json_text
 
 
 def doctor(
@@ -58,7 +57,7 @@ def doctor(
         raise InputError(error.message, renamed) from None
     answer = {"findings": [asdict(finding) for finding in findings]}
     if as_json:
-        echo(json.dumps(answer, indent=2, allow_nan=False))
+        echo(json_text(answer))
     else:
         from ...report.measure import say_findings
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from scaling.errors import DataError
-from scaling.numeric.facts import Fact, extrapolation
+from scaling.numeric.facts import Fact, extrapolation, fact
 from scaling.numeric.inputs.arrays import FloatArray, IntArray
 from scaling.numeric.inputs.display import Shown
 from scaling.numeric.tables.table import Table, as_table
@@ -36,7 +36,7 @@ class TradeoffGroup:
     law : StepsLaw or None
         The fitted law; None if it cannot be fitted.
     problem : str
-        Why the law cannot be fitted, or what it does not tell; empty if all is well.
+        Why the steps do not tell of a critical batch size; empty if they do.
     """
 
     name: str
@@ -48,7 +48,7 @@ class TradeoffGroup:
     @property
     def is_usable(self) -> bool:
         """Whether the steps tell of a critical batch size."""
-        return self.law is not None and self.law.critical_batch_size > 0
+        return not self.problem
 
 
 @dataclass(frozen=True, repr=False)
@@ -66,15 +66,15 @@ class Tradeoff(Shown):
     trends : dict of PowerTrend
         How ``critical_batch_size``, ``steps_min`` and ``examples_min`` depend on the covariate;
         empty if there is none, or too few groups.
-    notes : tuple of str
-        What was left out, taken for granted or could not be done, in words.
+    notes : tuple of Fact
+        What was left out, taken for granted or could not be done.
     """
 
     source: str
     columns: dict[str, str]
     groups: tuple[TradeoffGroup, ...]
     trends: dict[str, PowerTrend]
-    notes: tuple[str, ...]
+    notes: tuple[Fact, ...]
 
     def warnings(self, covariate: float) -> tuple[Fact, ...]:
         """State why the trends should not be trusted at this covariate, if so."""
@@ -148,16 +148,13 @@ def fit_tradeoff(
     reached = np.flatnonzero(np.isfinite(table.numbers(columns["steps"], missing=True)))
     notes = []
     if missing := len(table) - reached.size:
-        notes.append(
-            f"rows without {columns['steps']}: {missing} of {len(table)}, left out as runs that "
-            "never reached the target"
-        )
+        notes.append(fact("never reached", column=columns["steps"], rows=missing, total=len(table)))
     if not reached.size:
         raise DataError(f"{table.source}: no row has a number of steps in {columns['steps']}")
     table = table.take(reached)
     notes += _several_rates(table, columns)
     if "group" in columns and "covariate" not in columns:
-        notes.append(f"{columns['group']} is not always a size: no dependence on it is fitted")
+        notes.append(fact("groups without size", column=columns["group"]))
     groups = tuple(_groups(table, columns))
     if not any(group.is_usable for group in groups):
         said = [f"{group.name}: {group.problem}".removeprefix(": ") for group in groups[:_LISTED]]
@@ -201,16 +198,13 @@ def _reads_as_sizes(table: Table, name: str) -> bool:
     return True
 
 
-def _several_rates(table: Table, columns: dict[str, str]) -> Iterator[str]:
+def _several_rates(table: Table, columns: dict[str, str]) -> Iterator[Fact]:
     """Warn of learning rates that are not the best ones."""
     for name in table.candidates("learning_rate"):
         keys = [table.texts(columns[role]) for role in ("group", "batch_size") if role in columns]
         cells = list(zip(*keys, strict=True))
         if len(set(zip(cells, table.texts(name), strict=True))) > len(set(cells)):
-            yield (
-                f"WARNING: {name} has several values at one batch size; the law is about the best "
-                "of them, so keep only those rows"
-            )
+            yield fact("several rates", column=name)
 
 
 def _groups(table: Table, columns: dict[str, str]) -> Iterator[TradeoffGroup]:
@@ -225,13 +219,13 @@ def _groups(table: Table, columns: dict[str, str]) -> Iterator[TradeoffGroup]:
     for name, members in rows_of.items():
         rows = np.array(members)
         size = None if sizes is None else _one_size(table, columns, rows, sizes)
-        law = None
+        law, problem = None, ""
         try:
             law = fit_steps(batch_size[rows], steps[rows])
         except DataError as error:
             problem = str(error)
-        else:
-            problem = _remark(law)
+        if law is not None and law.critical_batch_size == 0:
+            problem = "steps do not fall with the batch size"
         yield TradeoffGroup(name, rows.size, size, law, problem)
 
 
@@ -243,17 +237,6 @@ def _one_size(table: Table, columns: dict[str, str], rows: IntArray, sizes: Floa
             f"that of {table.describe_row(int(rows[0]))}, which is in the same group"
         )
     return float(sizes[rows[0]])
-
-
-def _remark(law: StepsLaw) -> str:
-    """Say what a fitted law does not tell."""
-    if law.critical_batch_size == 0:
-        return "steps do not fall with the batch size"
-    if law.critical_batch_size == np.inf:
-        return "steps fall in proportion to the batch size throughout"
-    if not law.fit.degrees_of_freedom:
-        return "no interval: as many points as parameters"
-    return "" if law.fit.has_error else "no interval: no scatter"
 
 
 def _trends(groups: tuple[TradeoffGroup, ...]) -> dict[str, PowerTrend]:
@@ -277,16 +260,13 @@ def _trends(groups: tuple[TradeoffGroup, ...]) -> dict[str, PowerTrend]:
 
 def _left_out(
     covariate: str, groups: tuple[TradeoffGroup, ...], trends: dict[str, PowerTrend]
-) -> Iterator[str]:
-    """Say which groups are not in the dependence on the covariate, or why there is none."""
+) -> Iterator[Fact]:
+    """State which groups are not in the dependence on the covariate, or why there is none."""
     if "critical_batch_size" not in trends:
-        yield (
-            f"no dependence of the critical batch size on {covariate}: fewer than two groups of "
-            f"different {covariate} have a finite one"
-        )
+        yield fact("no trend", covariate=covariate)
         return
     for group in groups:
         if group.law is None or not 0 < group.law.critical_batch_size < np.inf:
-            yield f"{group.name} is not in the dependence of the critical batch size on {covariate}"
+            yield fact("not in the trend", group=group.name, covariate=covariate)
     if trends["critical_batch_size"].groups == 2:
-        yield "two groups determine the dependence exactly, hence without intervals"
+        yield fact("trend of two")
