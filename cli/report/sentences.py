@@ -272,6 +272,7 @@ _SENTENCES: dict[str, str | Callable[..., str]] = {
     ),
     "cost": _cost,
     "worth": _worth,
+    "default rate": "{name} = {value:g}, the default of PyTorch and optax",
     # Where a rule for recipes leaves its domain.
     "sqrt-sde below 0": (
         "sqrt-sde leaves its domain: {name} = {beta:.3g} is below 0; from batch size "
