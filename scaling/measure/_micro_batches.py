@@ -215,7 +215,6 @@ class MicroBatches:
     def _look(self, watched: _Watched, gradient: Tensor, before: Tensor | None) -> None:
         """Add the square of a gradient, and its product with those before."""
         weigh = self._weights(watched) if len(self._metrics) > 1 else None
-        own = watched is self._watched[0]
         piece = _CPU_PIECE if gradient.device.type == "cpu" else _DEVICE_PIECE
         flat = gradient.reshape(-1)
         earlier = None if before is None else before.detach().reshape(-1)
@@ -223,18 +222,14 @@ class MicroBatches:
             at = slice(start, start + piece)
             c = _single(flat[at])
             s = None if earlier is None else _single(earlier[at])
-            square = torch.dot(c, c)
-            product = None if s is None else 2 * torch.dot(s, c)
-            self._found(0, watched.group, 0, square)
-            if product is not None:
-                self._found(0, watched.group, 1, product)
-            if own:
-                watched.sums += [square] if product is None else [square, product]
-            if weigh is not None:
-                weighted = weigh(at, c)
-                self._found(1, watched.group, 0, torch.dot(c, weighted))
+            for metric, values in enumerate([c] if weigh is None else [c, weigh(at, c)]):
+                found = [torch.dot(c, values)]
                 if s is not None:
-                    self._found(1, watched.group, 1, 2 * torch.dot(s, weighted))
+                    found.append(2 * torch.dot(s, values))
+                for kind, value in enumerate(found):
+                    self._found(metric, watched.group, kind, value)
+                if metric == 0 and watched is self._watched[0]:
+                    watched.sums += found
 
     def _weights(self, watched: _Watched) -> Any:
         """How to weight a stretch by Adam's 1/(sqrt(v_hat) + eps), or by 0 where v is."""
@@ -305,22 +300,23 @@ def _watch(model: torch.nn.Module, optimizer: Any) -> tuple[tuple[str, ...], lis
         for parameter in group["params"]:
             if parameter.requires_grad and parameter.numel():
                 name = names.get(id(parameter), "a parameter")
-                sharded = hasattr(parameter, "to_local")
-                if sharded and not _is_one_dimensional(parameter):
-                    raise InputError(
-                        f"{name} is sharded over more than one dimension, or replicated; that is "
-                        "not measured",
-                        "model",
-                    )
+                sharded = _is_sharded(parameter, name)
                 watched.append(_Watched(name, parameter, number, optimizer, sharded))
     if not watched:
         raise InputError("has no parameter that learns", "model")
     return tuple(str(group.get("name", i)) for i, group in enumerate(groups)), watched
 
 
-def _is_one_dimensional(parameter: Any) -> bool:
-    """Whether a distributed tensor is cut into one shard for each rank."""
-    return len(parameter.placements) == 1 and parameter.placements[0].is_shard()
+def _is_sharded(parameter: Any, name: str) -> bool:
+    """Whether a tensor is cut into one shard for each rank; refuse one that is cut otherwise."""
+    if not hasattr(parameter, "to_local"):
+        return False
+    if len(parameter.placements) > 1 or not parameter.placements[0].is_shard():
+        raise InputError(
+            f"{name} is sharded over more than one dimension, or replicated; that is not measured",
+            "model",
+        )
+    return True
 
 
 def _from_products(sizes: FloatArray, sums: FloatArray) -> FloatArray | None:

@@ -158,7 +158,7 @@ def read_lines_of_json(path: Path) -> list[dict[str, Any]]:
 
 def parse_dict(text: str) -> dict[str, Any] | None:
     """Read a dict of texts, numbers, lists and dicts; None where it is not understood."""
-    if len(text) > _LONGEST:
+    if len(text) > _LONGEST or not (text.startswith("{") and text.endswith("}")):
         return None
     for read in (json.loads, lambda text: ast.literal_eval(_NOT_FINITE.sub(r"'\1'", text))):
         try:

@@ -56,22 +56,20 @@ def read_runs(
     facts = [fact("read as", kind=table.kind, runs=len(table))] if table.kind else []
     if where is not None:
         table = table.where(where)
-    table = _last_of_runs(table, facts)
+    table = _last_rows(_experiments(table, facts), facts)
     names = {role: name for role, name in columns.items() if name is not None}
     guesses = _guess(table, columns, {*names.values(), *covariates})
     names |= guesses
     _check_roles(names, covariates)
     if guesses:
-        facts.append(
-            fact("guessed", **{role: _guessed(table, role, guesses[role]) for role in guesses})
-        )
+        facts.append(_guessed(table, guesses))
+    unit = unit_of(names["batch_size"])
+    if unit:
+        facts.append(fact("batch sizes in", unit=unit, column=names["batch_size"]))
     table = _finished(table, names["loss"], facts)
     if "loss" in guesses:
         table = _evaluated(table, names["loss"], facts)
     _state_lengths(table, facts)
-    unit = unit_of(names["batch_size"])
-    if unit:
-        facts.append(fact("batch sizes in", unit=unit, column=names["batch_size"]))
     runs = Runs(
         table.batch_sizes(names["batch_size"]),
         table.positive(names["learning_rate"]),
@@ -88,10 +86,13 @@ def read_runs(
     return runs, tuple(facts)
 
 
-def _guessed(table: Table, role: str, name: str) -> tuple[str, ...]:
-    """Name what was taken, then the columns that could have been."""
-    others = {other for other in table.candidates(role) if not table.missing(other).all()}
-    return name, *sorted(others - {name, *name.split("*")})
+def _guessed(table: Table, guesses: Mapping[str, str]) -> Fact:
+    """Name for each role what was taken, then the columns that could have been."""
+    found = {}
+    for role, name in guesses.items():
+        others = {other for other in table.candidates(role) if not table.missing(other).all()}
+        found[role] = name, *sorted(others - {name, *name.split("*")})
+    return fact("guessed", **found)
 
 
 def _guess(table: Table, columns: Mapping[str, str | None], taken: set[str]) -> dict[str, str]:
@@ -172,14 +173,19 @@ def _evaluated(table: Table, loss: str, facts: list[Fact]) -> Table:
     return table
 
 
-def _last_of_runs(table: Table, facts: list[Fact]) -> Table:
-    """Of each run's history, as Aim has it, keep the last row; of DVC's rows, the experiments."""
-    if {"rev", "typ"} <= set(table.names):
-        cells = zip(*map(table.texts, table.names), strict=True)
-        runs = np.array(["workspace" not in row and "!" not in row for row in cells])
-        if not runs.all():
-            facts.append(fact("no experiments", rows=int((~runs).sum()), total=runs.size))
-        table = table.take(np.flatnonzero(runs))
+def _experiments(table: Table, facts: list[Fact]) -> Table:
+    """Of the rows of DVC keep those of finished experiments."""
+    if not {"rev", "typ"} <= set(table.names):
+        return table
+    cells = zip(*map(table.texts, table.names), strict=True)
+    runs = np.array(["workspace" not in row and "!" not in row for row in cells])
+    if not runs.all():
+        facts.append(fact("no experiments", rows=int((~runs).sum()), total=runs.size))
+    return table.take(np.flatnonzero(runs))
+
+
+def _last_rows(table: Table, facts: list[Fact]) -> Table:
+    """Of each run's history, as Aim has it, keep the last row."""
     if not {"run.hash", "step"} <= set(table.names):
         return table
     if "metric.name" in table.names and len(set(table.texts("metric.name"))) > 1:
