@@ -1,6 +1,6 @@
 """Steps against examples (T-A4) for every group of a table, and across model sizes."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -146,24 +146,17 @@ def fit_tradeoff(
         table = table.where(where)
     columns = _columns(table, batch_size_column, steps_column, group_column, covariate)
     reached = np.flatnonzero(np.isfinite(table.numbers(columns["steps"], missing=True)))
-    notes = []
-    if missing := len(table) - reached.size:
-        notes.append(fact("never reached", column=columns["steps"], rows=missing, total=len(table)))
     if not reached.size:
         raise DataError(f"{table.source}: no row has a number of steps in {columns['steps']}")
-    table = table.take(reached)
-    notes += _several_rates(table, columns)
-    if "group" in columns and "covariate" not in columns:
-        notes.append(fact("groups without size", column=columns["group"]))
-    groups = tuple(_groups(table, columns))
+    runs = table.take(reached)
+    groups = tuple(_groups(runs, columns))
     if not any(group.is_usable for group in groups):
         said = [f"{group.name}: {group.problem}".removeprefix(": ") for group in groups[:_LISTED]]
         more = ["and so on"] if len(groups) > _LISTED else []
         raise DataError(f"{table.source}: no group can be fitted: {'; '.join(said + more)}")
     trends = _trends(groups)
-    if "covariate" in columns:
-        notes += _left_out(columns["covariate"], groups, trends)
-    return Tradeoff(table.source, columns, groups, trends, tuple(notes))
+    notes = (*_of_rows(table, runs, columns), *_of_trends(columns.get("covariate"), groups, trends))
+    return Tradeoff(table.source, columns, groups, trends, notes)
 
 
 def _columns(
@@ -178,9 +171,7 @@ def _columns(
         "batch_size": batch_size or table.guess("batch_size"),
         "steps": steps or table.guess("steps"),
     }
-    if group is None:
-        others = [name for name in table.candidates("group") if name != covariate]
-        group = table.guess("group") if len(others) > 1 else others[0] if others else covariate
+    group = group or _guess_group(table, covariate)
     if group is not None:
         columns["group"] = group
         if covariate is None and _reads_as_sizes(table, group):
@@ -188,6 +179,13 @@ def _columns(
     if covariate is not None:
         columns["covariate"] = covariate
     return columns
+
+
+def _guess_group(table: Table, covariate: str | None) -> str | None:
+    others = [name for name in table.candidates("group") if name != covariate]
+    if len(others) > 1:
+        return table.guess("group")  # which tells what they are
+    return others[0] if others else covariate
 
 
 def _reads_as_sizes(table: Table, name: str) -> bool:
@@ -198,13 +196,17 @@ def _reads_as_sizes(table: Table, name: str) -> bool:
     return True
 
 
-def _several_rates(table: Table, columns: dict[str, str]) -> Iterator[Fact]:
-    """Warn of learning rates that are not the best ones."""
-    for name in table.candidates("learning_rate"):
-        keys = [table.texts(columns[role]) for role in ("group", "batch_size") if role in columns]
+def _of_rows(table: Table, runs: Table, columns: dict[str, str]) -> Iterator[Fact]:
+    """State which rows are not fitted, and which learning rates are not the best ones."""
+    if missing := len(table) - len(runs):
+        yield fact("never reached", column=columns["steps"], rows=missing, total=len(table))
+    for name in runs.candidates("learning_rate"):
+        keys = [runs.texts(columns[role]) for role in ("group", "batch_size") if role in columns]
         cells = list(zip(*keys, strict=True))
-        if len(set(zip(cells, table.texts(name), strict=True))) > len(set(cells)):
+        if len(set(zip(cells, runs.texts(name), strict=True))) > len(set(cells)):
             yield fact("several rates", column=name)
+    if "group" in columns and "covariate" not in columns:
+        yield fact("groups without size", column=columns["group"])
 
 
 def _groups(table: Table, columns: dict[str, str]) -> Iterator[TradeoffGroup]:
@@ -241,15 +243,12 @@ def _one_size(table: Table, columns: dict[str, str], rows: IntArray, sizes: Floa
 
 def _trends(groups: tuple[TradeoffGroup, ...]) -> dict[str, PowerTrend]:
     """Fit how each quantity depends on the covariate."""
-    usable = [group for group in groups if group.is_usable and group.covariate is not None]
-    laws = [group.law for group in usable if group.law is not None]
-    # The error of one run, from all groups together: that of one group is too uncertain.
-    freedom = np.array([law.fit.degrees_of_freedom for law in laws])
-    squares = np.array([law.error**2 for law in laws])
-    pooled = float(np.sum((freedom * squares)[freedom > 0]) / max(freedom.sum(), 1))
+    usable = [(g.covariate, g.law) for g in groups if g.is_usable and g.covariate is not None]
+    sizes, laws = [size for size, _ in usable], [law for _, law in usable if law is not None]
+    pooled = _pooled_square(laws)
     found = {
         name: fit_trend(
-            [group.covariate or np.nan for group in usable],
+            sizes,
             [getattr(law, name) for law in laws],
             [pooled * law.unit_variances[name] for law in laws],
         )
@@ -258,10 +257,19 @@ def _trends(groups: tuple[TradeoffGroup, ...]) -> dict[str, PowerTrend]:
     return {name: trend for name, trend in found.items() if trend is not None}
 
 
-def _left_out(
-    covariate: str, groups: tuple[TradeoffGroup, ...], trends: dict[str, PowerTrend]
+def _pooled_square(laws: Iterable[StepsLaw]) -> float:
+    """Square of one run's error, from all groups together: that of one group is too uncertain."""
+    fits = [(law.fit.degrees_of_freedom, law.error**2) for law in laws]
+    freedom = sum(n for n, _ in fits)
+    return sum(n * square for n, square in fits if n) / max(freedom, 1)
+
+
+def _of_trends(
+    covariate: str | None, groups: tuple[TradeoffGroup, ...], trends: dict[str, PowerTrend]
 ) -> Iterator[Fact]:
     """State which groups are not in the dependence on the covariate, or why there is none."""
+    if covariate is None:
+        return
     if "critical_batch_size" not in trends:
         yield fact("no trend", covariate=covariate)
         return
