@@ -35,8 +35,10 @@ NUMBER = _parser("parse_positive", "NUMBER")
 NON_NEGATIVE = _parser("parse_non_negative", "NUMBER")
 BATCH_SIZE = _parser("parse_size", "SIZE")
 DECAY_RATE = _parser("parse_decay_rate", "NUMBER")
+#: Of all intervals that are reported, unless another is asked for.
+LEVEL = 0.9
 LEVEL_OPTION: dict[str, Any] = {
-    "help": "Probability that the intervals are to hold the optimum with (default: 0.9).",
+    "help": "Probability that the intervals are to hold the optimum with.",
     **NUMBER,
 }
 
@@ -281,6 +283,18 @@ def _takes(
     with_options.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     with_options.__annotations__ = {p.name: p.annotation for p in parameters}
     return with_options
+
+
+def check_outputs(save: str | None, plot: str | None) -> None:
+    """Refuse, before the work, a file that cannot be written, or a figure of no known format."""
+    from scaling.numeric.inputs.files import check_writable
+
+    check_writable(save)
+    if plot is not None:
+        from scaling.plotting.saving import figure_format
+
+        figure_format(plot, "plot")
+        check_writable(plot)
 
 
 def flag(parameter: str) -> str:

@@ -3,12 +3,16 @@
 import json
 import math
 import re
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from rich.console import Console, RenderableType
+    from rich.progress import TaskID
     from rich.table import Table
 
 #: Whatever is neither printable ASCII nor a break between lines is looked at.
@@ -70,6 +74,24 @@ def console(**how: Any) -> "Console":
                 yield piece if piece.control else Segment(neutral(piece.text), piece.style)
 
     return Neutral(highlight=False, markup=False, emoji=False, **how)
+
+
+@contextmanager
+def progress() -> "Iterator[Callable[[str, float, float], None]]":
+    """Show on standard error, if it is a terminal, how far what has come, of how much."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    err = Console(stderr=True)
+    with Progress(console=err, transient=True, disable=not err.is_terminal) as shown:
+        tasks: dict[str, TaskID] = {}
+
+        def report(what: str, done: float, total: float) -> None:
+            if what not in tasks:
+                tasks[what] = shown.add_task(what)
+            shown.update(tasks[what], completed=done, total=total)
+
+        yield report
 
 
 def print_table(table: "Table") -> None:

@@ -7,7 +7,7 @@ import typer
 
 from scaling.errors import InputError
 
-from ..options import BATCH_SIZE, NUMBER, takes_law
+from ..options import BATCH_SIZE, LEVEL, NUMBER, takes_law
 from ..terminal import echo, json_text, print_table
 
 if TYPE_CHECKING:
@@ -39,9 +39,8 @@ def compare(
         typer.Option(help="Largest batch size.", **BATCH_SIZE),
     ] = None,
     alpha: Annotated[
-        float | None,
-        typer.Option(help="Exponent of OpenAI's rule, from 1/2 to 1 (default: 0.75).", **NUMBER),
-    ] = None,
+        float, typer.Option(help="Exponent of OpenAI's rule, from 1/2 to 1.", **NUMBER)
+    ] = 0.75,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print comma-separated values.")] = False,
 ) -> None:
@@ -52,14 +51,11 @@ def compare(
     """
     if as_json and as_csv:
         raise InputError("cannot be combined with --json; leave one out", "csv")
-    from scaling.numeric.laws.rules_of_thumb import DEFAULT_ALPHA
-
-    alpha = DEFAULT_ALPHA if alpha is None else alpha
     rows = _rows(law, _batch_sizes(law, min_batch_size, max_batch_size), alpha)
     if as_json:
         from ..report.answer import describe
 
-        answer = {"law": describe(law), "alpha": alpha, "results": rows}
+        answer = {"law": describe(law, LEVEL), "alpha": alpha, "results": rows}
         echo(json_text(answer))
     elif as_csv:
         from ..report.answer import csv_text

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..terminal import console, echo
+from ..terminal import console, echo, progress
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -59,18 +59,18 @@ def derive(
     from scaling.symbolic import derivation
     from scaling.symbolic.render.forms import render
 
-    if as_json:
-        if form not in (Format.text, Format.json):
-            raise typer.BadParameter("it contradicts --format", param_hint="'--json'")
-        form, check = Format.json, True
+    if as_json and form not in (Format.text, Format.json):
+        raise typer.BadParameter("it contradicts --format", param_hint="'--json'")
+    check = check or as_json
+    name = "json" if as_json else form.value
+    if form is Format.latex and identifiers:
+        name = "equations"
     steps = derivation().select(identifiers or [])
-    bare = form is Format.latex and bool(identifiers)
-    verdicts = run(steps, check) if check or not bare else {}
-    if check and form is Format.text:
+    verdicts = run(steps, check) if check or name != "equations" else {}
+    if check and name == "text":
         show_table(steps, verdicts)
     else:
         unicode = (sys.stdout.encoding or "").lower().startswith("utf")
-        name = "equations" if bare else form.value
         echo(render(steps, name, verdicts, unicode=unicode).rstrip("\n"))
     failed = [verdict.id for verdict in verdicts.values() if verdict.verified is False]
     if failed:
@@ -80,20 +80,14 @@ def derive(
 
 def run(steps: "Derivation", check: bool) -> "dict[str, Verdict]":
     """Check the steps, or only compute errors; show progress if standard error is a terminal."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    console = Console(stderr=True)
+    what, number = "checking" if check else "measuring errors", len(steps.steps)
+    processes = PROCESSES if number > 4 * PROCESSES else 1
     verdicts = {}
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task(
-            "checking" if check else "measuring errors", total=len(steps.steps)
-        )
-        processes = PROCESSES if len(steps.steps) > 4 * PROCESSES else 1
+    with progress() as report:
         try:
             for verdict in steps.verdicts(processes) if check else steps.errors():
                 verdicts[verdict.id] = verdict
-                progress.advance(task)
+                report(what, len(verdicts), number)
         except KeyboardInterrupt:
             raise typer.Exit(INTERRUPTED) from None
     return verdicts

@@ -1,13 +1,11 @@
 """``lr fit``: the law from the runs of a sweep, and how far it is to be trusted."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
 
-from ..options import LEVEL_OPTION, NOISE_SCALE, PRIOR, read_prior
-from ..terminal import echo, json_text, print_table
+from ..options import LEVEL, LEVEL_OPTION, NOISE_SCALE, PRIOR, check_outputs, read_prior
+from ..terminal import echo, json_text, print_table, progress
 
 _COLUMN: dict[str, Any] = {
     "metavar": "COLUMN",
@@ -55,7 +53,7 @@ def fit(
             **PRIOR,
         ),
     ] = None,
-    level: Annotated[float | None, typer.Option(**LEVEL_OPTION)] = None,
+    level: Annotated[float, typer.Option(**LEVEL_OPTION)] = LEVEL,
     save: Annotated[
         str | None, typer.Option(metavar="FILE", help="Save the law, for --law.")
     ] = None,
@@ -76,20 +74,12 @@ def fit(
     lr query --law law.json --covariate N=1e9 --covariate D=2e10 --batch-size 512
     """
     from scaling import fit_sweep, save_law
-    from scaling.numeric.inputs.files import check_writable
     from scaling.numeric.tables import as_table
 
-    from ..report.answer import LEVEL
     from ..report.fit import document, explain, score_table
 
-    check_writable(save)  # before the work
-    if plot is not None:
-        from scaling.plotting.saving import figure_format
-
-        figure_format(plot, "plot")
-        check_writable(plot)
-    level = LEVEL if level is None else level
-    with _progress() as report:
+    check_outputs(save, plot)
+    with progress() as report:
         found = fit_sweep(
             as_table(runs, study=study),
             batch_size_column=batch_size_column,
@@ -114,21 +104,3 @@ def fit(
         from scaling.plotting import save_figure, sweep_valleys
 
         save_figure(sweep_valleys(found), plot, title="Loss valleys of a sweep")
-
-
-@contextmanager
-def _progress() -> Iterator[Any]:
-    """Show on a terminal how far the work has come."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        tasks: dict[str, Any] = {}
-
-        def report(what: str, done: int, total: int) -> None:
-            if what not in tasks:
-                tasks[what] = progress.add_task(what, total=total)
-            progress.update(tasks[what], completed=done)
-
-        yield report

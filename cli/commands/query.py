@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..options import BATCH_SIZE, LEVEL_OPTION, takes_law
+from ..options import BATCH_SIZE, LEVEL, LEVEL_OPTION, check_outputs, takes_law
 from ..terminal import echo, json_text
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ def query(
         list[float] | None,
         typer.Option(help="Batch size to answer for; repeatable; may be a product.", **BATCH_SIZE),
     ] = None,
-    level: Annotated[float | None, typer.Option(**LEVEL_OPTION)] = None,
+    level: Annotated[float, typer.Option(**LEVEL_OPTION)] = LEVEL,
     save: Annotated[
         str | None, typer.Option(metavar="FILE", help="Save the law, for --law.")
     ] = None,
@@ -37,21 +37,14 @@ def query(
     lr query --points optima.csv --batch-size 512 --save law.json
     """
     from scaling.errors import InputError
-    from scaling.numeric.inputs.files import check_writable
 
-    from ..report.answer import LEVEL, answers, describe
+    from ..report.answer import answers, describe
 
     if not batch_size:
         raise InputError(
             "missing; say at which batch size you want the learning rate", "batch_size"
         )
-    check_writable(save)  # before anything is written
-    if plot is not None:
-        from scaling.plotting.saving import figure_format
-
-        figure_format(plot, "plot")
-        check_writable(plot)
-    level = LEVEL if level is None else level
+    check_outputs(save, plot)
     results = answers(law, batch_size, level)
     if as_json:
         text = json_text({"law": describe(law, level), "results": results})

@@ -9,7 +9,7 @@ import typer
 
 from scaling.errors import DataError, InputError
 
-from ..options import BATCH_SIZE, LEVEL_OPTION, takes_law
+from ..options import BATCH_SIZE, LEVEL, LEVEL_OPTION, takes_law
 from ..terminal import echo
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def sweep(
         list[float] | None,
         typer.Option(help="Batch size to sweep at; repeatable; may be a product.", **BATCH_SIZE),
     ] = None,
-    level: Annotated[float | None, typer.Option(**LEVEL_OPTION)] = None,
+    level: Annotated[float, typer.Option(**LEVEL_OPTION)] = LEVEL,
     out: Annotated[
         str | None, typer.Option(metavar="FILE", help="Write to a file instead.")
     ] = None,
@@ -65,7 +65,7 @@ def sweep(
     from ..report.sentences import say_all
 
     check_writable(out)
-    spaces = [law.search_space(size, **_given(level)) for size in dict.fromkeys(batch_size)]
+    spaces = [law.search_space(size, level=level) for size in dict.fromkeys(batch_size)]
     for text in say_all(tuple(fact for space in spaces for fact in space.warnings)):
         echo(f"WARNING: {text}", err=True)
     text = import_module(f"scaling.engines.{engine}").form(spaces)
@@ -75,7 +75,3 @@ def sweep(
         from scaling.numeric.inputs.files import write_text
 
         write_text(out, text)
-
-
-def _given(level: float | None) -> dict[str, float]:
-    return {} if level is None else {"level": level}

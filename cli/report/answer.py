@@ -10,11 +10,8 @@ from scaling.numeric.laws.law import finite_or_none
 
 from .sentences import say_all
 
-#: Of all intervals that are reported, unless another is asked for.
-LEVEL = 0.9
 
-
-def describe(law: Law, level: float = LEVEL) -> dict[str, Any]:
+def describe(law: Law, level: float) -> dict[str, Any]:
     """Describe the law itself."""
     intervals, peak, end = law.parameter_intervals(level), law.peak, law.surge_end
     return {
@@ -37,7 +34,7 @@ def describe(law: Law, level: float = LEVEL) -> dict[str, Any]:
     }
 
 
-def answers(law: Law, batch_sizes: list[float], level: float = LEVEL) -> list[dict[str, Any]]:
+def answers(law: Law, batch_sizes: list[float], level: float) -> list[dict[str, Any]]:
     """Answer for each batch size."""
     rates = law.learning_rate(batch_sizes)
     exponents = law.exponent(batch_sizes)

@@ -8,7 +8,6 @@ from typing import Any
 from scaling.data.track_record import track_record
 from scaling.numeric.laws import Law
 
-from .answer import LEVEL
 from .sentences import say
 
 _WIDEST = 88
@@ -50,7 +49,7 @@ _LEFT_OUT = (
 )
 
 
-def explain(law: Law, results: list[dict[str, Any]], level: float = LEVEL) -> str:
+def explain(law: Law, results: list[dict[str, Any]], level: float) -> str:
     """Answer in words: each batch size, then the law, then what is taken for granted."""
     answer = _answer_by_draws if law.theory == _BY_DRAWS else _answer
     lines = [line for result in results for line in answer(law, result)]

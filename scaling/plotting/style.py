@@ -91,6 +91,21 @@ def new_figure(height: float, width: float = COLUMN) -> Figure:
     return Figure(figsize=(width, height), layout="constrained")
 
 
+def panel_grid(
+    figure: Figure | SubFigure, count: int, wide: int, xlabel: str, ylabel: str
+) -> list[Axes]:
+    """Return panels in rows, which share their axes; the lowest and the leftmost are labelled."""
+    panels = figure.subplots(-(-count // wide), wide, sharex=True, sharey=True, squeeze=False).flat
+    for ax in panels[count:]:
+        ax.remove()
+    for ax in panels[max(0, count - wide) : count]:
+        ax.set_xlabel(xlabel)
+        ax.tick_params(labelbottom=True)  # also above a panel that is not there
+    for ax in panels[:count:wide]:
+        ax.set_ylabel(ylabel)
+    return list(panels[:count])
+
+
 def axes_of(ax: Axes | None, height: float = 2.5) -> tuple[Axes, Figure]:
     """Return the axes given, or new ones, and the figure that they are in."""
     if ax is None:
