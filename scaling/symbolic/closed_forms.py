@@ -169,9 +169,10 @@ def peak_batch_size(
 
     Examples
     --------
-    >>> peak = peak_batch_size(*example())
-    >>> sympy.diff(peak, eps).has(eps)
-    True
+    >>> hessian = sympy.Matrix([[1, 0.9], [0.9, 1]])
+    >>> found = peak_batch_size(hessian, [2, 2], [1, 1], noise_damping=sympy.Rational(1, 19))
+    >>> round(float(found.subs(eps, 0)), 6)
+    0.011516
     """
     level = beta_definition(sympy.pi / 2).rhs ** -2  # 1 + B_n/B
     noise = sympy.simplify(B * (level - 1))
@@ -186,8 +187,8 @@ def uniform_peak() -> sympy.Expr:
 
     Examples
     --------
-    >>> uniform_peak().has(eps)
-    True
+    >>> uniform_peak().subs({eps: 0, gamma: 1, R0: 4, c: 1, lamda: 1, sigma: 1})
+    1/2
     """
     definition = law_parameters()[1]
     formula = plain_law().subs(definition.lhs, definition.rhs)
@@ -202,8 +203,8 @@ def uniform_end() -> sympy.Expr:
 
     Examples
     --------
-    >>> uniform_end().has(R0)
-    True
+    >>> uniform_end().subs({gamma: 1, R0: 4, c: 1})
+    1
     """
     (end,) = sympy.solve(sympy.denom(sympy.together(uniform_peak())), eps)
     return end

@@ -320,8 +320,8 @@ def as_table(data: Any, *, source: str = "the table", study: str | None = None) 
 
     Examples
     --------
-    >>> len(as_table([{"lr": 1e-3, "loss": 3.2}, {"lr": 2e-3, "loss": None}]))
-    2
+    >>> as_table([{"lr": 1e-3, "loss": 3.2}, {"lr": 2e-3, "loss": None}]).numbers("lr")
+    array([0.001, 0.002])
     """
     if isinstance(data, Table):
         return data

@@ -44,8 +44,8 @@ def error_atlas(*, figure: Figure | SubFigure | None = None) -> Figure:
 
     Examples
     --------
-    >>> len(error_atlas().axes)
-    7
+    >>> error_atlas().axes[-1].get_xlabel()
+    'model - exact'
     """
     own = figure is None
     figure = new_figure(5.2) if figure is None else figure
@@ -95,8 +95,8 @@ def error_atlas_learning_rate(*, figure: Figure | SubFigure | None = None) -> Fi
 
     Examples
     --------
-    >>> len(error_atlas_learning_rate().axes)
-    5
+    >>> [ax.get_title("left") for ax in error_atlas_learning_rate().axes[:3]]
+    ['clip', 'article', 'mean field']
     """
     own = figure is None
     figure = new_figure(4.1) if figure is None else figure

@@ -102,8 +102,8 @@ def lab_beta1() -> Figure:
 
     Examples
     --------
-    >>> len(lab_beta1().axes)
-    2
+    >>> lab_beta1().axes[0].get_ylabel()
+    'octaves from beta1 = 0 to 0.9'
     """
     figure = new_figure(2.6)
     panels = figure.subplots(1, 2, sharey=True)
@@ -145,8 +145,8 @@ def lab_rise() -> Figure:
 
     Examples
     --------
-    >>> len(lab_rise().axes)
-    4
+    >>> lab_rise().axes[-1].get_title("left")
+    'fixed steps, constant'
     """
     figure = new_figure(3.9)
     panels = panel_grid(figure, 4, 2, "batch size", "octaves over sqrt rule")
