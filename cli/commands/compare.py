@@ -16,15 +16,8 @@ if TYPE_CHECKING:
 #: Without a fitted range, how far to go from the reference, either way.
 _REACH = 16.0
 
-_TITLES = {
-    "batch_size": "batch size",
-    "law": "law",
-    "sqrt": "sqrt",
-    "linear": "linear",
-    "openai": "OpenAI",
-    "sgd": "SGD",
-    "regime": "regime",
-}
+#: Columns of learning rates.
+_TITLES = {"law": "law", "sqrt": "sqrt", "linear": "linear", "openai": "OpenAI", "sgd": "SGD"}
 
 
 @takes_law
@@ -114,13 +107,14 @@ def _print_table(law: "Law", rows: list[dict[str, Any]], alpha: float) -> None:
         title_justify="left",
         caption_justify="left",
     )
-    for name, title in _TITLES.items():
-        table.add_column(title, justify="left" if name == "regime" else "right", no_wrap=True)
+    table.add_column("batch size", justify="right", no_wrap=True)
+    for title in _TITLES.values():
+        table.add_column(title, justify="right", no_wrap=True)
+    table.add_column("regime", no_wrap=True)
     for row in rows:
         bold = math.isclose(row["batch_size"], reference.batch_size)
-        cells = [f"{row[name]:.3g}" for name in _TITLES if name not in ("batch_size", "regime")]
-        style = "bold" if bold else None
-        table.add_row(f"{row['batch_size']:.10g}", *cells, row["regime"], style=style)
+        cells = [f"{row['batch_size']:.10g}", *(f"{row[name]:.3g}" for name in _TITLES)]
+        table.add_row(*cells, row["regime"], style="bold" if bold else None)
     print_table(table)
     ends = [row["batch_size"] for row in (rows[0], rows[-1])]
     for text in say_all(tuple(fact for batch in ends for fact in law.warnings(batch))):

@@ -59,19 +59,23 @@ def derive(
     from scaling.symbolic import derivation
     from scaling.symbolic.render.forms import render
 
-    if as_json and form not in (Format.text, Format.json):
-        raise typer.BadParameter("it contradicts --format", param_hint="'--json'")
-    check = check or as_json
-    name = "json" if as_json else form.value
-    if form is Format.latex and identifiers:
-        name = "equations"
+    if as_json:
+        if form not in (Format.text, Format.json):
+            raise typer.BadParameter("it contradicts --format", param_hint="'--json'")
+        form, check = Format.json, True
     steps = derivation().select(identifiers or [])
-    verdicts = run(steps, check) if check or name != "equations" else {}
-    if check and name == "text":
+    bare = form is Format.latex and bool(identifiers)
+    verdicts = run(steps, check) if check or not bare else {}
+    if check and form is Format.text:
         show_table(steps, verdicts)
     else:
         unicode = (sys.stdout.encoding or "").lower().startswith("utf")
+        name = "equations" if bare else form.value
         echo(render(steps, name, verdicts, unicode=unicode).rstrip("\n"))
+    _exit_if_failed(verdicts)
+
+
+def _exit_if_failed(verdicts: "dict[str, Verdict]") -> None:
     failed = [verdict.id for verdict in verdicts.values() if verdict.verified is False]
     if failed:
         echo(f"lr: these steps do not hold: {', '.join(failed)}", err=True)

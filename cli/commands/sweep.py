@@ -52,19 +52,13 @@ def sweep(
 
     It widens outside the batch sizes that the law was fitted on.
     """
+    from ..report.sentences import say_all
+
     if engine is None:
         raise InputError(f"missing; choose one of {', '.join(Engine)}", "engine")
     if not batch_size:
         raise InputError("missing; say at which batch sizes you sweep", "batch_size")
-    if force and out is None:
-        raise InputError("needs a file to overwrite, --out", "force")
-    if out is not None and not force and Path(out).exists():
-        raise DataError(f"{out}: exists already; --force overwrites it")
-    from scaling.numeric.inputs.files import check_writable
-
-    from ..report.sentences import say_all
-
-    check_writable(out)
+    _check_out(out, force=force)
     spaces = [law.search_space(size, level=level) for size in dict.fromkeys(batch_size)]
     for text in say_all(tuple(fact for space in spaces for fact in space.warnings)):
         echo(f"WARNING: {text}", err=True)
@@ -75,3 +69,14 @@ def sweep(
         from scaling.numeric.inputs.files import write_text
 
         write_text(out, text)
+
+
+def _check_out(out: str | None, *, force: bool) -> None:
+    """Refuse, before the work, to overwrite a file, or one that cannot be written."""
+    from scaling.numeric.inputs.files import check_writable
+
+    if force and out is None:
+        raise InputError("needs a file to overwrite, --out", "force")
+    if out is not None and not force and Path(out).exists():
+        raise DataError(f"{out}: exists already; --force overwrites it")
+    check_writable(out)

@@ -184,7 +184,11 @@ def _print_rows(title: str, rows: list[tuple[str, dict[str, str]]]) -> None:
     here = console()
     if width_of(table) <= here.width:
         here.print(table)
-        return
+    else:
+        _print_list(title, rows)
+
+
+def _print_list(title: str, rows: list[tuple[str, dict[str, str]]]) -> None:
     for name, cells in rows:
         lines = wrap(clipped(f"{title} {name or '(empty)'}"), "", "  ") if title else []
         for column, cell in cells.items():
@@ -224,15 +228,18 @@ def _said(answer: dict[str, Any]) -> Iterator[tuple[str, str]]:
         for text in at["warnings"]:
             yield "WARNING", text
     for group in answer["groups"]:
-        of = f"{clipped(group['group'])}: " if "group" in columns else ""
-        if group["problem"]:
-            yield "note", of + group["problem"]
-        for text in dict.fromkeys(text for at in group["predictions"] for text in at["warnings"]):
-            yield "WARNING", of + text
+        yield from _said_of(group, f"{clipped(group['group'])}: " if "group" in columns else "")
     for text in answer["notes"]:
         warning = text.removeprefix("WARNING: ")
         yield "note" if warning == text else "WARNING", warning
     yield "columns", ", ".join(_taken(answer))
+
+
+def _said_of(group: dict[str, Any], name: str) -> Iterator[tuple[str, str]]:
+    if group["problem"]:
+        yield "note", name + group["problem"]
+    for text in dict.fromkeys(text for at in group["predictions"] for text in at["warnings"]):
+        yield "WARNING", name + text
 
 
 def _taken(answer: dict[str, Any]) -> Iterator[str]:
