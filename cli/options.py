@@ -1,4 +1,4 @@
-"""The options by which a user says which law is meant, shared by the commands."""
+"""Options that several commands share: those from which a law is made."""
 
 import inspect
 from collections.abc import Callable
@@ -38,20 +38,20 @@ DECAY_RATE = _parser("parse_decay_rate", "NUMBER")
 #: Of all intervals that are reported, unless another is asked for.
 LEVEL = 0.9
 LEVEL_OPTION: dict[str, Any] = {
-    "help": "Probability that the intervals are to hold the optimum with.",
+    "help": "Probability with which the intervals hold the optimum.",
     **NUMBER,
 }
 
 
 PRIOR: dict[str, Any] = {
-    "help": 'What is believed before any evidence, as {"scales": {"corner": [0, 4]}}; what it '
-    "leaves out is as learned from published sweeps.",
+    "help": 'Your own prior, such as {"scales": {"corner": [0, 4]}}; what it leaves out is '
+    "as learned from published sweeps.",
     "metavar": "FILE.json",
 }
 #: A number, or two.
 NOISE_SCALE: dict[str, Any] = {
-    "help": "Gradient noise scale tr(Sigma)/|g|^2, in the unit of the batch size; or a range that "
-    "holds it with probability 0.9; a number is taken as good to a factor of 2 (default: as in the "
+    "help": "Gradient noise scale tr(Sigma)/|g|^2, in the unit of the batch size: a number, which "
+    "is trusted to a factor of 2, or a range that holds it with probability 0.9 (default: as in "
     "sweeps of other models).",
     **_parser("parse_range", "SIZE|LOW..HIGH"),
 }
@@ -118,8 +118,8 @@ class _SecondMoments(TypedDict, total=False):
     second_moments: Annotated[
         str,
         _run(
-            "Adam's second moments half-way through the tuned run, which tell what another eps "
-            "does: a checkpoint such as optimizer.pt, or SecondMoments.to_json() as *.json.",
+            "Adam's second moments half-way through the tuned run; they tell what another eps "
+            "does. A checkpoint such as optimizer.pt, or SecondMoments.to_json() as *.json.",
             metavar="FILE",
         ),
     ]
@@ -132,15 +132,15 @@ class _Files(TypedDict, total=False):
     law: Annotated[
         str,
         _file(
-            "Law saved with `lr query --save` or `lr fit --save`; for `lr plan` also the runs of "
-            "a sweep.",
+            "Law saved by `lr query --save` or `lr fit --save`; for `lr plan` also a table of "
+            "runs.",
             metavar="FILE",
         ),
     ]
     covariate: Annotated[
         list[str],
         _file(
-            "What a law from `lr fit` is to answer for, such as N=1e9; repeatable.",
+            "Covariate at which a law from `lr fit` answers, such as N=1e9; repeatable.",
             metavar="NAME=NUMBER",
         ),
     ]
@@ -163,8 +163,8 @@ class _Theory(TypedDict, total=False):
     population: Annotated[
         str,
         _theory(
-            "How gradients differ between coordinates: uniform (not at all), gaussian, or the "
-            "file of a sketch, GradientPopulation.to_json(), which also tells noise scale and RMS "
+            "How gradients differ between coordinates: uniform (not at all), gaussian, or a "
+            "file of GradientPopulation.to_json(), which also gives the noise scale and the RMS "
             "(default: uniform).",
             metavar="NAME|FILE.json",
         ),
@@ -179,23 +179,23 @@ class _Theory(TypedDict, total=False):
     horizon: Annotated[
         float,
         _theory(
-            "Steps of which the noise adds up: 1 for the best rate of one step, as the articles "
-            "have it (default: a run of many).",
+            "Number of steps over which noise adds up; 1 gives the best rate of one step, as in "
+            "the articles (default: a run of many steps).",
             **NUMBER,
         ),
     ]
     step: Annotated[
         float,
         _theory(
-            "Number of the step, for exact-adam (default: many steps, stationary averages).",
+            "Step at which exact-adam is evaluated (default: after many, averages stationary).",
             **NUMBER,
         ),
     ]
     grad_rms: Annotated[
         float,
         _theory(
-            "RMS of the entries of the mean gradient (not of a batch's, which is mostly noise), "
-            "in the unit of eps: tells what eps does where --second-moments cannot.",
+            "RMS of the entries of the mean gradient, in the unit of eps (a batch's gradient will "
+            "not do: it is mostly noise). Tells what eps does where --second-moments cannot.",
             **NUMBER,
         ),
     ]

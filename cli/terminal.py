@@ -1,4 +1,4 @@
-"""Where text leaves for a terminal: nothing in it steers the terminal, and no echo fills it."""
+"""All output to the terminal: free of control characters, and never endless."""
 
 import json
 import math

@@ -52,8 +52,8 @@ def derive(
 ) -> None:
     """Print the derivation of the laws, every step with how it was obtained.
 
-    --check prints a table of verdicts; in latex, markdown and json they
-    stand in the document. Without it only the errors of the approximations are
+    --check prints a table of verdicts; in latex, markdown and json they are
+    part of the document. Without it only the errors of approximations are
     computed.
     """
     from scaling.symbolic import derivation

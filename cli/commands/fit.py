@@ -18,8 +18,8 @@ def fit(
         str,
         typer.Argument(
             metavar="RUNS",
-            help="CSV, JSON or Parquet, one run a row; or where a tracker or a trainer keeps them: "
-            "an Optuna storage, mlruns, TensorBoard, Ray, logs.",
+            help="CSV, JSON or Parquet, one run a row; or a place where a tracker or a trainer "
+            "keeps runs: an Optuna storage, mlruns, TensorBoard, Ray, logs.",
         ),
     ],
     study: Annotated[

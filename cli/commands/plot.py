@@ -55,7 +55,7 @@ def plot(
     ] = False,
     out: Annotated[
         str | None,
-        typer.Option(metavar="DIRECTORY", help="With --all: where to (default: figures)."),
+        typer.Option(metavar="DIRECTORY", help="Folder for --all (default: figures)."),
     ] = None,
     dpi: Annotated[float | None, _DPI] = None,
 ) -> None:

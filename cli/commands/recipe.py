@@ -40,14 +40,14 @@ def recipe(
             "--rule",  # or typer 0.27 takes the metavar for its name
             metavar="RULE",
             help="law, sqrt-sde, half-life, weight-decay, or several joined by +; repeatable "
-            "(default: what it would take, and the others for which there is enough).",
+            "(default: the recommended one, and all others that can be applied).",
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Print whole recipes for other batch sizes, by several rules, and say which to take.
+    """Print whole recipes for other batch sizes by several rules, and which to take.
 
-    Each with its source and what it assumes, and ready to paste.
+    Each comes with its source, what it assumes, and lines to paste.
 
     lr recipe --from lr=3e-4,batch_size=256,beta2=0.95 --batch-size 1024
 

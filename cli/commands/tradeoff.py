@@ -19,7 +19,9 @@ def tradeoff(
     ],
     batch_size: Annotated[
         list[float] | None,
-        typer.Option(help="Predict steps and examples there; repeatable.", **BATCH_SIZE),
+        typer.Option(
+            help="Predict steps and examples at this batch size; repeatable.", **BATCH_SIZE
+        ),
     ] = None,
     at: Annotated[
         list[str] | None,

@@ -1,4 +1,4 @@
-"""What a law says, as JSON values."""
+"""A law and its answers, as JSON values."""
 
 import math
 import sys

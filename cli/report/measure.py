@@ -1,4 +1,4 @@
-"""What `lr measure` and `lr doctor` say to people."""
+"""The answers of `lr measure` and `lr doctor` for people."""
 
 from collections.abc import Callable
 from typing import Any

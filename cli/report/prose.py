@@ -1,4 +1,4 @@
-"""What a law says, for people: lines that fit the terminal."""
+"""A law and its answers for people, in lines that fit the terminal."""
 
 import math
 import shutil

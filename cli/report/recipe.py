@@ -1,4 +1,4 @@
-"""What `lr recipe` says: JSON values, and a table and lines to paste for people."""
+"""The answer of `lr recipe`: JSON values, and for people a table and lines to paste."""
 
 from dataclasses import asdict
 from typing import Any

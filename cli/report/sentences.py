@@ -1,4 +1,4 @@
-"""What the facts of the numeric layer say, in words: one sentence for each key."""
+"""The facts of the numeric layer in words: one sentence for each key."""
 
 import math
 from collections.abc import Callable, Iterable

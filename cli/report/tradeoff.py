@@ -1,4 +1,4 @@
-"""What `lr tradeoff` says: JSON values, rows of CSV, and tables of groups for people."""
+"""The answer of `lr tradeoff`: JSON values, rows of CSV, and tables of groups for people."""
 
 import math
 from collections.abc import Iterator

@@ -71,7 +71,7 @@ class MicroBatches:
             for watched in self._watched
             if not watched.sharded
         ]
-        self._forget()
+        self._reset()
 
     @property
     def ranks(self) -> int:
@@ -97,14 +97,14 @@ class MicroBatches:
         if problem is None and not any(watched.reached for watched in self._watched):
             problem = "no backward since the last micro_batch(); call it after each"
         if problem is not None:
-            self._forget()
+            self._reset()
             raise InputError(problem)
         if self.sharded:  # ranks are averaged before anybody can look
             size *= self.ranks
         self._sizes.append(size)
         for watched in self._watched:
             watched.reached = False
-        squares = self._drained()
+        squares = self._drain()
         # |c|^2 and |c|^2/b of the micro-batch, and its products with those before, in turn.
         self._sums[0] += squares[0]
         self._sums[1] += squares[0] / size
@@ -126,7 +126,7 @@ class MicroBatches:
             self._metrics, values if values is not None else (), self._complete, strict=False
         )
         totals = {name: found for name, found, complete in known if complete}
-        self._forget()
+        self._reset()
         return totals or None
 
     def unscaled_by(self) -> float | None:
@@ -220,14 +220,14 @@ class MicroBatches:
         earlier = None if before is None else before.detach().reshape(-1)
         for start in range(0, flat.numel(), piece):
             at = slice(start, start + piece)
-            c = _single(flat[at])
-            s = None if earlier is None else _single(earlier[at])
+            c = _upcast(flat[at])
+            s = None if earlier is None else _upcast(earlier[at])
             for metric, values in enumerate([c] if weigh is None else [c, weigh(at, c)]):
                 found = [torch.dot(c, values)]
                 if s is not None:
                     found.append(2 * torch.dot(s, values))
                 for kind, value in enumerate(found):
-                    self._found(metric, watched.group, kind, value)
+                    self._note(metric, watched.group, kind, value)
                 if metric == 0 and watched is self._watched[0]:
                     watched.sums += found
 
@@ -245,16 +245,16 @@ class MicroBatches:
         flat = (moment.to_local() if watched.sharded else moment).reshape(-1)
 
         def weighted(at: slice, values: Tensor) -> Tensor:
-            v = _single(flat[at])
+            v = _upcast(flat[at])
             # Few passes, each over what is in the cache: most of what measuring costs.
             return values.div(v.sqrt().add_(eps)).mul_(v.sign()).mul_(root)
 
         return weighted
 
-    def _found(self, metric: int, group: int, kind: int, value: Tensor) -> None:
+    def _note(self, metric: int, group: int, kind: int, value: Tensor) -> None:
         self._pending.setdefault((metric, group, kind), []).append(value)
 
-    def _drained(self) -> FloatArray:
+    def _drain(self) -> FloatArray:
         """Return the sums of the micro-batch, shape (2, metrics, groups): the one synchronisation.
 
         Each is a sum of some values of float32, added up in float64.
@@ -277,10 +277,10 @@ class MicroBatches:
             gradient = watched.gradient()
             if gradient is not None:
                 self._look(watched, gradient.detach(), None)
-        found: FloatArray = self._drained()[0]
+        found: FloatArray = self._drain()[0]
         return found
 
-    def _forget(self) -> None:
+    def _reset(self) -> None:
         """Begin a step anew."""
         self._sizes, self._pending = [], {}
         self._sums = np.zeros((3, len(self._metrics), len(self.groups)))
@@ -339,6 +339,6 @@ def _all_reduced(values: FloatArray) -> FloatArray:
     return summed
 
 
-def _single(values: Tensor) -> Tensor:
+def _upcast(values: Tensor) -> Tensor:
     """Upcast what is shorter than a float32."""
     return values if values.dtype in (torch.float32, torch.float64) else values.float()

@@ -1,4 +1,4 @@
-"""What numbers say about themselves, without sentences: a key and the values that belong to it.
+"""Facts about a result, without sentences: a key and the values that belong to it.
 
 Sentences are written once, in `cli.report.sentences`. Where there is no report (a warning of an
 engine's adapter, a notebook), ``str`` of a fact is one plain line.

@@ -65,8 +65,8 @@ def run(
 
     lr fit network.csv --where "budget == 'examples' and decay == 'linear' and beta1 == 0.9"
 
-    It may be stopped at any moment: the same command goes on where it was. What was measured along
-    the best runs is written beside the table, as FILE.measured.csv.
+    It may be stopped at any moment: the same command goes on where it was. What
+    was measured along the best runs goes beside the table, to FILE.measured.csv.
     """
     from scaling import lab
 

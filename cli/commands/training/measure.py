@@ -45,7 +45,7 @@ def measure(
 ) -> None:
     """Read Adam's second moments from a checkpoint, and say what epsilon does.
 
-    Nothing in the file is executed, and it is read a stretch at a time.
+    No code in the file is run, and the file is read piece by piece.
 
     lr measure optimizer.pt --batch-size 512 --save moments.json
     """

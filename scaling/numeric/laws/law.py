@@ -1,4 +1,4 @@
-"""What every law answers: its face, which is all that commands, figures and engines ask.
+"""The interface of every law: all that commands, figures and engines ask of one.
 
 A law is the optimal learning rate as a function of the batch size, together with what follows
 from it (peak, critical batch size, local exponent, regime, inverse, cost in steps and examples),

@@ -1,4 +1,4 @@
-"""Adam, simulated: what the moment models are held to."""
+"""Simulations of Adam, against which the moment models are tested."""
 
 from typing import Literal, NamedTuple
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from scaling.errors import DataError
 from scaling.numeric.sources.records import (
     Source,
-    flat,
+    flatten,
     read_lines_of_json,
     read_mapping,
     read_small,
@@ -21,7 +21,7 @@ Record = dict[str, Any]
 def _ray(path: Path) -> Record:
     """The last report of a trial of Ray; what it says of the trial itself is kept apart."""
     rows = read_lines_of_json(path)
-    record = flat(rows[-1], path) if rows else {}
+    record = flatten(rows[-1], path) if rows else {}
     failed = any(path.with_name(name).exists() for name in ("error.txt", "error.pkl"))
     return record | {"state": "ERROR" if failed else "TERMINATED" if rows else "PENDING"}
 

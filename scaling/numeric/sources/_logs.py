@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from scaling.numeric.sources.records import Source, flat, head_of, parse_dict, read_small
+from scaling.numeric.sources.records import Source, flatten, head_of, parse_dict, read_small
 
 _ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
 _NUMBER = r"([-+\d.,eE]+|[-+]?nan|[-+]?inf)"
@@ -119,7 +119,7 @@ def _record(form: _Format, text: str, path: Path) -> dict[str, Any]:
     for pattern in form.pairs:
         for name, value in re.findall(pattern, text, re.MULTILINE):
             inner = parse_dict(value)
-            record |= flat(inner, path) if inner else {name: value.strip().strip("'\"")}
+            record |= flatten(inner, path) if inner else {name: value.strip().strip("'\"")}
     # What the program says of itself is surer than a setting, which may be -1 for its default.
     record = {k: v for k, v in record.items() if k.rpartition(".")[2] not in form.columns}
     for name, pattern in form.columns.items():

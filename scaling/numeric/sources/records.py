@@ -1,4 +1,4 @@
-"""What every source gives, and files read with bounds."""
+"""The records that every source returns, and how files are read with bounds."""
 
 import ast
 import json
@@ -95,10 +95,10 @@ def read_mapping(path: Path) -> dict[str, Any]:
     found = parse_json(path, text, nan=True) if path.suffix == ".json" else _parse_yaml(path, text)
     if not isinstance(found, Mapping):
         raise DataError(f"{path}: not an object of settings or results")
-    return flat(found, path)
+    return flatten(found, path)
 
 
-def flat(found: Mapping[Any, Any], path: object) -> dict[str, Any]:
+def flatten(found: Mapping[Any, Any], path: object) -> dict[str, Any]:
     """Name inner settings as outer.inner; a folder of links could hold them without end."""
     settings = dict(islice(_leaves(found, ""), _MOST_SETTINGS + 1))
     if len(settings) > _MOST_SETTINGS:

@@ -1,4 +1,4 @@
-"""Between tables with named columns and runs."""
+"""Runs, read from tables with named columns and written to them."""
 
 import csv
 import io
@@ -56,7 +56,7 @@ def read_runs(
     facts = [fact("read as", kind=table.kind, runs=len(table))] if table.kind else []
     if where is not None:
         table = table.where(where)
-    table = _last_rows(_experiments(table, facts), facts)
+    table = _keep_last_rows(_keep_experiments(table, facts), facts)
     names = {role: name for role, name in columns.items() if name is not None}
     guesses = _guess(table, columns, {*names.values(), *covariates})
     names |= guesses
@@ -66,9 +66,9 @@ def read_runs(
     unit = unit_of(names["batch_size"])
     if unit:
         facts.append(fact("batch sizes in", unit=unit, column=names["batch_size"]))
-    table = _finished(table, names["loss"], facts)
+    table = _drop_unfinished(table, names["loss"], facts)
     if "loss" in guesses:
-        table = _evaluated(table, names["loss"], facts)
+        table = _drop_unevaluated(table, names["loss"], facts)
     _state_lengths(table, facts)
     runs = Runs(
         table.batch_sizes(names["batch_size"]),
@@ -125,7 +125,7 @@ def _check_roles(names: Mapping[str, str], covariates: tuple[str, ...]) -> None:
             raise InputError(f"{name} is already another column's role", "covariate")
 
 
-def _finished(table: Table, loss: str, facts: list[Fact]) -> Table:
+def _drop_unfinished(table: Table, loss: str, facts: list[Fact]) -> Table:
     """Leave out the runs that have not come to their end, where a column tells their state.
 
     A run that broke off and whose loss is written as nan or inf diverged.
@@ -161,7 +161,7 @@ def _is_not_finite(text: str) -> bool:
     return text.strip().lower().lstrip("+-") in {"nan", "inf", "infinity"}
 
 
-def _evaluated(table: Table, loss: str, facts: list[Fact]) -> Table:
+def _drop_unevaluated(table: Table, loss: str, facts: list[Fact]) -> Table:
     """Leave out runs without the loss that was guessed, which have another: not evaluated."""
     missing = table.missing(loss)
     for other in (name for name in table.candidates("loss") if name != loss):
@@ -173,7 +173,7 @@ def _evaluated(table: Table, loss: str, facts: list[Fact]) -> Table:
     return table
 
 
-def _experiments(table: Table, facts: list[Fact]) -> Table:
+def _keep_experiments(table: Table, facts: list[Fact]) -> Table:
     """Of the rows of DVC keep those of finished experiments."""
     if not {"rev", "typ"} <= set(table.names):
         return table
@@ -184,7 +184,7 @@ def _experiments(table: Table, facts: list[Fact]) -> Table:
     return table.take(np.flatnonzero(runs))
 
 
-def _last_rows(table: Table, facts: list[Fact]) -> Table:
+def _keep_last_rows(table: Table, facts: list[Fact]) -> Table:
     """Of each run's history, as Aim has it, keep the last row."""
     if not {"run.hash", "step"} <= set(table.names):
         return table

@@ -70,7 +70,7 @@ def lab_optimum() -> Figure:
                 optima = found.where(budget=budget, eps=eps)
                 _points(ax, optima, color=color, marker="o", label=f"{eps:g}")
                 sizes = np.geomspace(base.batch_size[0], base.batch_size[-1], 61)
-                ax.plot(sizes, _transferred(base, tuned, sizes, eps), color=color, linewidth=0.8)
+                ax.plot(sizes, _transfer(base, tuned, sizes, eps), color=color, linewidth=0.8)
             ring: Any = {"markersize": 7, "markerfacecolor": "none", "markeredgewidth": 0.8}
             at = base.batch_size[tuned], 2 ** base.log_rate[tuned]
             ax.plot(*at, "o", color=BLACK, zorder=5, **ring)
@@ -125,7 +125,7 @@ def lab_beta1() -> Figure:
         ax.set(title=f"fixed {budget}", xlabel="batch size")
     panels[0].set_ylabel("octaves from beta1 = 0 to 0.9")
     panels[0].set_ylim(bottom=-4.5)
-    panels[0].legend(*_once(panels), fontsize=6, handlelength=1.4, loc="lower left")
+    panels[0].legend(*_unique_handles(panels), fontsize=6, handlelength=1.4, loc="lower left")
     caption(
         figure,
         "Difference of the best learning rates; filled: linear decay, hollow: constant. Dashes: "
@@ -153,12 +153,12 @@ def lab_rise() -> Figure:
     tables = {problem: lab_optima(problem) for problem in lab_problems()}
     for ax, (decay, budget) in zip(panels, product(_DECAYS, _BUDGETS), strict=True):
         for problem, found in tables.items():
-            _compensated(ax, found.where(budget=budget, decay=decay), problem)
+            _draw_over_sqrt(ax, found.where(budget=budget, decay=decay), problem)
         ax.axhline(0, color=GREY, linewidth=0.6)
         ax.set_title(f"fixed {budget}, {decay}")
         ax.set_xscale("log")
     log_axes(panels[0], "x")
-    panels[2].legend(*_once(panels), fontsize=6, handlelength=1.4, loc="lower left")
+    panels[2].legend(*_unique_handles(panels), fontsize=6, handlelength=1.4, loc="lower left")
     caption(
         figure,
         "Best learning rate over the square-root rule's from the middle batch size; level: the "
@@ -250,7 +250,7 @@ def lab_changes() -> Figure:
         ax.set_xscale("log")
         ax.tick_params(labelbottom=True)
     log_axes(panels[0], "x")
-    panels[0].legend(*_once(panels), fontsize=6, handlelength=1.4)
+    panels[0].legend(*_unique_handles(panels), fontsize=6, handlelength=1.4)
     caption(
         figure,
         "Difference of the best learning rates with and without the change; filled: fixed "
@@ -267,20 +267,20 @@ def eps_shifts(found: LabOptima) -> tuple[FloatArray, FloatArray]:
         setting: _Setting = {"budget": budget, "decay": decay, "beta1": beta1, "beta2": beta2}
         base = found.where(**setting)
         for eps in _EPS[1:]:
-            for i, j in _common(base, other := found.where(**(setting | {"eps": eps}))):
+            for i, j in _common_rows(base, other := found.where(**(setting | {"eps": eps}))):
                 moments = SecondMoments.from_json(base.second_moments[i])
                 predicted.append(np.log2(moments.eps_shift(eps, 1e-8)))
                 measured.append(other.log_rate[j] - base.log_rate[i])
     return np.array(predicted), np.array(measured)
 
 
-def _common(some: LabOptima, others: LabOptima) -> list[tuple[int, int]]:
+def _common_rows(some: LabOptima, others: LabOptima) -> list[tuple[int, int]]:
     """Rows of the batch sizes that both have."""
     _, left, right = np.intersect1d(some.batch_size, others.batch_size, return_indices=True)
     return list(zip(left.tolist(), right.tolist(), strict=True))
 
 
-def _transferred(base: LabOptima, tuned: int, sizes: FloatArray, eps: float) -> FloatArray:
+def _transfer(base: LabOptima, tuned: int, sizes: FloatArray, eps: float) -> FloatArray:
     """Learning rates that one tuned run predicts (T-J3)."""
     noise, own = base.noise_scale[tuned], base.batch_size[tuned]
     moments = SecondMoments.from_json(base.second_moments[tuned])
@@ -324,7 +324,7 @@ def _points(ax: Axes, optima: LabOptima, **style: Any) -> None:
 
 def _differences(ax: Axes, new: LabOptima, old: LabOptima, problem: str, *, filled: bool) -> None:
     """Octaves between optima at the batch sizes that both have."""
-    pairs = _common(new, old)
+    pairs = _common_rows(new, old)
     if not pairs:
         return
     i, j = np.transpose(pairs)
@@ -343,7 +343,7 @@ def _differences(ax: Axes, new: LabOptima, old: LabOptima, problem: str, *, fill
     )
 
 
-def _compensated(ax: Axes, optima: LabOptima, problem: str) -> None:
+def _draw_over_sqrt(ax: Axes, optima: LabOptima, problem: str) -> None:
     """Octaves by which optima differ from the square-root rule from the middle batch size."""
     middle = len(optima) // 2
     own, noise = optima.batch_size[middle], optima.noise_scale[middle]
@@ -357,7 +357,7 @@ def _compensated(ax: Axes, optima: LabOptima, problem: str) -> None:
     ax.plot(sizes, law, color=_COLORS[problem], linewidth=0.8)
 
 
-def _once(panels: Iterable[Axes]) -> tuple[list[Any], list[str]]:
+def _unique_handles(panels: Iterable[Axes]) -> tuple[list[Any], list[str]]:
     """Handles and labels of a legend of several panels, each label once."""
     found: dict[str, Any] = {}
     for ax in panels:

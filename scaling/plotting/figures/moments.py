@@ -1,4 +1,4 @@
-"""Mean and second moment of the update, as the models have them, and beta (parts B, C, F)."""
+"""Mean and second moment of the update by model, and beta (parts B, C, F)."""
 
 from typing import Annotated, Any, Literal
 

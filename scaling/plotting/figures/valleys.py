@@ -25,9 +25,9 @@ from scaling.plotting.style import (
     axes_of,
     batch_size_axis,
     caption,
+    light_part,
     log_axes,
     new_figure,
-    pale,
     panel_grid,
     styled,
 )
@@ -35,7 +35,7 @@ from scaling.plotting.style import (
 #: Batch size, learning rate and mean loss of every setting; NaN where a run diverged.
 Settings: TypeAlias = tuple[FloatArray, FloatArray, FloatArray]
 
-_COLORS = pale("cividis_r", 0.0, 0.9)
+_COLORS = light_part("cividis_r", 0.0, 0.9)
 #: Losses beyond this quantile share one shade: one run that nearly diverged must not hide the rest.
 _QUANTILE = 0.8
 _MOST_PANELS = 12
@@ -306,17 +306,17 @@ def _cells(x: FloatArray, y: FloatArray) -> FloatArray:
     Columns may have different ordinates; nothing is interpolated.
     """
     columns = np.unique(x)
-    left, right = _halfway(columns)
+    left, right = _midpoints(columns)
     corners = np.empty((x.size, 4, 2))
     for column, low, high in zip(columns, left, right, strict=True):
         here = np.flatnonzero(x == column)
-        bottom, top = _halfway(y[here])
+        bottom, top = _midpoints(y[here])
         corners[here, :, 0] = [low, high, high, low]
         corners[here, :, 1] = np.stack([bottom, bottom, top, top], axis=1)
     return corners
 
 
-def _halfway(values: FloatArray) -> tuple[FloatArray, FloatArray]:
+def _midpoints(values: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Borders below and above ascending values; those at the ends are as far out as in."""
     if values.size == 1:
         half = float(np.log(2)) / 2
