@@ -1,7 +1,8 @@
 """Options that several commands share: those from which a law is made."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from typing import TYPE_CHECKING, Annotated, Any, TypedDict, get_type_hints
 
@@ -334,22 +335,18 @@ def _transfer(given: LawOptions) -> "Law":
             "only a law from `lr fit` (--law) has covariates; leave it out", "covariate"
         )
     theory = [name for name in given if name in _THEORY]
-    if not theory:
-        return _posterior(given)
-    if "prior" in given:
-        raise InputError(f"cannot be combined with {flag(theory[0])}; leave one out", "prior")
-    sketch = str(given.get("population", "")).endswith(".json")
-    if "population" in given and not sketch:
-        _check_population(given["population"])
-    if not sketch and not isinstance(given.get("noise_scale"), float):
-        raise InputError("needs --noise-scale, as one number", theory[0])
-    return _by_theory(given, sketch=sketch)
+    return _by_theory(given, theory[0]) if theory else _posterior(given)
 
 
-def _by_theory(given: LawOptions, *, sketch: bool) -> "Law":
+def _by_theory(given: LawOptions, asked_by: str) -> "Law":
     """Make the law of a model of Adam's update through a tuned run."""
     from scaling import GradientStatistics, Recipe, TransferLaw
 
+    if "prior" in given:
+        raise InputError(f"cannot be combined with {flag(asked_by)}; leave one out", "prior")
+    sketch = _is_sketch(given.get("population"))
+    if not sketch and not isinstance(given.get("noise_scale"), float):
+        raise InputError("needs --noise-scale, as one number", asked_by)
     _check_reference(given)
     optimizer = _pick(given, *_OPTIMIZER)
     own = {name.removeprefix("ref_"): x for name, x in _pick(given, *_OF_REFERENCE).items()}
@@ -368,14 +365,18 @@ def _by_theory(given: LawOptions, *, sketch: bool) -> "Law":
     return TransferLaw(recipe, GradientStatistics(**known), **chosen)
 
 
-def _check_population(name: str) -> None:
+def _is_sketch(population: str | None) -> bool:
+    """Whether a population is a file; refuse what is neither one nor a name."""
     from scaling.numeric.population.averages import POPULATIONS
 
-    if name not in POPULATIONS:
-        raise InputError(
-            f"must be {', '.join(POPULATIONS)} or the file of a sketch, named *.json, got {name!r}",
-            "population",
-        )
+    if population is None or population in POPULATIONS:
+        return False
+    if population.endswith(".json"):
+        return True
+    known = ", ".join(POPULATIONS)
+    raise InputError(
+        f"must be {known} or the file of a sketch, named *.json, got {population!r}", "population"
+    )
 
 
 def _read(path: str, kind: str) -> Any:
@@ -384,8 +385,15 @@ def _read(path: str, kind: str) -> Any:
     from scaling.numeric.inputs.files import read_text
 
     text = read_text(path)
-    try:
+    with _errors_name(path):
         return getattr(scaling, kind).from_json(text)
+
+
+@contextmanager
+def _errors_name(path: str) -> Iterator[None]:
+    """Let errors about data begin with the file that they come from."""
+    try:
+        yield
     except DataError as error:
         said = str(error)
         raise DataError(said if said.startswith(path) else f"{path}: {said}") from None
@@ -451,13 +459,9 @@ def _transfer_of_sketch(recipe: "Recipe", chosen: dict[str, Any], known: dict[st
     for name in ("noise_scale", "grad_rms"):
         if name in known:
             raise InputError("cannot be combined with a sketch, which tells it; leave it out", name)
-    try:
-        return TransferLaw.from_population(
-            recipe, _read(path, "GradientPopulation"), **known, **chosen
-        )
-    except DataError as error:
-        said = str(error)
-        raise DataError(said if said.startswith(path) else f"{path}: {said}") from None
+    population = _read(path, "GradientPopulation")
+    with _errors_name(path):
+        return TransferLaw.from_population(recipe, population, **known, **chosen)
 
 
 def _check_reference(given: LawOptions) -> None:
@@ -486,10 +490,8 @@ def _fit(given: LawOptions) -> "Law":
     path = given["points"]
     columns = read_optima(path)
     prior = read_prior(given.get("prior"))
-    try:
+    with _errors_name(path):
         return fit_optima(*columns, noise_scale=given.get("noise_scale"), prior=prior, name=path)
-    except DataError as error:
-        raise DataError(f"{path}: {error}") from None
 
 
 def _load(given: LawOptions) -> "Law":
