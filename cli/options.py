@@ -73,17 +73,18 @@ class Command(TyperCommand):
         return super().parse_args(ctx, args)
 
 
-def _panel(title: str) -> Callable[..., Any]:
+def _panel(title: str, **shared: Any) -> Callable[..., Any]:
     """Make options that `--help` shows under a title of their own."""
 
     def option(text: str, **how: Any) -> Any:
-        return typer.Option(help=text, rich_help_panel=title, **how)
+        return typer.Option(help=text, rich_help_panel=title, **shared, **how)
 
     return option
 
 
 _run = _panel("From a tuned run")
 _file = _panel("From a table or a file")
+column = _panel("Columns, guessed where unambiguous", metavar="COLUMN")
 _theory = _panel("For those who know the theory")
 
 
@@ -249,41 +250,29 @@ _OPTIMIZER = ("eps", "beta1", "beta2")
 _EVIDENCE = ("noise_scale", "prior")
 
 
-def takes_law(command: Callable[..., None]) -> Callable[..., None]:
-    """Replace a command's parameter ``law`` by the options from which a law is made."""
-    return _takes("law", LawOptions, make_law, command)
-
-
-def takes_law_of_recipe(command: Callable[..., None]) -> Callable[..., None]:
-    """Replace a command's parameter ``given`` by what turns a recipe into a law, or gives one."""
-    return _takes("given", RecipeOptions, dict, command)
-
-
-def takes_evidence(command: Callable[..., None]) -> Callable[..., None]:
-    """Replace a command's parameter ``given`` by what says what there is to plan from."""
-    return _takes("given", PlanOptions, dict, command)
-
-
-def _takes(
-    parameter: str, group: type, make: Callable[[Any], Any], command: Callable[..., None]
-) -> Callable[..., None]:
+def takes(
+    parameter: str, group: type, make: Callable[[Any], Any] = dict
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Replace a command's parameter by a group of options, and make it from those given."""
     options = {
         name: inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind)
         for name, kind in get_type_hints(group, include_extras=True).items()
     }
 
-    @wraps(command)
-    def with_options(**given: Any) -> None:
-        found = {name: given.pop(name) for name in options}
-        made = make({name: x for name, x in found.items() if x is not None and x != []})
-        command(**{parameter: made}, **given)
+    def replaced(command: Callable[..., None]) -> Callable[..., None]:
+        @wraps(command)
+        def with_options(**given: Any) -> None:
+            found = {name: given.pop(name) for name in options}
+            made = make({name: x for name, x in found.items() if x is not None and x != []})
+            command(**{parameter: made}, **given)
 
-    own = [p for p in inspect.signature(command).parameters.values() if p.name != parameter]
-    parameters = [*(p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own), *options.values()]
-    with_options.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    with_options.__annotations__ = {p.name: p.annotation for p in parameters}
-    return with_options
+        own = [p for p in inspect.signature(command).parameters.values() if p.name != parameter]
+        every = [*(p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own), *options.values()]
+        with_options.__signature__ = inspect.Signature(every)  # type: ignore[attr-defined]
+        with_options.__annotations__ = {p.name: p.annotation for p in every}
+        return with_options
+
+    return replaced
 
 
 def check_outputs(save: str | None, plot: str | None) -> None:

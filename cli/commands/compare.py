@@ -7,7 +7,7 @@ import typer
 
 from scaling.errors import InputError
 
-from ..options import BATCH_SIZE, LEVEL, NUMBER, takes_law
+from ..options import BATCH_SIZE, LEVEL, NUMBER, LawOptions, make_law, takes
 from ..terminal import echo, json_text, print_table
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ _REACH = 16.0
 _TITLES = {"law": "law", "sqrt": "sqrt", "linear": "linear", "openai": "OpenAI", "sgd": "SGD"}
 
 
-@takes_law
+@takes("law", LawOptions, make_law)
 def compare(
     law: "Law",
     min_batch_size: Annotated[

@@ -1,19 +1,38 @@
 """``lr fit``: the law from the runs of a sweep, and how far it is to be trusted."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, TypedDict
 
 import typer
 
-from ..options import LEVEL, LEVEL_OPTION, NOISE_SCALE, PRIOR, check_outputs, read_prior
+from ..options import (
+    LEVEL,
+    LEVEL_OPTION,
+    NOISE_SCALE,
+    PRIOR,
+    check_outputs,
+    column,
+    read_prior,
+    takes,
+)
 from ..terminal import echo, json_text, print_table, progress
 
-_COLUMN: dict[str, Any] = {
-    "metavar": "COLUMN",
-    "rich_help_panel": "Columns, guessed where unambiguous",
-}
+
+class _Columns(TypedDict, total=False):
+    batch_size_column: Annotated[
+        str, column("Batch sizes of one step; may be a product, as a*b*8.")
+    ]
+    lr_column: Annotated[str, column("Learning rates.")]
+    loss_column: Annotated[str, column("Final losses.")]
+    eps_column: Annotated[str, column("Adam's epsilon, if varied.")]
+    seed_column: Annotated[str, column("Seeds, if repeated.")]
+    covariate: Annotated[
+        list[str], column("What the law depends on, as model size or tokens; repeatable.")
+    ]
 
 
+@takes("columns", _Columns)
 def fit(
+    columns: _Columns,
     runs: Annotated[
         str,
         typer.Argument(
@@ -26,33 +45,12 @@ def fit(
         str | None,
         typer.Option(metavar="NAME", help="Which study or experiment, if RUNS holds several."),
     ] = None,
-    batch_size_column: Annotated[
-        str | None,
-        typer.Option(help="Batch sizes of one step; may be a product, as a*b*8.", **_COLUMN),
-    ] = None,
-    lr_column: Annotated[str | None, typer.Option(help="Learning rates.", **_COLUMN)] = None,
-    loss_column: Annotated[str | None, typer.Option(help="Final losses.", **_COLUMN)] = None,
-    eps_column: Annotated[
-        str | None, typer.Option(help="Adam's epsilon, if varied.", **_COLUMN)
-    ] = None,
-    seed_column: Annotated[str | None, typer.Option(help="Seeds, if repeated.", **_COLUMN)] = None,
-    covariate: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="What the law depends on, as model size or tokens; repeatable.", **_COLUMN
-        ),
-    ] = None,
     where: Annotated[
         str | None,
         typer.Option(metavar="CONDITION", help='Which rows, such as "D == 1e10".'),
     ] = None,
     noise_scale: Annotated[Any, typer.Option(**NOISE_SCALE)] = None,
-    prior: Annotated[
-        str | None,
-        typer.Option(
-            **PRIOR,
-        ),
-    ] = None,
+    prior: Annotated[str | None, typer.Option(**PRIOR)] = None,
     level: Annotated[float, typer.Option(**LEVEL_OPTION)] = LEVEL,
     save: Annotated[
         str | None, typer.Option(metavar="FILE", help="Save the law, for --law.")
@@ -79,15 +77,13 @@ def fit(
     from ..report.fit import document, explain, score_table
 
     check_outputs(save, plot)
+    names: dict[str, Any] = {**columns}
+    covariates = names.pop("covariate", [])
     with progress() as report:
         found = fit_sweep(
             as_table(runs, study=study),
-            batch_size_column=batch_size_column,
-            lr_column=lr_column,
-            loss_column=loss_column,
-            eps_column=eps_column,
-            seed_column=seed_column,
-            covariates=covariate or [],
+            **names,
+            covariates=covariates,
             where=where,
             noise_scale=noise_scale,
             prior=read_prior(prior),

@@ -6,14 +6,14 @@ import typer
 
 from scaling.errors import InputError
 
-from ..options import BATCH_SIZE, NON_NEGATIVE, NUMBER, PlanOptions, takes_evidence
+from ..options import BATCH_SIZE, NON_NEGATIVE, NUMBER, PlanOptions, takes
 from ..terminal import echo, json_text
 
 if TYPE_CHECKING:
     from scaling.numeric.planning.plan import Plan
 
 
-@takes_evidence
+@takes("given", PlanOptions)
 def plan(
     given: PlanOptions,
     target_batch_size: Annotated[

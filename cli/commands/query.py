@@ -4,14 +4,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..options import BATCH_SIZE, LEVEL, LEVEL_OPTION, check_outputs, takes_law
+from ..options import BATCH_SIZE, LEVEL, LEVEL_OPTION, LawOptions, check_outputs, make_law, takes
 from ..terminal import echo, json_text
 
 if TYPE_CHECKING:
     from scaling.numeric.laws import Law
 
 
-@takes_law
+@takes("law", LawOptions, make_law)
 def query(
     law: "Law",
     batch_size: Annotated[

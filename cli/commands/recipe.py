@@ -6,7 +6,7 @@ import typer
 
 from scaling.errors import InputError
 
-from ..options import BATCH_SIZE, NON_NEGATIVE, LawOptions, make_law, takes_law_of_recipe
+from ..options import BATCH_SIZE, NON_NEGATIVE, LawOptions, RecipeOptions, make_law, takes
 from ..terminal import echo, json_text
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from scaling.numeric.laws import Law
 
 
-@takes_law_of_recipe
+@takes("given", RecipeOptions)
 def recipe(
     given: LawOptions,
     tuned: Annotated[

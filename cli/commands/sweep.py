@@ -9,7 +9,7 @@ import typer
 
 from scaling.errors import DataError, InputError
 
-from ..options import BATCH_SIZE, LEVEL, LEVEL_OPTION, takes_law
+from ..options import BATCH_SIZE, LEVEL, LEVEL_OPTION, LawOptions, make_law, takes
 from ..terminal import echo
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ class Engine(StrEnum):
     hydra = "hydra"
 
 
-@takes_law
+@takes("law", LawOptions, make_law)
 def sweep(
     law: "Law",
     engine: Annotated[

@@ -1,18 +1,27 @@
 """``lr tradeoff``: steps against examples, the critical batch size, and how it grows."""
 
-from typing import Annotated
+from typing import Annotated, TypedDict
 
 import typer
 
 from scaling.errors import InputError
 
-from ..options import BATCH_SIZE
+from ..options import BATCH_SIZE, column, takes
 from ..terminal import echo, json_text
 
-_COLUMN = {"metavar": "COLUMN", "rich_help_panel": "Columns, guessed where unambiguous"}
+
+class _Columns(TypedDict, total=False):
+    batch_size_column: Annotated[str, column("Batch sizes; may be products.")]
+    steps_column: Annotated[str, column("Steps to the target; empty if not reached.")]
+    group_column: Annotated[str, column("Groups, such as models, each fitted alone.")]
+    covariate: Annotated[
+        str, column("Sizes of the groups, such as 85M (default: the groups, if sizes).")
+    ]
 
 
+@takes("columns", _Columns)
 def tradeoff(
+    columns: _Columns,
     file: Annotated[
         str,
         typer.Argument(metavar="FILE", help="Table of runs: CSV, JSON or Parquet."),
@@ -38,21 +47,6 @@ def tradeoff(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print comma-separated values.")] = False,
-    batch_size_column: Annotated[
-        str | None, typer.Option(help="Batch sizes; may be products.", **_COLUMN)
-    ] = None,
-    steps_column: Annotated[
-        str | None, typer.Option(help="Steps to the target; empty if not reached.", **_COLUMN)
-    ] = None,
-    group_column: Annotated[
-        str | None, typer.Option(help="Groups, such as models, each fitted alone.", **_COLUMN)
-    ] = None,
-    covariate: Annotated[
-        str | None,
-        typer.Option(
-            help="Sizes of the groups, such as 85M (default: the groups, if sizes).", **_COLUMN
-        ),
-    ] = None,
 ) -> None:
     """Find the critical batch size from steps to a target loss.
 
@@ -70,16 +64,8 @@ def tradeoff(
         raise InputError("cannot be combined with --json; leave one out", "csv")
     if not file:
         raise InputError("FILE must not be empty")
-    chosen = {
-        "batch_size_column": batch_size_column,
-        "steps_column": steps_column,
-        "group_column": group_column,
-        "covariate": covariate,
-    }
-    found = fit_tradeoff(file, where=where, **chosen)
-    guessed = [
-        role for role in found.columns if not (chosen.get(role) or chosen.get(f"{role}_column"))
-    ]
+    found = fit_tradeoff(file, where=where, **columns)
+    guessed = [role for role in found.columns if not {role, f"{role}_column"} & columns.keys()]
     answer = document(found, guessed, batch_size or [], at or [])
     if as_csv:
         echo(csv_text(csv_rows(answer)), nl=False)
