@@ -59,8 +59,7 @@ def explain(law: Law, results: list[dict[str, Any]], level: float) -> str:
     lines += field("law", law.provenance.description)
     lines += field("", formula(law))
     lines += landmarks(law, level)
-    for i, assumption in enumerate(law.assumptions()):
-        lines += field("" if i else "assumed", say(assumption))
+    lines += field("assumed", *map(say, law.assumptions()))
     lines += field("left out", _LEFT_OUT)
     return "\n".join(lines)
 
@@ -133,11 +132,7 @@ def landmarks(law: Law, level: float) -> list[str]:
 
     peak = law.peak
     return [
-        *(
-            line
-            for i, x in enumerate(law.verdicts())
-            for line in field("" if i else "shape", say(x))
-        ),
+        *field("shape", *map(say, law.verdicts())),
         *field(
             "peak",
             f"learning rate {peak.learning_rate:.3g} at batch size "
@@ -204,9 +199,13 @@ def _times(factor: float | None) -> str:
     return "infinitely many times" if factor is None else f"{factor:.3g} x"
 
 
-def field(name: str, text: str) -> list[str]:
-    """Lines of a named paragraph, indented."""
-    return wrap(text, f"  {name}".ljust(_MARGIN + 2), " " * (_MARGIN + 2))
+def field(name: str, *texts: str) -> list[str]:
+    """Lines of paragraphs, indented; the first is named."""
+    rest = " " * (_MARGIN + 2)
+    named = [f"  {name}".ljust(_MARGIN + 2), *[rest] * len(texts)]
+    return [
+        line for text, first in zip(texts, named, strict=False) for line in wrap(text, first, rest)
+    ]
 
 
 def wrap(text: str, first: str, rest: str) -> list[str]:
