@@ -1,7 +1,8 @@
-"""The options by which a user says which law is meant, shared by the commands."""
+"""Options that several commands share: those from which a law is made."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import wraps
 from typing import TYPE_CHECKING, Annotated, Any, TypedDict, get_type_hints
@@ -36,21 +37,23 @@ NUMBER = _parser("parse_positive", "NUMBER")
 NON_NEGATIVE = _parser("parse_non_negative", "NUMBER")
 BATCH_SIZE = _parser("parse_size", "SIZE")
 DECAY_RATE = _parser("parse_decay_rate", "NUMBER")
+#: Of all intervals that are reported, unless another is asked for.
+LEVEL = 0.9
 LEVEL_OPTION: dict[str, Any] = {
-    "help": "Probability that the intervals are to hold the optimum with (default: 0.9).",
+    "help": "Probability with which the intervals hold the optimum.",
     **NUMBER,
 }
 
 
 PRIOR: dict[str, Any] = {
-    "help": 'What is believed before any evidence, as {"scales": {"corner": [0, 4]}}; what it '
-    "leaves out is as learned from published sweeps.",
+    "help": 'Your own prior, such as {"scales": {"corner": [0, 4]}}; what it leaves out is '
+    "as learned from published sweeps.",
     "metavar": "FILE.json",
 }
 #: A number, or two.
 NOISE_SCALE: dict[str, Any] = {
-    "help": "Gradient noise scale tr(Sigma)/|g|^2, in the unit of the batch size; or a range that "
-    "holds it with probability 0.9; a number is taken as good to a factor of 2 (default: as in the "
+    "help": "Gradient noise scale tr(Sigma)/|g|^2, in the unit of the batch size: a number, which "
+    "is trusted to a factor of 2, or a range that holds it with probability 0.9 (default: as in "
     "sweeps of other models).",
     **_parser("parse_range", "SIZE|LOW..HIGH"),
 }
@@ -71,17 +74,18 @@ class Command(TyperCommand):
         return super().parse_args(ctx, args)
 
 
-def _panel(title: str) -> Callable[..., Any]:
+def _panel(title: str, **shared: Any) -> Callable[..., Any]:
     """Make options that `--help` shows under a title of their own."""
 
     def option(text: str, **how: Any) -> Any:
-        return typer.Option(help=text, rich_help_panel=title, **how)
+        return typer.Option(help=text, rich_help_panel=title, **shared, **how)
 
     return option
 
 
 _run = _panel("From a tuned run")
 _file = _panel("From a table or a file")
+column = _panel("Columns, guessed where unambiguous", metavar="COLUMN")
 _theory = _panel("For those who know the theory")
 
 
@@ -117,8 +121,8 @@ class _SecondMoments(TypedDict, total=False):
     second_moments: Annotated[
         str,
         _run(
-            "Adam's second moments half-way through the tuned run, which tell what another eps "
-            "does: a checkpoint such as optimizer.pt, or SecondMoments.to_json() as *.json.",
+            "Adam's second moments half-way through the tuned run; they tell what another eps "
+            "does. A checkpoint such as optimizer.pt, or SecondMoments.to_json() as *.json.",
             metavar="FILE",
         ),
     ]
@@ -131,15 +135,15 @@ class _Files(TypedDict, total=False):
     law: Annotated[
         str,
         _file(
-            "Law saved with `lr query --save` or `lr fit --save`; for `lr plan` also the runs of "
-            "a sweep.",
+            "Law saved by `lr query --save` or `lr fit --save`; for `lr plan` also a table of "
+            "runs.",
             metavar="FILE",
         ),
     ]
     covariate: Annotated[
         list[str],
         _file(
-            "What a law from `lr fit` is to answer for, such as N=1e9; repeatable.",
+            "Covariate at which a law from `lr fit` answers, such as N=1e9; repeatable.",
             metavar="NAME=NUMBER",
         ),
     ]
@@ -162,8 +166,8 @@ class _Theory(TypedDict, total=False):
     population: Annotated[
         str,
         _theory(
-            "How gradients differ between coordinates: uniform (not at all), gaussian, or the "
-            "file of a sketch, GradientPopulation.to_json(), which also tells noise scale and RMS "
+            "How gradients differ between coordinates: uniform (not at all), gaussian, or a "
+            "file of GradientPopulation.to_json(), which also gives the noise scale and the RMS "
             "(default: uniform).",
             metavar="NAME|FILE.json",
         ),
@@ -178,23 +182,23 @@ class _Theory(TypedDict, total=False):
     horizon: Annotated[
         float,
         _theory(
-            "Steps of which the noise adds up: 1 for the best rate of one step, as the articles "
-            "have it (default: a run of many).",
+            "Number of steps over which noise adds up; 1 gives the best rate of one step, as in "
+            "the articles (default: a run of many steps).",
             **NUMBER,
         ),
     ]
     step: Annotated[
         float,
         _theory(
-            "Number of the step, for exact-adam (default: many steps, stationary averages).",
+            "Step at which exact-adam is evaluated (default: after many, averages stationary).",
             **NUMBER,
         ),
     ]
     grad_rms: Annotated[
         float,
         _theory(
-            "RMS of the entries of the mean gradient (not of a batch's, which is mostly noise), "
-            "in the unit of eps: tells what eps does where --second-moments cannot.",
+            "RMS of the entries of the mean gradient, in the unit of eps (a batch's gradient will "
+            "not do: it is mostly noise). Tells what eps does where --second-moments cannot.",
             **NUMBER,
         ),
     ]
@@ -247,41 +251,41 @@ _OPTIMIZER = ("eps", "beta1", "beta2")
 _EVIDENCE = ("noise_scale", "prior")
 
 
-def takes_law(command: Callable[..., None]) -> Callable[..., None]:
-    """Replace a command's parameter ``law`` by the options from which a law is made."""
-    return _takes("law", LawOptions, make_law, command)
-
-
-def takes_law_of_recipe(command: Callable[..., None]) -> Callable[..., None]:
-    """Replace a command's parameter ``given`` by what turns a recipe into a law, or gives one."""
-    return _takes("given", RecipeOptions, dict, command)
-
-
-def takes_evidence(command: Callable[..., None]) -> Callable[..., None]:
-    """Replace a command's parameter ``given`` by what says what there is to plan from."""
-    return _takes("given", PlanOptions, dict, command)
-
-
-def _takes(
-    parameter: str, group: type, make: Callable[[Any], Any], command: Callable[..., None]
-) -> Callable[..., None]:
+def takes(
+    parameter: str, group: type, make: Callable[[Any], Any] = dict
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Replace a command's parameter by a group of options, and make it from those given."""
     options = {
         name: inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind)
         for name, kind in get_type_hints(group, include_extras=True).items()
     }
 
-    @wraps(command)
-    def with_options(**given: Any) -> None:
-        found = {name: given.pop(name) for name in options}
-        made = make({name: x for name, x in found.items() if x is not None and x != []})
-        command(**{parameter: made}, **given)
+    def replaced(command: Callable[..., None]) -> Callable[..., None]:
+        @wraps(command)
+        def with_options(**given: Any) -> None:
+            found = {name: given.pop(name) for name in options}
+            made = make({name: x for name, x in found.items() if x is not None and x != []})
+            command(**{parameter: made}, **given)
 
-    own = [p for p in inspect.signature(command).parameters.values() if p.name != parameter]
-    parameters = [*(p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own), *options.values()]
-    with_options.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    with_options.__annotations__ = {p.name: p.annotation for p in parameters}
-    return with_options
+        own = [p for p in inspect.signature(command).parameters.values() if p.name != parameter]
+        every = [*(p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own), *options.values()]
+        with_options.__signature__ = inspect.Signature(every)  # type: ignore[attr-defined]
+        with_options.__annotations__ = {p.name: p.annotation for p in every}
+        return with_options
+
+    return replaced
+
+
+def check_outputs(save: str | None, plot: str | None) -> None:
+    """Refuse, before the work, a file that cannot be written, or a figure of no known format."""
+    from scaling.numeric.inputs.files import check_writable
+
+    check_writable(save)
+    if plot is not None:
+        from scaling.plotting.saving import figure_format
+
+        figure_format(plot, "plot")
+        check_writable(plot)
 
 
 def flag(parameter: str) -> str:
@@ -321,22 +325,18 @@ def _transfer(given: LawOptions) -> "Law":
             "only a law from `lr fit` (--law) has covariates; leave it out", "covariate"
         )
     theory = [name for name in given if name in _THEORY]
-    if not theory:
-        return _posterior(given)
-    if "prior" in given:
-        raise InputError(f"cannot be combined with {flag(theory[0])}; leave one out", "prior")
-    sketch = str(given.get("population", "")).endswith(".json")
-    if "population" in given and not sketch:
-        _check_population(given["population"])
-    if not sketch and not isinstance(given.get("noise_scale"), float):
-        raise InputError("needs --noise-scale, as one number", theory[0])
-    return _by_theory(given, sketch=sketch)
+    return _by_theory(given, theory[0]) if theory else _posterior(given)
 
 
-def _by_theory(given: LawOptions, *, sketch: bool) -> "Law":
+def _by_theory(given: LawOptions, asked_by: str) -> "Law":
     """Make the law of a model of Adam's update through a tuned run."""
     from scaling import GradientStatistics, Recipe, TransferLaw
 
+    if "prior" in given:
+        raise InputError(f"cannot be combined with {flag(asked_by)}; leave one out", "prior")
+    sketch = _is_sketch(given.get("population"))
+    if not sketch and not isinstance(given.get("noise_scale"), float):
+        raise InputError("needs --noise-scale, as one number", asked_by)
     _check_reference(given)
     optimizer = _pick(given, *_OPTIMIZER)
     own = {name.removeprefix("ref_"): x for name, x in _pick(given, *_OF_REFERENCE).items()}
@@ -355,14 +355,18 @@ def _by_theory(given: LawOptions, *, sketch: bool) -> "Law":
     return TransferLaw(recipe, GradientStatistics(**known), **chosen)
 
 
-def _check_population(name: str) -> None:
+def _is_sketch(population: str | None) -> bool:
+    """Whether a population is a file; refuse what is neither one nor a name."""
     from scaling.numeric.population.averages import POPULATIONS
 
-    if name not in POPULATIONS:
-        raise InputError(
-            f"must be {', '.join(POPULATIONS)} or the file of a sketch, named *.json, got {name!r}",
-            "population",
-        )
+    if population is None or population in POPULATIONS:
+        return False
+    if population.endswith(".json"):
+        return True
+    known = ", ".join(POPULATIONS)
+    raise InputError(
+        f"must be {known} or the file of a sketch, named *.json, got {population!r}", "population"
+    )
 
 
 def _read(path: str, kind: str) -> Any:
@@ -371,8 +375,15 @@ def _read(path: str, kind: str) -> Any:
     from scaling.numeric.inputs.files import read_text
 
     text = read_text(path)
-    try:
+    with _errors_name(path):
         return getattr(scaling, kind).from_json(text)
+
+
+@contextmanager
+def _errors_name(path: str) -> Iterator[None]:
+    """Let errors about data begin with the file that they come from."""
+    try:
+        yield
     except DataError as error:
         said = str(error)
         raise DataError(said if said.startswith(path) else f"{path}: {said}") from None
@@ -438,13 +449,9 @@ def _transfer_of_sketch(recipe: "Recipe", chosen: dict[str, Any], known: dict[st
     for name in ("noise_scale", "grad_rms"):
         if name in known:
             raise InputError("cannot be combined with a sketch, which tells it; leave it out", name)
-    try:
-        return TransferLaw.from_population(
-            recipe, _read(path, "GradientPopulation"), **known, **chosen
-        )
-    except DataError as error:
-        said = str(error)
-        raise DataError(said if said.startswith(path) else f"{path}: {said}") from None
+    population = _read(path, "GradientPopulation")
+    with _errors_name(path):
+        return TransferLaw.from_population(recipe, population, **known, **chosen)
 
 
 def _check_reference(given: LawOptions) -> None:
@@ -475,10 +482,8 @@ def _fit(given: LawOptions) -> "Law":
     table = read_table_file(path)
     columns = read_optima(table)
     prior = read_prior(given.get("prior"))
-    try:
+    with _errors_name(path):
         law = fit_optima(*columns, noise_scale=given.get("noise_scale"), prior=prior, name=path)
-    except DataError as error:
-        raise DataError(f"{path}: {error}") from None
     unit = unit_of(table.guess("batch_size"))
     return replace(law, provenance=replace(law.provenance, unit=unit))
 

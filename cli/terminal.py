@@ -1,12 +1,18 @@
-"""Where text leaves for a terminal: nothing in it steers the terminal, and no echo fills it."""
+"""All output to the terminal: free of control characters, and never endless."""
 
+import json
+import math
 import re
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from rich.console import Console, RenderableType
+    from rich.progress import TaskID
     from rich.table import Table
 
 #: Whatever is neither printable ASCII nor a break between lines is looked at.
@@ -42,6 +48,19 @@ def echo(text: str, *, err: bool = False, nl: bool = True) -> None:
     typer.echo(neutral(text), err=err, nl=nl)
 
 
+def json_text(value: Any) -> str:
+    """Write a value as JSON, in which null stands for what is infinite or not known."""
+    return json.dumps(_finite(value), indent=2, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 def console(**how: Any) -> "Console":
     """Return what prints tables: no markup, emoji or highlights are sought in what it is given."""
     from rich.console import Console
@@ -55,6 +74,24 @@ def console(**how: Any) -> "Console":
                 yield piece if piece.control else Segment(neutral(piece.text), piece.style)
 
     return Neutral(highlight=False, markup=False, emoji=False, **how)
+
+
+@contextmanager
+def progress() -> "Iterator[Callable[[str, float, float], None]]":
+    """Show on standard error, if it is a terminal, how far what has come, of how much."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    err = Console(stderr=True)
+    with Progress(console=err, transient=True, disable=not err.is_terminal) as shown:
+        tasks: dict[str, TaskID] = {}
+
+        def report(what: str, done: float, total: float) -> None:
+            if what not in tasks:
+                tasks[what] = shown.add_task(what)
+            shown.update(tasks[what], completed=done, total=total)
+
+        yield report
 
 
 def print_table(table: "Table") -> None:

@@ -1,6 +1,5 @@
 """``lr compare``: a law beside the rules of thumb, over a range of batch sizes."""
 
-import json
 import math
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -8,8 +7,8 @@ import typer
 
 from scaling.errors import InputError
 
-from ..options import BATCH_SIZE, NUMBER, takes_law
-from ..terminal import echo, print_table
+from ..options import BATCH_SIZE, LEVEL, NUMBER, LawOptions, make_law, takes
+from ..terminal import echo, json_text, print_table
 
 if TYPE_CHECKING:
     from scaling.numeric.laws import Law
@@ -17,18 +16,11 @@ if TYPE_CHECKING:
 #: Without a fitted range, how far to go from the reference, either way.
 _REACH = 16.0
 
-_TITLES = {
-    "batch_size": "batch size",
-    "law": "law",
-    "sqrt": "sqrt",
-    "linear": "linear",
-    "openai": "OpenAI",
-    "sgd": "SGD",
-    "regime": "regime",
-}
+#: Columns of learning rates.
+_TITLES = {"law": "law", "sqrt": "sqrt", "linear": "linear", "openai": "OpenAI", "sgd": "SGD"}
 
 
-@takes_law
+@takes("law", LawOptions, make_law)
 def compare(
     law: "Law",
     min_batch_size: Annotated[
@@ -40,11 +32,8 @@ def compare(
         typer.Option(help="Largest batch size.", **BATCH_SIZE),
     ] = None,
     alpha: Annotated[
-        float | None,
-        typer.Option(
-            help="Exponent of OpenAI's rule, between 1/2 and 1 (default: 0.75).", **NUMBER
-        ),
-    ] = None,
+        float, typer.Option(help="Exponent of OpenAI's rule, from 1/2 to 1.", **NUMBER)
+    ] = 0.75,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print comma-separated values.")] = False,
 ) -> None:
@@ -55,15 +44,12 @@ def compare(
     """
     if as_json and as_csv:
         raise InputError("cannot be combined with --json; leave one out", "csv")
-    from scaling.numeric.laws.rules_of_thumb import DEFAULT_ALPHA
-
-    alpha = DEFAULT_ALPHA if alpha is None else alpha
     rows = _rows(law, _batch_sizes(law, min_batch_size, max_batch_size), alpha)
     if as_json:
         from ..report.answer import describe
 
-        answer = {"law": describe(law), "alpha": alpha, "results": rows}
-        echo(json.dumps(answer, indent=2, allow_nan=False))
+        answer = {"law": describe(law, LEVEL), "alpha": alpha, "results": rows}
+        echo(json_text(answer))
     elif as_csv:
         from ..report.answer import csv_text
 
@@ -123,13 +109,14 @@ def _print_table(law: "Law", rows: list[dict[str, Any]], alpha: float) -> None:
         title_justify="left",
         caption_justify="left",
     )
-    for name, title in _TITLES.items():
-        table.add_column(title, justify="left" if name == "regime" else "right", no_wrap=True)
+    table.add_column("batch size", justify="right", no_wrap=True)
+    for title in _TITLES.values():
+        table.add_column(title, justify="right", no_wrap=True)
+    table.add_column("regime", no_wrap=True)
     for row in rows:
         bold = math.isclose(row["batch_size"], reference.batch_size)
-        cells = [f"{row[name]:.3g}" for name in _TITLES if name not in ("batch_size", "regime")]
-        style = "bold" if bold else None
-        table.add_row(f"{row['batch_size']:.10g}", *cells, row["regime"], style=style)
+        cells = [f"{row['batch_size']:.10g}", *(f"{row[name]:.3g}" for name in _TITLES)]
+        table.add_row(*cells, row["regime"], style="bold" if bold else None)
     print_table(table)
     ends = [row["batch_size"] for row in (rows[0], rows[-1])]
     for text in say_all(tuple(fact for batch in ends for fact in law.warnings(batch))):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..terminal import console, echo
+from ..terminal import console, echo, progress
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -52,8 +52,8 @@ def derive(
 ) -> None:
     """Print the derivation of the laws, every step with how it was obtained.
 
-    --check prints a table of verdicts; in latex, markdown and json they
-    stand in the document. Without it only the errors of the approximations are
+    --check prints a table of verdicts; in latex, markdown and json they are
+    part of the document. Without it only the errors of approximations are
     computed.
     """
     from scaling.symbolic import derivation
@@ -72,6 +72,10 @@ def derive(
         unicode = (sys.stdout.encoding or "").lower().startswith("utf")
         name = "equations" if bare else form.value
         echo(render(steps, name, verdicts, unicode=unicode).rstrip("\n"))
+    _exit_if_failed(verdicts)
+
+
+def _exit_if_failed(verdicts: "dict[str, Verdict]") -> None:
     failed = [verdict.id for verdict in verdicts.values() if verdict.verified is False]
     if failed:
         echo(f"lr: these steps do not hold: {', '.join(failed)}", err=True)
@@ -80,20 +84,14 @@ def derive(
 
 def run(steps: "Derivation", check: bool) -> "dict[str, Verdict]":
     """Check the steps, or only compute errors; show progress if standard error is a terminal."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    console = Console(stderr=True)
+    what, number = "checking" if check else "measuring errors", len(steps.steps)
+    processes = PROCESSES if number > 4 * PROCESSES else 1
     verdicts = {}
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task(
-            "checking" if check else "measuring errors", total=len(steps.steps)
-        )
-        processes = PROCESSES if len(steps.steps) > 4 * PROCESSES else 1
+    with progress() as report:
         try:
             for verdict in steps.verdicts(processes) if check else steps.errors():
                 verdicts[verdict.id] = verdict
-                progress.advance(task)
+                report(what, len(verdicts), number)
         except KeyboardInterrupt:
             raise typer.Exit(INTERRUPTED) from None
     return verdicts

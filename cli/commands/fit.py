@@ -1,62 +1,57 @@
 """``lr fit``: the law from the runs of a sweep, and how far it is to be trusted."""
 
-import json
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Annotated, Any
+from typing import Annotated, Any, TypedDict
 
 import typer
 
-from ..options import LEVEL_OPTION, NOISE_SCALE, PRIOR, read_prior
-from ..terminal import echo, print_table
+from ..options import (
+    LEVEL,
+    LEVEL_OPTION,
+    NOISE_SCALE,
+    PRIOR,
+    check_outputs,
+    column,
+    read_prior,
+    takes,
+)
+from ..terminal import echo, json_text, print_table, progress
 
-_COLUMN: dict[str, Any] = {
-    "metavar": "COLUMN",
-    "rich_help_panel": "Columns, guessed where unambiguous",
-}
+
+class _Columns(TypedDict, total=False):
+    batch_size_column: Annotated[
+        str, column("Batch sizes of one step; may be a product, as a*b*8.")
+    ]
+    lr_column: Annotated[str, column("Learning rates.")]
+    loss_column: Annotated[str, column("Final losses.")]
+    eps_column: Annotated[str, column("Adam's epsilon, if varied.")]
+    seed_column: Annotated[str, column("Seeds, if repeated.")]
+    covariate: Annotated[
+        list[str], column("What the law depends on, as model size or tokens; repeatable.")
+    ]
 
 
+@takes("columns", _Columns)
 def fit(
+    columns: _Columns,
     runs: Annotated[
         str,
         typer.Argument(
             metavar="RUNS",
-            help="CSV, JSON or Parquet, one run a row, - for standard input; or where a tracker or "
-            "a trainer keeps them: an Optuna storage, mlruns, TensorBoard, Ray, logs.",
+            help="CSV, JSON or Parquet, one run a row, - for standard input; or a place where a "
+            "tracker or a trainer keeps runs: an Optuna storage, mlruns, TensorBoard, Ray, logs.",
         ),
     ],
     study: Annotated[
         str | None,
         typer.Option(metavar="NAME", help="Which study or experiment, if RUNS holds several."),
     ] = None,
-    batch_size_column: Annotated[
-        str | None,
-        typer.Option(help="Batch sizes of one step; may be a product, as a*b*8.", **_COLUMN),
-    ] = None,
-    lr_column: Annotated[str | None, typer.Option(help="Learning rates.", **_COLUMN)] = None,
-    loss_column: Annotated[str | None, typer.Option(help="Final losses.", **_COLUMN)] = None,
-    eps_column: Annotated[
-        str | None, typer.Option(help="Adam's epsilon, if varied.", **_COLUMN)
-    ] = None,
-    seed_column: Annotated[str | None, typer.Option(help="Seeds, if repeated.", **_COLUMN)] = None,
-    covariate: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="What the law depends on, as model size or tokens; repeatable.", **_COLUMN
-        ),
-    ] = None,
     where: Annotated[
         str | None,
         typer.Option(metavar="CONDITION", help='Which rows, such as "D == 1e10".'),
     ] = None,
     noise_scale: Annotated[Any, typer.Option(**NOISE_SCALE)] = None,
-    prior: Annotated[
-        str | None,
-        typer.Option(
-            **PRIOR,
-        ),
-    ] = None,
-    level: Annotated[float | None, typer.Option(**LEVEL_OPTION)] = None,
+    prior: Annotated[str | None, typer.Option(**PRIOR)] = None,
+    level: Annotated[float, typer.Option(**LEVEL_OPTION)] = LEVEL,
     save: Annotated[
         str | None, typer.Option(metavar="FILE", help="Save the law, for --law.")
     ] = None,
@@ -77,35 +72,25 @@ def fit(
     lr query --law law.json --covariate N=1e9 --covariate D=2e10 --batch-size 512
     """
     from scaling import fit_sweep, save_law
-    from scaling.numeric.inputs.files import check_writable
     from scaling.numeric.tables import as_table
 
-    from ..report.answer import LEVEL
     from ..report.fit import document, explain, score_table
 
-    check_writable(save)  # before the work
-    if plot is not None:
-        from scaling.plotting.saving import figure_format
-
-        figure_format(plot, "plot")
-        check_writable(plot)
-    level = LEVEL if level is None else level
-    with _progress() as report:
+    check_outputs(save, plot)
+    names: dict[str, Any] = {**columns}
+    covariates = names.pop("covariate", [])
+    with progress() as report:
         found = fit_sweep(
             as_table(runs, study=study),
-            batch_size_column=batch_size_column,
-            lr_column=lr_column,
-            loss_column=loss_column,
-            eps_column=eps_column,
-            seed_column=seed_column,
-            covariates=covariate or [],
+            **names,
+            covariates=covariates,
             where=where,
             noise_scale=noise_scale,
             prior=read_prior(prior),
             progress=report,
         )
     if as_json:
-        echo(json.dumps(document(found, level), indent=2, allow_nan=False))
+        echo(json_text(document(found, level)))
     else:
         echo(explain(found, level))
         print_table(score_table(found))
@@ -115,21 +100,3 @@ def fit(
         from scaling.plotting import save_figure, sweep_valleys
 
         save_figure(sweep_valleys(found), plot, title="Loss valleys of a sweep")
-
-
-@contextmanager
-def _progress() -> Iterator[Any]:
-    """Show on a terminal how far the work has come."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        tasks: dict[str, Any] = {}
-
-        def report(what: str, done: int, total: int) -> None:
-            if what not in tasks:
-                tasks[what] = progress.add_task(what, total=total)
-            progress.update(tasks[what], completed=done)
-
-        yield report

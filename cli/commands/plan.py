@@ -1,14 +1,13 @@
 """``lr plan``: which runs to make next, for the sake of one learning rate."""
 
-import json
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from scaling.errors import InputError
 
-from ..options import BATCH_SIZE, NON_NEGATIVE, NUMBER, PlanOptions, takes_evidence
-from ..terminal import echo
+from ..options import BATCH_SIZE, NON_NEGATIVE, NUMBER, PlanOptions, takes
+from ..terminal import echo, json_text
 
 if TYPE_CHECKING:
     from scaling.numeric.planning.plan import Plan
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 _MOST_RUNS = 256
 
 
-@takes_evidence
+@takes("given", PlanOptions)
 def plan(
     given: PlanOptions,
     target_batch_size: Annotated[
@@ -109,7 +108,7 @@ def plan(
         enqueue_runs(now, enqueue, study)
     unit = known.provenance.unit if found.runs is None else found.runs.unit
     if as_json:
-        echo(json.dumps(document(found, runs, len(now), unit), indent=2, allow_nan=False))
+        echo(json_text(document(found, runs, len(now), unit)))
     else:
         echo(explain(found, runs, len(now), unit))
 

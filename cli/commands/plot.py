@@ -15,8 +15,15 @@ from ..terminal import echo
 
 if TYPE_CHECKING:
     from scaling.plotting import NamedFigure
+    from scaling.plotting.gallery import Option
 
 _DPI = typer.Option(help="Dots per inch, of PNG files (default: 200).", **NUMBER)
+#: How options of figures are read, by their kind.
+_KINDS: dict[str, tuple[Any, dict[str, Any]]] = {
+    "number": (float, NON_NEGATIVE),
+    "numbers": (list[float], NON_NEGATIVE),
+    "text": (str, {"metavar": "NAME"}),
+}
 _ALL_FORMATS = ("png", "svg")
 
 
@@ -48,7 +55,7 @@ def plot(
     ] = False,
     out: Annotated[
         str | None,
-        typer.Option(metavar="DIRECTORY", help="With --all: where to (default: figures)."),
+        typer.Option(metavar="DIRECTORY", help="Folder for --all (default: figures)."),
     ] = None,
     dpi: Annotated[float | None, _DPI] = None,
 ) -> None:
@@ -120,51 +127,18 @@ def _command(figure: "NamedFigure") -> Any:
 
         path = f"{figure.name}.png" if out is None else out
         figure_format(path)  # before the work
-        chosen = {name: value for name, value in given.items() if value is not None}
-        several = {option.name for option in figure.options if option.kind == "numbers"}
+        chosen = {name: x for name, x in given.items() if x not in (None, [])}
         drawn = figure.draw(
-            **{name: tuple(v) if name in several else v for name, v in chosen.items() if v != []}
+            **{name: tuple(x) if isinstance(x, list) else x for name, x in chosen.items()}
         )
         write(drawn, path, figure.summary, dpi)
         echo(f"wrote {path}")
 
-    types: dict[str, Any] = {"number": float, "numbers": list[float], "text": str}
-    readers: dict[str, dict[str, Any]] = {
-        "number": NON_NEGATIVE,
-        "numbers": NON_NEGATIVE,
-        "text": {"metavar": "NAME"},
-    }
-    own = [
-        (
-            option.name,
-            types[option.kind],
-            typer.Option(
-                flag(option.name),
-                help=option.help + _default(option.default),
-                **readers[option.kind],
-            ),
-        )
-        for option in figure.options
-    ]
-    shared = [
-        (
-            "out",
-            str,
-            typer.Option(
-                metavar="FILE",
-                help=f"File to write, .png, .svg or .pdf (default: {figure.name}.png).",
-            ),
-        ),
-        ("dpi", float, _DPI),
-    ]
+    text = f"File to write, .png, .svg or .pdf (default: {figure.name}.png)."
     parameters = [
-        inspect.Parameter(
-            name,
-            inspect.Parameter.KEYWORD_ONLY,
-            default=None,
-            annotation=Annotated[kind | None, option],
-        )
-        for name, kind, option in [*own, *shared]
+        *(_parameter(option) for option in figure.options),
+        _optional("out", str, typer.Option(metavar="FILE", help=text)),
+        _optional("dpi", float, _DPI),
     ]
     draw.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     draw.__annotations__ = {p.name: p.annotation for p in parameters}
@@ -175,6 +149,19 @@ def _command(figure: "NamedFigure") -> Any:
         draw
     )
     return typer.main.get_command(single)
+
+
+def _parameter(option: "Option") -> inspect.Parameter:
+    kind, how = _KINDS[option.kind]
+    text = option.help + _default(option.default)
+    return _optional(option.name, kind, typer.Option(flag(option.name), help=text, **how))
+
+
+def _optional(name: str, kind: Any, option: Any) -> inspect.Parameter:
+    annotation = Annotated[kind | None, option]
+    return inspect.Parameter(
+        name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation
+    )
 
 
 def _default(value: Any) -> str:

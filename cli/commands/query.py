@@ -1,25 +1,24 @@
 """``lr query``: the learning rate at given batch sizes, with its reasons."""
 
-import json
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..options import BATCH_SIZE, LEVEL_OPTION, takes_law
-from ..terminal import echo
+from ..options import BATCH_SIZE, LEVEL, LEVEL_OPTION, LawOptions, check_outputs, make_law, takes
+from ..terminal import echo, json_text
 
 if TYPE_CHECKING:
     from scaling.numeric.laws import Law
 
 
-@takes_law
+@takes("law", LawOptions, make_law)
 def query(
     law: "Law",
     batch_size: Annotated[
         list[float] | None,
         typer.Option(help="Batch size to answer for; repeatable; may be a product.", **BATCH_SIZE),
     ] = None,
-    level: Annotated[float | None, typer.Option(**LEVEL_OPTION)] = None,
+    level: Annotated[float, typer.Option(**LEVEL_OPTION)] = LEVEL,
     save: Annotated[
         str | None, typer.Option(metavar="FILE", help="Save the law, for --law.")
     ] = None,
@@ -38,26 +37,17 @@ def query(
     lr query --points optima.csv --batch-size 512 --save law.json
     """
     from scaling.errors import InputError
-    from scaling.numeric.inputs.files import check_writable
 
-    from ..report.answer import LEVEL, answers, describe
+    from ..report.answer import answers, describe
 
     if not batch_size:
         raise InputError(
             "missing; say at which batch size you want the learning rate", "batch_size"
         )
-    check_writable(save)  # before anything is written
-    if plot is not None:
-        from scaling.plotting.saving import figure_format
-
-        figure_format(plot, "plot")
-        check_writable(plot)
-    level = LEVEL if level is None else level
+    check_outputs(save, plot)
     results = answers(law, batch_size, level)
     if as_json:
-        text = json.dumps(
-            {"law": describe(law, level), "results": results}, indent=2, allow_nan=False
-        )
+        text = json_text({"law": describe(law, level), "results": results})
     else:
         from ..report.prose import explain
 

@@ -1,40 +1,20 @@
 """``lr recipe``: a whole recipe carried to another batch size, by several rules side by side."""
 
-import json
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from scaling.errors import InputError
 
-from ..options import BATCH_SIZE, NON_NEGATIVE, LawOptions, make_law, takes_law_of_recipe
-from ..terminal import echo, print_table
+from ..options import BATCH_SIZE, NON_NEGATIVE, LawOptions, RecipeOptions, make_law, takes
+from ..terminal import echo, json_text
 
 if TYPE_CHECKING:
     from scaling import Recipe
     from scaling.numeric.laws import Law
-    from scaling.numeric.recipes import RuledRecipe
-
-_COLUMNS = {
-    "learning_rate": "lr",
-    "beta1": "beta1",
-    "beta2": "beta2",
-    "eps": "eps",
-    "weight_decay": "decay",
-}
-
-_WIDEST_RULE = 16
 
 
-_WHY = (
-    "the law aims at the best learning rate, and came nearer to the optima of other models' sweeps "
-    "than the square root; over a run of many steps the decay rates change nothing in it (T-I1). "
-    "sqrt-sde and half-life aim at the old run's trajectory instead"
-)
-
-
-@takes_law_of_recipe
+@takes("given", RecipeOptions)
 def recipe(
     given: LawOptions,
     tuned: Annotated[
@@ -60,14 +40,14 @@ def recipe(
             "--rule",  # or typer 0.27 takes the metavar for its name
             metavar="RULE",
             help="law, sqrt-sde, half-life, weight-decay, or several joined by +; repeatable "
-            "(default: what it would take, and the others for which there is enough).",
+            "(default: the recommended one, and all others that can be applied).",
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Print whole recipes for other batch sizes, by several rules, and say which to take.
+    """Print whole recipes for other batch sizes by several rules, and which to take.
 
-    Each with its source and what it assumes, and ready to paste.
+    Each comes with its source, what it assumes, and lines to paste.
 
     lr recipe --from lr=3e-4,batch_size=256,beta2=0.95 --batch-size 1024
 
@@ -75,6 +55,8 @@ def recipe(
     --noise-scale 4e3 --rule law+weight-decay --rule sqrt-sde
     """
     from scaling import recipe as carry
+
+    from ..report.recipe import document, show
 
     known = _read(tuned)
     if not batch_size:
@@ -88,12 +70,11 @@ def recipe(
     ]
     place = "inside" if law.model and law.model.eps == "inside" else "outside"
     if as_json:
-        answer = _as_json(known, found, place) | {"unit": law.provenance.unit}
-        echo(json.dumps(answer, indent=2, allow_nan=False))
+        echo(json_text(document(known, found, place) | {"unit": law.provenance.unit}))
         return
     if law.provenance.unit is not None:
         echo(f"batch sizes are in {law.provenance.unit}, as the law's")
-    _print(known, found, place)
+    show(known, found, place)
     for name, reason in {} if rule else _left_out(known, eps).items():
         echo(f"{name}: left out, {reason}")
 
@@ -159,95 +140,3 @@ def _law(given: LawOptions, known: "Recipe", eps: float | None) -> "Law":
         if error.parameter not in ("ref_beta1", "ref_beta2"):
             raise
         raise InputError(f"{error.parameter[4:]} {error.message}", "from") from None
-
-
-def _lines(found: "RuledRecipe", eps: str) -> dict[str, str]:
-    from scaling.numeric.recipes import constructor_lines
-
-    return constructor_lines(found.to_recipe(), eps=eps) if found.in_domain else {}
-
-
-def _as_json(known: "Recipe", found: "list[tuple[str, RuledRecipe]]", eps: str) -> dict[str, Any]:
-    from scaling.numeric.recipes import best_rule
-
-    from ..report.sentences import say_all
-
-    return {
-        "from": asdict(known),
-        "eps": eps,
-        "best": {"rule": best_rule(known), "why": _WHY},
-        "results": [
-            {
-                "rule": name,
-                "batch_size": one.batch_size,
-                **{column: getattr(one, column) for column in _COLUMNS},
-                "sources": [rule.source for rule in one.rules],
-                "keeps": [rule.keeps for rule in one.rules],
-                "assumptions": [rule.assumption for rule in one.rules],
-                "warnings": say_all(one.warnings),
-                "lines": _lines(one, eps),
-            }
-            for name, one in found
-        ],
-    }
-
-
-def _print(known: "Recipe", found: "list[tuple[str, RuledRecipe]]", eps: str) -> None:
-    from scaling.numeric.recipes import best_rule
-
-    from ..report.prose import field
-
-    _print_table(known, found)
-    for text in dict.fromkeys(text for _, one in found for text in one.assumed):
-        echo("\n".join(field("assumed", text)))
-    echo("\n".join(field("take", f"{best_rule(known)}: {_WHY}")))
-    for name in dict.fromkeys(name for name, _ in found):
-        echo(f"\n{name}")
-        _print_rule([one for its, one in found if its == name], eps)
-    echo("")
-
-
-def _print_table(known: "Recipe", found: "list[tuple[str, RuledRecipe]]") -> None:
-    from rich import box
-    from rich.table import Table
-
-    title = f"From a run tuned at batch size {known.batch_size:.10g}"
-    table = Table(box=box.SIMPLE, pad_edge=False, title=title, title_justify="left")
-    table.add_column("rule", overflow="fold", max_width=_WIDEST_RULE)
-    for name in ("batch", *_COLUMNS.values()):
-        table.add_column(name, justify="right", no_wrap=True)
-    rows: list[tuple[str, Any]] = [("(tuned)", known), *found]
-    for name, one in rows:
-        cells = (_cell(column, getattr(one, column)) for column in _COLUMNS)
-        table.add_row(name.replace("+", " + "), f"{one.batch_size:.10g}", *cells)
-    print_table(table)
-
-
-def _print_rule(found: "list[RuledRecipe]", eps: str) -> None:
-    """Say what a rule rests on, where it ends, and what it gives at each batch size."""
-    from ..report.prose import field
-    from ..report.sentences import say_all
-
-    for rule in found[0].rules:
-        which = f"{rule.name} keeps " if len(found[0].rules) > 1 else ""
-        text = f"{which}{rule.keeps}: {rule.assumption} ({rule.source})"
-        echo("\n".join(field("" if which else "keeps", text)))
-    for one in found:
-        if len(found) > 1:
-            echo(f"  # batch size {one.batch_size:.10g}")
-        for text in say_all(one.warnings):
-            echo("\n".join(field("WARNING", text)))
-        lines = _lines(one, eps)
-        for line in lines.values():
-            echo(f"  {line}")
-        if not lines:
-            echo("  # no optimizer can be made of this")
-        elif "torch" not in lines:
-            echo("  # PyTorch has no eps inside the root")
-
-
-def _cell(column: str, value: float | None) -> str:
-    if value is None:
-        return "-"
-    # A decay rate says nothing in its first digits once it is near 1.
-    return f"{value:.6g}" if column.startswith("beta") else f"{value:.3g}"

@@ -1,6 +1,6 @@
 """``lr simulate``: the runs of a made-up sweep with a known law, to plan a real one."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -51,9 +51,8 @@ def simulate(
         typer.Option(help="Relative standard deviation of a loss from run to run.", **NON_NEGATIVE),
     ] = 0.001,
     curvature: Annotated[
-        float | None,
-        typer.Option(help="Relative rise of the loss one octave off (default: 0.01).", **NUMBER),
-    ] = None,
+        float, typer.Option(help="Relative rise of the loss one octave off.", **NUMBER)
+    ] = 0.01,
     departure: Annotated[
         float,
         typer.Option(help="Scatter of true optima about the law, in octaves.", **NON_NEGATIVE),
@@ -85,7 +84,6 @@ def simulate(
         learning_rate_exponents=_exponents(lr_exponent or [], values, "lr_exponent"),
         critical_exponents=_exponents(critical_exponent or [], values, "critical_exponent"),
     )
-    given: dict[str, Any] = {} if curvature is None else {"curvature": curvature}
     runs = simulate_sweep(
         law,
         batch_size,
@@ -93,7 +91,7 @@ def simulate(
         covariates=values,
         repetitions=repetitions,
         noise=noise,
-        **given,
+        curvature=curvature,
         departure=departure,
         missing=missing,
         seed=seed,

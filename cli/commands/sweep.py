@@ -9,7 +9,7 @@ import typer
 
 from scaling.errors import DataError, InputError
 
-from ..options import BATCH_SIZE, LEVEL_OPTION, takes_law
+from ..options import BATCH_SIZE, LEVEL, LEVEL_OPTION, LawOptions, make_law, takes
 from ..terminal import echo
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ class Engine(StrEnum):
     hydra = "hydra"
 
 
-@takes_law
+@takes("law", LawOptions, make_law)
 def sweep(
     law: "Law",
     engine: Annotated[
@@ -38,7 +38,7 @@ def sweep(
         list[float] | None,
         typer.Option(help="Batch size to sweep at; repeatable; may be a product.", **BATCH_SIZE),
     ] = None,
-    level: Annotated[float | None, typer.Option(**LEVEL_OPTION)] = None,
+    level: Annotated[float, typer.Option(**LEVEL_OPTION)] = LEVEL,
     out: Annotated[
         str | None, typer.Option(metavar="FILE", help="Write to a file instead.")
     ] = None,
@@ -52,20 +52,14 @@ def sweep(
 
     It widens outside the batch sizes that the law was fitted on.
     """
+    from ..report.sentences import say_all
+
     if engine is None:
         raise InputError(f"missing; choose one of {', '.join(Engine)}", "engine")
     if not batch_size:
         raise InputError("missing; say at which batch sizes you sweep", "batch_size")
-    if force and out is None:
-        raise InputError("needs a file to overwrite, --out", "force")
-    if out is not None and not force and Path(out).exists():
-        raise DataError(f"{out}: exists already; --force overwrites it")
-    from scaling.numeric.inputs.files import check_writable
-
-    from ..report.sentences import say_all
-
-    check_writable(out)
-    spaces = [law.search_space(size, **_given(level)) for size in dict.fromkeys(batch_size)]
+    _check_out(out, force=force)
+    spaces = [law.search_space(size, level=level) for size in dict.fromkeys(batch_size)]
     for text in say_all(tuple(fact for space in spaces for fact in space.warnings)):
         echo(f"WARNING: {text}", err=True)
     if law.provenance.unit is not None:
@@ -79,5 +73,12 @@ def sweep(
         write_text(out, text)
 
 
-def _given(level: float | None) -> dict[str, float]:
-    return {} if level is None else {"level": level}
+def _check_out(out: str | None, *, force: bool) -> None:
+    """Refuse, before the work, to overwrite a file, or one that cannot be written."""
+    from scaling.numeric.inputs.files import check_writable
+
+    if force and out is None:
+        raise InputError("needs a file to overwrite, --out", "force")
+    if out is not None and not force and Path(out).exists():
+        raise DataError(f"{out}: exists already; --force overwrites it")
+    check_writable(out)

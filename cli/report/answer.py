@@ -1,4 +1,4 @@
-"""What a law says, as JSON values."""
+"""A law and its answers, as JSON values."""
 
 import math
 import sys
@@ -10,12 +10,9 @@ from scaling.numeric.laws.law import finite_or_none
 
 from .sentences import say_all
 
-#: Of all intervals that are reported, unless another is asked for.
-LEVEL = 0.9
 
-
-def describe(law: Law, level: float = LEVEL) -> dict[str, Any]:
-    """Describe the law itself; null stands for infinite or absent."""
+def describe(law: Law, level: float) -> dict[str, Any]:
+    """Describe the law itself."""
     intervals, peak, end = law.parameter_intervals(level), law.peak, law.surge_end
     return {
         "source": law.provenance.source,
@@ -23,16 +20,13 @@ def describe(law: Law, level: float = LEVEL) -> dict[str, Any]:
         "unit": law.provenance.unit,
         "moments": law.model.name if law.model else None,
         "reference": law.reference._asdict(),
-        "noise_batch_size": finite_or_none(law.noise_batch_size),
-        "critical_batch_size": finite_or_none(law.critical_batch_size),
-        "learning_rate_limit": finite_or_none(law.learning_rate_limit),
+        "noise_batch_size": law.noise_batch_size,
+        "critical_batch_size": law.critical_batch_size,
+        "learning_rate_limit": law.learning_rate_limit,
         "peak_batch_size": peak.batch_size if peak else None,
-        "surge_end_eps": None
-        if end is None
-        else finite_or_none(end),  # null: unknown, or at every eps
+        "surge_end_eps": end,  # null: unknown, or at every eps
         "peak_learning_rate": peak.learning_rate if peak else None,
-        "intervals": intervals
-        and {name: [finite_or_none(x) for x in bounds] for name, bounds in intervals.items()},
+        "intervals": intervals,
         "level": level,
         "verdicts": say_all(law.verdicts()),
         "assumptions": say_all(law.assumptions()),
@@ -41,7 +35,7 @@ def describe(law: Law, level: float = LEVEL) -> dict[str, Any]:
     }
 
 
-def answers(law: Law, batch_sizes: list[float], level: float = LEVEL) -> list[dict[str, Any]]:
+def answers(law: Law, batch_sizes: list[float], level: float) -> list[dict[str, Any]]:
     """Answer for each batch size."""
     rates = law.learning_rate(batch_sizes)
     exponents = law.exponent(batch_sizes)

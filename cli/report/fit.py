@@ -26,6 +26,7 @@ def document(found: SweepFit, level: float) -> dict[str, Any]:
         "result": answers(middle, [middle.reference.batch_size], level)[0],
         "exponents": _exponents(found),
         **found.to_dict(),
+        "said": say_all(found.said),
         "facts": say_all(found.facts()),
         "warnings": say_all(found.warnings()),
     }
@@ -51,14 +52,10 @@ def explain(found: SweepFit, level: float) -> str:
     lines += field("law", law.provenance.description)
     lines += field("", formula(law))
     lines += landmarks(law, level)
-    lines += list(_varies(found))
-    notes = {
-        "runs": [*found.said, *say_all(found.facts())],
-        "assumed": say_all(fact for fact in law.assumptions() if fact.key != "setting"),
-    }
-    for name, texts in notes.items():
-        for i, text in enumerate(texts):
-            lines += field("" if i else name, text)
+    lines += field("varies", *_varies(found))
+    lines += field("runs", *say_all((*found.said, *found.facts())))
+    assumed = say_all(fact for fact in law.assumptions() if fact.key != "setting")
+    lines += field("assumed", *assumed)
     return "\n".join(lines)
 
 
@@ -88,12 +85,9 @@ def _exponents(found: SweepFit) -> dict[str, dict[str, list[float]]]:
 
 def _varies(found: SweepFit) -> Iterator[str]:
     """How small batches' rates, and B_crit, vary with the covariates."""
-    first = True
     for quantity, by in found.law.covariate_exponents().items():
         for name, (middle, low, high) in by.items():
-            text = f"{quantity} ~ {name}^{middle:+.2f} (90% interval {low:+.2f} to {high:+.2f})"
-            yield from field("varies" if first else "", text)
-            first = False
+            yield f"{quantity} ~ {name}^{middle:+.2f} (90% interval {low:+.2f} to {high:+.2f})"
 
 
 def score_table(found: SweepFit) -> Any:

@@ -1,4 +1,4 @@
-"""What `lr measure` and `lr doctor` say to people."""
+"""The answers of `lr measure` and `lr doctor` for people."""
 
 from collections.abc import Callable
 from typing import Any
@@ -38,9 +38,7 @@ def say_checkpoint(answer: dict[str, Any]) -> str:
             1,
             "sqrt(v) holds at this batch size; where noise dominates, it falls as 1/sqrt(B) (T-J2)",
         )
-    for i, text in enumerate(notes):
-        lines += field("" if i else "note", text)
-    return "\n".join(lines)
+    return "\n".join([*lines, *field("note", *notes)])
 
 
 def effect(group: dict[str, Any]) -> str:

@@ -57,8 +57,7 @@ def explain(plan: Plan, runs: Sequence[Proposal], now: int, unit: str | None) ->
     lines += field("excess", _excess(plan))
     lines += field("next", _next(runs, now))
     lines += ["", *_table(plan, runs, now), ""]
-    for i, fact in enumerate(plan.facts()):
-        lines += field("" if i else "from", say(fact))
+    lines += field("from", *map(say, plan.facts()))
     text = "each row holds once it and those above it have reported; x is the interval's width"
     lines += field("read", text)
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""What a law says, for people: lines that fit the terminal."""
+"""A law and its answers for people, in lines that fit the terminal."""
 
 import math
 import shutil
@@ -8,7 +8,6 @@ from typing import Any
 from scaling.data.track_record import track_record
 from scaling.numeric.laws import Law
 
-from .answer import LEVEL
 from .sentences import say
 
 _WIDEST = 88
@@ -50,7 +49,7 @@ _LEFT_OUT = (
 )
 
 
-def explain(law: Law, results: list[dict[str, Any]], level: float = LEVEL) -> str:
+def explain(law: Law, results: list[dict[str, Any]], level: float) -> str:
     """Answer in words: each batch size, then the law, then what is taken for granted."""
     answer = _answer_by_draws if law.theory == _BY_DRAWS else _answer
     lines = [line for result in results for line in answer(law, result)]
@@ -60,8 +59,7 @@ def explain(law: Law, results: list[dict[str, Any]], level: float = LEVEL) -> st
     lines += field("law", law.provenance.description)
     lines += field("", formula(law))
     lines += landmarks(law, level)
-    for i, assumption in enumerate(law.assumptions()):
-        lines += field("" if i else "assumed", say(assumption))
+    lines += field("assumed", *map(say, law.assumptions()))
     lines += field("left out", _LEFT_OUT)
     return "\n".join(lines)
 
@@ -138,11 +136,7 @@ def landmarks(law: Law, level: float) -> list[str]:
 
     peak = law.peak
     return [
-        *(
-            line
-            for i, x in enumerate(law.verdicts())
-            for line in field("" if i else "shape", say(x))
-        ),
+        *field("shape", *map(say, law.verdicts())),
         *field(
             "peak",
             f"learning rate {peak.learning_rate:.3g} at batch size "
@@ -214,9 +208,13 @@ def _times(factor: float | None) -> str:
     return "infinitely many times" if factor is None else f"{factor:.3g} x"
 
 
-def field(name: str, text: str) -> list[str]:
-    """Lines of a named paragraph, indented."""
-    return wrap(text, f"  {name}".ljust(_MARGIN + 2), " " * (_MARGIN + 2))
+def field(name: str, *texts: str) -> list[str]:
+    """Lines of paragraphs, indented; the first is named."""
+    rest = " " * (_MARGIN + 2)
+    named = [f"  {name}".ljust(_MARGIN + 2), *[rest] * len(texts)]
+    return [
+        line for text, first in zip(texts, named, strict=False) for line in wrap(text, first, rest)
+    ]
 
 
 def wrap(text: str, first: str, rest: str) -> list[str]:

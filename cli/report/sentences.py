@@ -1,9 +1,9 @@
-"""What the facts of the numeric layer say, in words: one sentence for each key."""
+"""The facts of the numeric layer in words: one sentence for each key."""
 
 import math
 from collections.abc import Callable, Iterable
 
-from scaling.numeric.laws.facts import Fact
+from scaling.numeric.facts import Fact
 
 
 def say(fact: Fact) -> str:
@@ -122,6 +122,16 @@ def _setting(**values: float) -> str:
     return "at " + ", ".join(f"{name} = {value:.6g}" for name, value in values.items())
 
 
+def _guessed(**columns: tuple[str, ...]) -> str:
+    """Say which column was taken for what, and which were not."""
+    said = []
+    for role, (name, *others) in columns.items():
+        instead = f" (not {', '.join(map(repr, others))})" if others else ""
+        how = "as" if "*" in name else "from column"
+        said.append(f"{role.replace('_', ' ')} {how} {name!r}{instead}")
+    return f"guessed: {', '.join(said)}"
+
+
 _LEFT_OUT = {
     "cell": "left-out cells",
     "batch_size": "left-out batch sizes",
@@ -197,6 +207,41 @@ _SENTENCES: dict[str, str | Callable[..., str]] = {
         "by batch size {batch_size:.10g} the rise has ended: probability {probability:.2g}"
     ),
     "falls": "at batch size {batch_size:.10g} the optimum falls: probability {probability:.2g}",
+    # How a table was read.
+    "read as": "read as {kind}: {runs}",
+    "guessed": _guessed,
+    "batch sizes in": "batch sizes are in {unit}, by the name {column!r}",
+    "rows twice": "{rows} rows are there twice, with the same loss: dropped",
+    "left out, by state": lambda runs, total, state, broke: (
+        f"{runs} of {total} runs left out: "
+        f"{'broke off, and not by its loss' if broke else 'not finished'} ({state})"
+    ),
+    "diverged, by state": "{runs} of {total} runs diverged: {state}, and the loss not finite",
+    "several lengths": lambda column, values: (
+        f"runs differ in {column} ({', '.join(map(repr, values))}); if a scheduler stopped some "
+        "early, leave them out by a condition (--where)"
+    ),
+    "not evaluated": "{runs} of {total} runs left out: no {loss!r}, but {other!r}",
+    "no experiments": "{rows} of {total} rows left out: no finished experiments",
+    "last rows": "of {rows} rows the last of each of {runs} runs is kept",
+    "one eps": "eps is {eps:g} in every run: not varied",
+    # What steps to a target do not tell.
+    "never reached": (
+        "rows without {column}: {rows} of {total}, left out as runs that never reached the target"
+    ),
+    "groups without size": "{column} is not always a size: no dependence on it is fitted",
+    "several rates": (
+        "WARNING: {column} has several values at one batch size; the law is about the best of "
+        "them, so keep only those rows"
+    ),
+    "no trend": (
+        "no dependence of the critical batch size on {covariate}: fewer than two groups of "
+        "different {covariate} have a finite one"
+    ),
+    "not in the trend": (
+        "{group} is not in the dependence of the critical batch size on {covariate}"
+    ),
+    "trend of two": "two groups determine the dependence exactly, hence without intervals",
     # What became of the runs of a sweep, and how well its law predicts.
     "diverged": "{runs} of {total} runs diverged; they bound the optimum from above",
     "untold": (
@@ -227,6 +272,7 @@ _SENTENCES: dict[str, str | Callable[..., str]] = {
     ),
     "cost": _cost,
     "worth": _worth,
+    "default rate": "{name} = {value:g}, the default of PyTorch and optax",
     # Where a rule for recipes leaves its domain.
     "sqrt-sde below 0": (
         "sqrt-sde leaves its domain: {name} = {beta:.3g} is below 0; from batch size "

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from scaling.errors import InputError
-from scaling.numeric.laws.facts import Fact, fact
+from scaling.numeric.facts import Fact, fact
 
 _RECORD = Path(__file__).with_name("evidence.json")
 

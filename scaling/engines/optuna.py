@@ -239,8 +239,7 @@ class LawSampler:
             size = self._propose(study, trial, choices).batch_size
             return min(choices, key=lambda choice: abs(choice - size))
         if param_name == self._name:
-            size = float(trial.params.get(self._batch_size, self._fixed))
-            rate = self._propose(study, trial, [size]).learning_rate
+            rate = self._propose(study, trial, [self._size(trial)]).learning_rate
             return min(max(rate, param_distribution.low), param_distribution.high)
         return self._sampler.sample_independent(study, trial, param_name, param_distribution)
 
@@ -252,29 +251,29 @@ class LawSampler:
         """Plan anew from the study's trials, and take the run that is this trial's turn."""
         state = plan(self._known, self._target, batch_sizes=sizes, **self._options)
         trials = study.get_trials(deepcopy=False)
-        told = [t for t in trials if self._name in t.params and t.state in self._ended()]
-        if told:
-            failed = self._states.FAIL
-            state.tell(
-                Runs(
-                    np.array([float(t.params.get(self._batch_size, self._fixed)) for t in told]),
-                    np.array([t.params[self._name] for t in told]),
-                    np.array([np.nan if t.state == failed else t.value for t in told]),
-                )
-            )
-        turn = 0
-        for other in trials:
-            if other.state != self._states.RUNNING or other.number == trial.number:
-                continue
-            if self._name in other.params:
-                size = float(other.params.get(self._batch_size, self._fixed))
-                state.expect(size, other.params[self._name])
-            elif other.number < trial.number:
-                turn += 1
+        chosen = [other for other in trials if self._name in other.params]
+        if runs := self._ended(chosen):
+            state.tell(Runs(*np.array(runs, dtype=float).T))
+        running = {t.number for t in trials if t.state == self._states.RUNNING} - {trial.number}
+        for other in chosen:
+            if other.number in running:
+                state.expect(self._size(other), other.params[self._name])
+        # Those that began before and have not chosen yet take the runs before this one's.
+        waiting = running - {other.number for other in chosen}
+        turn = sum(number < trial.number for number in waiting)
         return state.preview(turn + 1)[turn]
 
-    def _ended(self) -> tuple[Any, Any]:
-        return self._states.COMPLETE, self._states.FAIL
+    def _ended(self, trials: "list[FrozenTrial]") -> list[tuple[float, float, float | None]]:
+        """Batch size, learning rate and loss of trials that are at their end; failed: diverged."""
+        states = self._states
+        return [
+            (self._size(t), t.params[self._name], t.value if t.state == states.COMPLETE else None)
+            for t in trials
+            if t.state in (states.COMPLETE, states.FAIL)
+        ]
+
+    def _size(self, trial: "FrozenTrial") -> float:
+        return float(trial.params.get(self._batch_size, self._fixed))
 
 
 def form(spaces: Sequence[SearchSpace]) -> str:

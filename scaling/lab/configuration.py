@@ -257,8 +257,8 @@ def shipped_configurations() -> list[str]:
 
     Examples
     --------
-    >>> "network" in shipped_configurations()
-    True
+    >>> shipped_configurations()
+    ['logistic', 'network', 'transformer']
     """
     configs = files("scaling.lab").joinpath("configs")
     return sorted(

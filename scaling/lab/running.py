@@ -58,11 +58,7 @@ def run_configuration(
         If Dask is asked for and not installed.
     """
     path = Path(out)
-    journal = Journal(path.with_name(f".{path.name}.journal"))
-    if path.exists() and not (force or journal.results):
-        raise DataError(f"{path}: exists already; --force overwrites it")
-    if not path.parent.is_dir():
-        raise DataError(f"{path}: cannot be written: there is no folder {path.parent}")
+    journal = _open_journal(path, force=force)
     make_problem(configuration.problem)  # if an extra is missing, here and not in a worker
     cells = configuration.cells()
     left = [cell for cell in cells if cell not in journal.results]
@@ -79,6 +75,16 @@ def run_configuration(
             say(done, total)
     write_tables((journal.results[cell] for cell in cells), path)
     journal.path.unlink(missing_ok=True)
+
+
+def _open_journal(path: Path, *, force: bool) -> Journal:
+    """Read which cells are done; refuse to write where there is a whole table, or no folder."""
+    journal = Journal(path.with_name(f".{path.name}.journal"))
+    if path.exists() and not (force or journal.results):
+        raise DataError(f"{path}: exists already; --force overwrites it")
+    if not path.parent.is_dir():
+        raise DataError(f"{path}: cannot be written: there is no folder {path.parent}")
+    return journal
 
 
 def _results(cells: list[Cell]) -> Iterator[Result]:

@@ -12,6 +12,7 @@ from torch import Tensor
 from scaling.lab.adam import Adam, AdamSettings
 from scaling.lab.problems.problem import Problem
 from scaling.lab.schedule import Schedule
+from scaling.numeric.inputs.display import Shown
 
 FloatArray: TypeAlias = npt.NDArray[np.float64]
 
@@ -61,8 +62,8 @@ class Snapshot:
     second_moment: Tensor
 
 
-@dataclass(frozen=True, eq=False)
-class Trained:
+@dataclass(frozen=True, eq=False, repr=False)
+class Trained(Shown):
     """How runs ended.
 
     Attributes

@@ -71,7 +71,7 @@ class MicroBatches:
             for watched in self._watched
             if not watched.sharded
         ]
-        self._forget()
+        self._reset()
 
     @property
     def ranks(self) -> int:
@@ -97,14 +97,14 @@ class MicroBatches:
         if problem is None and not any(watched.reached for watched in self._watched):
             problem = "no backward since the last micro_batch(); call it after each"
         if problem is not None:
-            self._forget()
+            self._reset()
             raise InputError(problem)
         if self.sharded:  # ranks are averaged before anybody can look
             size *= self.ranks
         self._sizes.append(size)
         for watched in self._watched:
             watched.reached = False
-        squares = self._drained()
+        squares = self._drain()
         # |c|^2 and |c|^2/b of the micro-batch, and its products with those before, in turn.
         self._sums[0] += squares[0]
         self._sums[1] += squares[0] / size
@@ -126,7 +126,7 @@ class MicroBatches:
             self._metrics, values if values is not None else (), self._complete, strict=False
         )
         totals = {name: found for name, found, complete in known if complete}
-        self._forget()
+        self._reset()
         return totals or None
 
     def unscaled_by(self) -> float | None:
@@ -215,26 +215,21 @@ class MicroBatches:
     def _look(self, watched: _Watched, gradient: Tensor, before: Tensor | None) -> None:
         """Add the square of a gradient, and its product with those before."""
         weigh = self._weights(watched) if len(self._metrics) > 1 else None
-        own = watched is self._watched[0]
         piece = _CPU_PIECE if gradient.device.type == "cpu" else _DEVICE_PIECE
         flat = gradient.reshape(-1)
         earlier = None if before is None else before.detach().reshape(-1)
         for start in range(0, flat.numel(), piece):
             at = slice(start, start + piece)
-            c = _single(flat[at])
-            s = None if earlier is None else _single(earlier[at])
-            square = torch.dot(c, c)
-            product = None if s is None else 2 * torch.dot(s, c)
-            self._found(0, watched.group, 0, square)
-            if product is not None:
-                self._found(0, watched.group, 1, product)
-            if own:
-                watched.sums += [square] if product is None else [square, product]
-            if weigh is not None:
-                weighted = weigh(at, c)
-                self._found(1, watched.group, 0, torch.dot(c, weighted))
+            c = _upcast(flat[at])
+            s = None if earlier is None else _upcast(earlier[at])
+            for metric, values in enumerate([c] if weigh is None else [c, weigh(at, c)]):
+                found = [torch.dot(c, values)]
                 if s is not None:
-                    self._found(1, watched.group, 1, 2 * torch.dot(s, weighted))
+                    found.append(2 * torch.dot(s, values))
+                for kind, value in enumerate(found):
+                    self._note(metric, watched.group, kind, value)
+                if metric == 0 and watched is self._watched[0]:
+                    watched.sums += found
 
     def _weights(self, watched: _Watched) -> Any:
         """How to weight a stretch by Adam's 1/(sqrt(v_hat) + eps), or by 0 where v is."""
@@ -250,16 +245,16 @@ class MicroBatches:
         flat = (moment.to_local() if watched.sharded else moment).reshape(-1)
 
         def weighted(at: slice, values: Tensor) -> Tensor:
-            v = _single(flat[at])
+            v = _upcast(flat[at])
             # Few passes, each over what is in the cache: most of what measuring costs.
             return values.div(v.sqrt().add_(eps)).mul_(v.sign()).mul_(root)
 
         return weighted
 
-    def _found(self, metric: int, group: int, kind: int, value: Tensor) -> None:
+    def _note(self, metric: int, group: int, kind: int, value: Tensor) -> None:
         self._pending.setdefault((metric, group, kind), []).append(value)
 
-    def _drained(self) -> FloatArray:
+    def _drain(self) -> FloatArray:
         """Return the sums of the micro-batch, shape (2, metrics, groups): the one synchronisation.
 
         Each is a sum of some values of float32, added up in float64.
@@ -282,10 +277,10 @@ class MicroBatches:
             gradient = watched.gradient()
             if gradient is not None:
                 self._look(watched, gradient.detach(), None)
-        found: FloatArray = self._drained()[0]
+        found: FloatArray = self._drain()[0]
         return found
 
-    def _forget(self) -> None:
+    def _reset(self) -> None:
         """Begin a step anew."""
         self._sizes, self._pending = [], {}
         self._sums = np.zeros((3, len(self._metrics), len(self.groups)))
@@ -305,22 +300,23 @@ def _watch(model: torch.nn.Module, optimizer: Any) -> tuple[tuple[str, ...], lis
         for parameter in group["params"]:
             if parameter.requires_grad and parameter.numel():
                 name = names.get(id(parameter), "a parameter")
-                sharded = hasattr(parameter, "to_local")
-                if sharded and not _is_one_dimensional(parameter):
-                    raise InputError(
-                        f"{name} is sharded over more than one dimension, or replicated; that is "
-                        "not measured",
-                        "model",
-                    )
+                sharded = _is_sharded(parameter, name)
                 watched.append(_Watched(name, parameter, number, optimizer, sharded))
     if not watched:
         raise InputError("has no parameter that learns", "model")
     return tuple(str(group.get("name", i)) for i, group in enumerate(groups)), watched
 
 
-def _is_one_dimensional(parameter: Any) -> bool:
-    """Whether a distributed tensor is cut into one shard for each rank."""
-    return len(parameter.placements) == 1 and parameter.placements[0].is_shard()
+def _is_sharded(parameter: Any, name: str) -> bool:
+    """Whether a tensor is cut into one shard for each rank; refuse one that is cut otherwise."""
+    if not hasattr(parameter, "to_local"):
+        return False
+    if len(parameter.placements) > 1 or not parameter.placements[0].is_shard():
+        raise InputError(
+            f"{name} is sharded over more than one dimension, or replicated; that is not measured",
+            "model",
+        )
+    return True
 
 
 def _from_products(sizes: FloatArray, sums: FloatArray) -> FloatArray | None:
@@ -343,6 +339,6 @@ def _all_reduced(values: FloatArray) -> FloatArray:
     return summed
 
 
-def _single(values: Tensor) -> Tensor:
+def _upcast(values: Tensor) -> Tensor:
     """Upcast what is shorter than a float32."""
     return values if values.dtype in (torch.float32, torch.float64) else values.float()

@@ -7,6 +7,7 @@ from typing import Any, Literal, TypeAlias
 from scaling.errors import InputError
 from scaling.measure.checkpoints.checkpoint import Checkpoint, MeasuredGroup
 from scaling.numeric.inputs.arrays import decay_rate, non_negative, positive
+from scaling.numeric.inputs.display import Shown
 from scaling.numeric.inputs.recipe import DEFAULT_EPS, GradientStatistics, Recipe
 from scaling.numeric.laws.transfer import TransferLaw
 
@@ -76,8 +77,8 @@ class Setup:
             )
 
 
-@dataclass(frozen=True)
-class Finding:
+@dataclass(frozen=True, repr=False)
+class Finding(Shown):
     """One thing that can be said of a setup.
 
     Attributes

@@ -103,7 +103,7 @@ def _law_of(document: dict[str, Any], version: int) -> Law:
         case "fitted":
             return _fitted(convert(document, _Fitted))
         case "sweep":
-            return _sweep(document)
+            return _sweep(convert(document, _Sweep))
         case "posterior":
             return _posterior(document, version)
         case kind:
@@ -194,35 +194,36 @@ def _fitted(found: _Fitted) -> Law:
     return replace(fit_optima(batch_size, learning_rate), provenance=found["provenance"])
 
 
+@dataclass
+class _Named:
+    name: str
+    value: float
+
+
+class _Drawn(TypedDict):
+    recipe: Recipe | None
+    noise_scale: float | tuple[float, float] | None
+    posterior: dict[str, Any]
+    eps: float | None
+    second_moments: dict[str, Any] | None
+    optima: list[_Point]
+    setting: list[_Named]
+    provenance: Provenance
+
+
 def _posterior(document: dict[str, Any], version: int) -> Law:
     from scaling.numeric.inference.law import PosteriorLaw
     from scaling.numeric.inference.posterior import Posterior
 
-    class Drawn(TypedDict):
-        recipe: Recipe | None
-        noise_scale: float | tuple[float, float] | None
-        posterior: dict[str, Any]
-        eps: float | None
-        second_moments: dict[str, Any] | None
-        optima: list[_Point]
-        setting: list[_Named]
-        provenance: Provenance
-
     if version < 4:  # which had tuned runs only
         document.setdefault("optima", [])
         document.setdefault("setting", [])
-    found: dict[str, Any] = {**convert(document, Drawn)}
+    found: dict[str, Any] = {**convert(document, _Drawn)}
     found["posterior"] = Posterior.from_dict(found["posterior"])
     found["second_moments"] = _second_moments(found["second_moments"])
     found["optima"] = tuple(Point(row.batch_size, row.learning_rate) for row in found["optima"])
     found["setting"] = tuple((row.name, row.value) for row in found["setting"])
     return PosteriorLaw(**found)
-
-
-@dataclass
-class _Named:
-    name: str
-    value: float
 
 
 @dataclass
@@ -238,7 +239,19 @@ class _Covariate:
     high: float
 
 
-def _sweep(document: dict[str, Any]) -> Law:
+class _Sweep(TypedDict):
+    eps_form: Literal["outside", "inside", "gaussian"] | None
+    covariates: tuple[_Covariate, ...]
+    eps_range: tuple[float, float] | None
+    reference_batch_size: float
+    parameters: list[_Named]
+    replicates: list[_Replicate]
+    error: float | None
+    provenance: Provenance
+    setting: list[_Named]
+
+
+def _sweep(found: _Sweep) -> Law:
     """Take the replicates of such a file (up to version 3) for draws.
 
     Their laws are T-E2, and T-E7 with eps; others that there were are refused.
@@ -246,54 +259,43 @@ def _sweep(document: dict[str, Any]) -> Law:
     from scaling.numeric.inference.law import PosteriorLaw
     from scaling.numeric.inference.posterior import Posterior
 
-    class Sweep(TypedDict):
-        eps_form: Literal["outside", "inside", "gaussian"] | None
-        covariates: tuple[_Covariate, ...]
-        eps_range: tuple[float, float] | None
-        reference_batch_size: float
-        parameters: list[_Named]
-        replicates: list[_Replicate]
-        error: float | None
-        provenance: Provenance
-        setting: list[_Named]
+    octaves = _octaves(found)
+    covariates = {c.name: (c.middle, c.low, c.high) for c in found["covariates"]}
+    nothing = np.zeros_like(octaves["log_scale"])
 
-    found = convert(document, Sweep)
-    names = [row.name for row in found["parameters"]]
-    if found["eps_form"] in ("inside", "gaussian") or any(n.startswith("ratio:") for n in names):
+    def exponents(kind: str) -> npt.NDArray[np.float64]:
+        columns = [octaves.get(f"{kind}:{name}", nothing) * np.log(2) for name in covariates]
+        return np.reshape(columns, (len(columns), nothing.size)).T
+
+    parameters = {
+        "level": octaves["log_scale"],
+        "exponent": exponents("scale") - exponents("critical") / 2,
+        "corner": octaves["log_critical"],
+        "corner_exponent": exponents("critical"),
+        "ratio": octaves["log_ratio"],
+        "log_scatter": nothing + np.log(max(found["error"] or 0.0, 1e-5)),
+    }
+    if found["eps_form"]:
+        parameters["eps_scale"] = octaves["log_gradient"]
+    reference = found["reference_batch_size"]
+    tried = found["provenance"].batch_size_range or (reference, reference)
+    posterior = Posterior.of_parameters(parameters, tried, covariates, float(np.log2(reference)))
+    setting = tuple((row.name, row.value) for row in found["setting"])
+    return PosteriorLaw(posterior, found["provenance"], setting=setting)
+
+
+def _octaves(found: _Sweep) -> dict[str, npt.NDArray[np.float64]]:
+    """Replicates of each parameter, which are natural logarithms; the estimate where are none."""
+    form, names = found["eps_form"], [row.name for row in found["parameters"]]
+    if form in ("inside", "gaussian") or any(name.startswith("ratio:") for name in names):
         raise MalformedError(
             "it was fitted by an older version in a form that is no more; fit the runs again"
         )
-    values = tuple(row.value for row in found["parameters"])
-    rows = [row.parameters for row in found["replicates"]] or [values]
+    estimate = tuple(row.value for row in found["parameters"])
+    rows = [row.parameters for row in found["replicates"]] or [estimate]
     if any(len(row) != len(names) for row in rows):
         raise MalformedError(f"replicates must have {len(names)} parameters each")
-    table = np.array(rows)
-    columns = dict(zip(names, (table / np.log(2)).T, strict=True))
-    needed = {"log_scale", "log_critical", "log_ratio"}
-    if found["eps_form"] is not None:
-        needed.add("log_gradient")
-    if not needed <= columns.keys():
-        raise MalformedError(f"parameters lack {', '.join(sorted(needed - columns.keys()))}")
-    covariates = {c.name: (c.middle, c.low, c.high) for c in found["covariates"]}
-
-    def exponents(kind: str) -> npt.NDArray[np.float64]:
-        nothing = np.zeros(len(table))
-        wanted = [columns.get(f"{kind}:{name}", nothing) * np.log(2) for name in covariates]
-        return np.column_stack([nothing, *wanted])[:, 1:]
-
-    parameters = {
-        "level": columns["log_scale"],
-        "exponent": exponents("scale") - exponents("critical") / 2,
-        "corner": columns["log_critical"],
-        "corner_exponent": exponents("critical"),
-        "ratio": columns["log_ratio"],
-        "log_scatter": np.full(len(table), np.log(max(found["error"] or 0.0, 1e-5))),
-    }
-    if found["eps_form"] is not None:
-        parameters["eps_scale"] = columns["log_gradient"]
-    provenance = found["provenance"]
-    reference = found["reference_batch_size"]
-    tried = provenance.batch_size_range or (reference, reference)
-    posterior = Posterior.of_parameters(parameters, tried, covariates, float(np.log2(reference)))
-    setting = tuple((row.name, row.value) for row in found["setting"])
-    return PosteriorLaw(posterior, provenance, setting=setting)
+    needed = {"log_scale", "log_critical", "log_ratio", *(["log_gradient"] if form else [])}
+    if missing := needed.difference(names):
+        raise MalformedError(f"parameters lack {', '.join(sorted(missing))}")
+    return dict(zip(names, np.array(rows).T / np.log(2), strict=True))

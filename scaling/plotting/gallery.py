@@ -73,120 +73,43 @@ class NamedFigure:
 
 _KINDS: dict[Any, str] = {float: "number", tuple[float, ...]: "numbers", str: "text"}
 
-#: Every named figure, in the order of the argument.
-FIGURES: dict[str, NamedFigure] = {
+#: What each figure shows, in the order of the argument.
+_SHOWS: dict[Callable[..., Figure], str] = {
+    stand_ins.erf_stand_ins: "erf and its two stand-ins, algebraic and clipped, with their errors",
+    stand_ins.softsign_and_clip: (
+        "softsign and the clipped line that stands in for it, for several eps"
+    ),
+    moments.mean_update: "mean of the update against the signal: clip, article, mean field, exact",
+    moments.second_moment: "second moment of the update, the inverted bell, by the same models",
+    moments.beta: "beta, the shrinking of the mean update by noise, against the batch size",
+    batch_size.learning_rate_eps: (
+        "lr* against the batch for several eps: the surge fades into SGD's law"
+    ),
+    surge.surge_eps: "where a surge exists: epsilon and curvature ratio, and how high it is",
+    batch_size.momentum: "one step: lr* against the batch for several beta1, which make the surge",
+    surge.surge_momentum: "one step: where a surge exists, by beta1 and curvature ratio",
+    rms.update_rms_beta1: "RMS of the update against beta1, pure noise: simulation, theory, exact",
+    rms.update_rms_noise: "RMS of the update against the signal-to-noise ratio, likewise",
+    steps.steps_examples: (
+        "steps against examples to a loss: the hyperbola and published runs on it"
+    ),
+    atlas.error_atlas: "errors of the approximate moments, maps over signal and damping",
+    atlas.error_atlas_learning_rate: "what the approximations cost in lr*, over batch size and eps",
+    laws.marek: "the law fitted to published optima, its interval, and the competing rules",
+    valleys.valley: "the loss valley of a sweep: runs, loss over batch size and rate, fitted law",
+    laws.plan: "which runs to make next: the law before and after them, and what they cost",
+    lab.lab_optimum: (
+        "our own trainings: the best rate over the batch by eps, and T-J3 from one run"
+    ),
+    lab.lab_beta1: "our own trainings: beta1 does nothing over a run, and much in one step",
+    lab.lab_rise: "our own trainings: where the rise of the best rate ends, and how sharply",
+    lab.lab_eps: "our own trainings: what eps does, measured and by Adam's second moment",
+    lab.lab_changes: "our own trainings: what beta2, schedule, warm-up and weight decay do",
+}
+FIGURES = {
     figure.name: figure
     for figure in (
-        NamedFigure(
-            "erf-stand-ins",
-            "erf and its two stand-ins, algebraic and clipped, with their errors",
-            stand_ins.erf_stand_ins,
-        ),
-        NamedFigure(
-            "softsign-and-clip",
-            "softsign and the clipped line that stands in for it, for several eps",
-            stand_ins.softsign_and_clip,
-        ),
-        NamedFigure(
-            "mean-update",
-            "mean of the update against the signal: clip, article, mean field, exact",
-            moments.mean_update,
-        ),
-        NamedFigure(
-            "second-moment",
-            "second moment of the update, the inverted bell, by the same models",
-            moments.second_moment,
-        ),
-        NamedFigure(
-            "beta",
-            "beta, the shrinking of the mean update by noise, against the batch size",
-            moments.beta,
-        ),
-        NamedFigure(
-            "learning-rate-eps",
-            "lr* against the batch for several eps: the surge fades into SGD's law",
-            batch_size.learning_rate_eps,
-        ),
-        NamedFigure(
-            "surge-eps",
-            "where a surge exists: epsilon and curvature ratio, and how high it is",
-            surge.surge_eps,
-        ),
-        NamedFigure(
-            "momentum",
-            "one step: lr* against the batch for several beta1, which make the surge",
-            batch_size.momentum,
-        ),
-        NamedFigure(
-            "surge-momentum",
-            "one step: where a surge exists, by beta1 and curvature ratio",
-            surge.surge_momentum,
-        ),
-        NamedFigure(
-            "update-rms-beta1",
-            "RMS of the update against beta1, pure noise: simulation, theory, exact",
-            rms.update_rms_beta1,
-        ),
-        NamedFigure(
-            "update-rms-noise",
-            "RMS of the update against the signal-to-noise ratio, likewise",
-            rms.update_rms_noise,
-        ),
-        NamedFigure(
-            "steps-examples",
-            "steps against examples to a loss: the hyperbola and published runs on it",
-            steps.steps_examples,
-        ),
-        NamedFigure(
-            "error-atlas",
-            "errors of the approximate moments, maps over signal and damping",
-            atlas.error_atlas,
-        ),
-        NamedFigure(
-            "error-atlas-learning-rate",
-            "what the approximations cost in lr*, over batch size and eps",
-            atlas.error_atlas_learning_rate,
-        ),
-        NamedFigure(
-            "marek",
-            "the law fitted to published optima, its interval, and the competing rules",
-            laws.marek,
-        ),
-        NamedFigure(
-            "valley",
-            "the loss valley of a sweep: runs, loss over batch size and rate, fitted law",
-            valleys.valley,
-        ),
-        NamedFigure(
-            "plan",
-            "which runs to make next: the law before and after them, and what they cost",
-            laws.plan,
-        ),
-        NamedFigure(
-            "lab-optimum",
-            "our own trainings: the best rate over the batch by eps, and T-J3 from one run",
-            lab.lab_optimum,
-        ),
-        NamedFigure(
-            "lab-beta1",
-            "our own trainings: beta1 does nothing over a run, and much in one step",
-            lab.lab_beta1,
-        ),
-        NamedFigure(
-            "lab-rise",
-            "our own trainings: where the rise of the best rate ends, and how sharply",
-            lab.lab_rise,
-        ),
-        NamedFigure(
-            "lab-eps",
-            "our own trainings: what eps does, measured and by Adam's second moment",
-            lab.lab_eps,
-        ),
-        NamedFigure(
-            "lab-changes",
-            "our own trainings: what beta2, schedule, warm-up and weight decay do",
-            lab.lab_changes,
-        ),
+        NamedFigure(draw.__name__.replace("_", "-"), shows, draw) for draw, shows in _SHOWS.items()
     )
 }
 

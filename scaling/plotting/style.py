@@ -91,6 +91,21 @@ def new_figure(height: float, width: float = COLUMN) -> Figure:
     return Figure(figsize=(width, height), layout="constrained")
 
 
+def panel_grid(
+    figure: Figure | SubFigure, count: int, wide: int, xlabel: str, ylabel: str
+) -> list[Axes]:
+    """Return panels in rows, which share their axes; the lowest and the leftmost are labelled."""
+    panels = figure.subplots(-(-count // wide), wide, sharex=True, sharey=True, squeeze=False).flat
+    for ax in panels[count:]:
+        ax.remove()
+    for ax in panels[max(0, count - wide) : count]:
+        ax.set_xlabel(xlabel)
+        ax.tick_params(labelbottom=True)  # also above a panel that is not there
+    for ax in panels[:count:wide]:
+        ax.set_ylabel(ylabel)
+    return list(panels[:count])
+
+
 def axes_of(ax: Axes | None, height: float = 2.5) -> tuple[Axes, Figure]:
     """Return the axes given, or new ones, and the figure that they are in."""
     if ax is None:
@@ -119,7 +134,7 @@ def shades(count: int) -> npt.NDArray[np.float64]:
     return np.asarray(mpl.colormaps["viridis"](np.linspace(0.0, 0.7, max(count, 2))))[:count]
 
 
-def pale(name: str, lightest: float, darkest: float) -> Colormap:
+def light_part(name: str, lightest: float, darkest: float) -> Colormap:
     """Part of a colour map, so light that black text on it stays legible."""
     return ListedColormap(mpl.colormaps[name](np.linspace(lightest, darkest, 256)))
 
@@ -174,7 +189,7 @@ def label_ends(ax: Axes, lines: Sequence[Line2D], texts: Sequence[str], gap: flo
         to_axes.transform((float(line.get_xdata()[-1]), float(line.get_ydata()[-1])))[1]  # type: ignore[index,arg-type]
         for line in lines
     ]
-    for line, text, height in zip(lines, texts, apart(ends, gap), strict=True):
+    for line, text, height in zip(lines, texts, spread_heights(ends, gap), strict=True):
         ax.annotate(
             text,
             (1, height),
@@ -187,12 +202,12 @@ def label_ends(ax: Axes, lines: Sequence[Line2D], texts: Sequence[str], gap: flo
         )
 
 
-def apart(heights: Sequence[float], gap: float) -> npt.NDArray[np.float64]:
+def spread_heights(heights: Sequence[float], gap: float) -> npt.NDArray[np.float64]:
     """Move heights as little as that leaves at least ``gap`` between any two.
 
     Examples
     --------
-    >>> apart([0.5, 0.5, 0.0], 0.1).round(2).tolist()
+    >>> spread_heights([0.5, 0.5, 0.0], 0.1).round(2).tolist()
     [0.45, 0.55, 0.0]
     """
     order = np.argsort(heights, kind="stable")

@@ -74,6 +74,9 @@ class Derivation:
     steps: tuple[Step, ...]
     remarks: tuple[Remark, ...] = ()
 
+    def __repr__(self) -> str:
+        return f"<Derivation of {len(self.steps)} steps and {len(self.remarks)} remarks>"
+
     @property
     def entries(self) -> tuple[Step | Remark, ...]:
         """Steps and remarks together, in the order of the argument."""

@@ -6,7 +6,8 @@ Two coordinates with an off-diagonal h serve as the example; a uniform populatio
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 import mpmath
 import sympy
@@ -168,9 +169,10 @@ def peak_batch_size(
 
     Examples
     --------
-    >>> peak = peak_batch_size(*example())
-    >>> sympy.diff(peak, eps).has(eps)
-    True
+    >>> hessian = sympy.Matrix([[1, 0.9], [0.9, 1]])
+    >>> found = peak_batch_size(hessian, [2, 2], [1, 1], noise_damping=sympy.Rational(1, 19))
+    >>> round(float(found.subs(eps, 0)), 6)
+    0.011516
     """
     level = beta_definition(sympy.pi / 2).rhs ** -2  # 1 + B_n/B
     noise = sympy.simplify(B * (level - 1))
@@ -185,8 +187,8 @@ def uniform_peak() -> sympy.Expr:
 
     Examples
     --------
-    >>> uniform_peak().has(eps)
-    True
+    >>> uniform_peak().subs({eps: 0, gamma: 1, R0: 4, c: 1, lamda: 1, sigma: 1})
+    1/2
     """
     definition = law_parameters()[1]
     formula = plain_law().subs(definition.lhs, definition.rhs)
@@ -201,8 +203,8 @@ def uniform_end() -> sympy.Expr:
 
     Examples
     --------
-    >>> uniform_end().has(R0)
-    True
+    >>> uniform_end().subs({gamma: 1, R0: 4, c: 1})
+    1
     """
     (end,) = sympy.solve(sympy.denom(sympy.together(uniform_peak())), eps)
     return end
@@ -238,8 +240,7 @@ def surge_ends(
     >>> [round(end, 6) for end in surge_ends([[1, 0.9], [0.9, 1]], [2.0, 2.0], 1 / 19)]
     [8.258329]
     """
-    entries = [entry for row in hessian for entry in row]
-    if not all(math.isfinite(number) for number in (*entries, *gradient)):
+    if not all(map(math.isfinite, itertools.chain(gradient, *hessian))):
         raise InputError("every number must be finite", "hessian, gradient")
     if not any(gradient):
         raise InputError("it must not be 0", "gradient")
@@ -249,15 +250,21 @@ def surge_ends(
         raise InputError("it must be square, with a row for each gradient", "hessian")
     values = sums(sympy.Matrix(hessian), [sympy.Float(g) for g in gradient], [1] * len(gradient))
     excess = sympy.lambdify(eps, values[Q] - 2 * noise_damping * values[T], "mpmath")
-    size = mpmath.mpf(max(abs(entry) for entry in gradient))
+    size = mpmath.mpf(max(map(abs, gradient)))
     grid = [size * mpmath.mpf(10) ** (DECADES * (2 * k / POINTS - 1)) for k in range(POINTS + 1)]
-    # A root may lie on the grid: what counts is the sign on either side of it.
-    signed = [(point, value) for point in grid if (value := excess(point)) != 0]
     return [
-        float(mpmath.findroot(excess, (low, high), solver="anderson", verify=False))
-        for (low, before), (high, after) in itertools.pairwise(signed)
-        if before * after < 0
+        float(mpmath.findroot(excess, ends, solver="anderson", verify=False))
+        for ends in _sign_changes(excess, grid)
     ]
+
+
+def _sign_changes(function: Callable[[Any], Any], grid: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
+    """Yield the ends of the steps of a grid over which a function changes its sign."""
+    # A root may lie on the grid: what counts is the sign on either side of it.
+    signed = [(point, value) for point in grid if (value := function(point)) != 0]
+    for (low, before), (high, after) in itertools.pairwise(signed):
+        if before * after < 0:
+            yield low, high
 
 
 def _b9() -> tuple[Step, ...]:

@@ -53,6 +53,9 @@ class Remark:
     words: str
     formula: sympy.Eq | None = None
 
+    def __repr__(self) -> str:
+        return f"<Remark {self.id}: {self.title}>"
+
     @property
     def theory_id(self) -> str:
         """The same as the id: a remark has no parts."""
@@ -118,6 +121,9 @@ class Step:
     why: str = ""
     error: Callable[[], ApproximationError] | None = None
     quantity: sympy.Expr | None = None
+
+    def __repr__(self) -> str:
+        return f"<Step {self.id}: {self.title}>"
 
     @property
     def theory_id(self) -> str:

@@ -118,7 +118,7 @@ if __name__ == "__main__":
             write(path, values, 24)
         results.append(report("MB, .npy files of 1e8", peak(summarise_files, *paths), 500))
     population = GradientPopulation.from_chunks(stream(COORDINATES))
-    print(*population.describe(), sep="\n")
+    print(population)
     results.append(report("kB of text", len(population.to_json()) / 1000, 1000))
     few = GradientPopulation.from_arrays(*(values[:12] for values in single))
     batch = population.noise_scale * np.geomspace(1e-3, 1e6, 16_000)

@@ -8,7 +8,7 @@ from scaling.cli.report.sentences import _SENTENCES, say
 
 import scaling
 from scaling import BatchSizeLaw, GradientStatistics, Recipe, TransferLaw
-from scaling.numeric.laws.facts import fact
+from scaling.numeric.facts import fact
 
 
 def keys_in_use():

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from scaling.cli.report.sentences import say_all
 
 from scaling import fit_sweep, save_law
 from scaling.engines.ray import form, param_space, points_to_evaluate
@@ -87,8 +88,8 @@ def _there_and_back(law, folder):
             run_config=tune.RunConfig(storage_path=str(folder), name=str(size), verbose=0),
         ).fit()
     found = fit_sweep(folder)
-    assert "read as trials of Ray Tune: 15" in found.said
-    assert "1 of 15 runs left out: broke off, and not by its loss (ERROR)" in found.said
+    assert "read as trials of Ray Tune: 15" in say_all(found.said)
+    assert "1 of 15 runs left out: broke off, and not by its loss (ERROR)" in say_all(found.said)
     for size in sizes:
         low, high = found.law.interval(size, 0.9)
         assert low < best[size] < high

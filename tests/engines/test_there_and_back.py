@@ -14,6 +14,7 @@ import pytest
 import yaml
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
+from scaling.cli.report.sentences import say_all
 
 from scaling import DataError, InputError, fit_sweep
 from scaling.engines.optuna import suggest_lr
@@ -84,7 +85,7 @@ def test_optuna(place, law, stored):
     before = {file.name: file.stat().st_mtime_ns for file in stored.iterdir()}
     found = fit_sweep(as_table(path, study=None if place == "trials.csv" else "mine"))
     check(law, found.law)
-    said = "; ".join(found.said)
+    said = "; ".join(say_all(found.said))
     assert "learning rate from column 'user_attrs_lr'" in said
     assert "1 of 27 runs left out: not finished (RUNNING)" in said
     if place != "trials.csv":
@@ -102,7 +103,10 @@ def test_names_of_rates_tell_batch_sizes_where_nothing_else_does(law):
     frame = study.trials_dataframe(attrs=("number", "value", "params", "state"))
     assert set(frame) >= {"params_lr_16", "params_lr_1024"}
     found = fit_sweep(frame)
-    assert "batch size from column 'batch_size', learning rate from column 'lr'" in found.said[0]
+    assert (
+        "batch size from column 'batch_size', learning rate from column 'lr'"
+        in say_all(found.said)[0]
+    )
     check(law, found.law)
 
 
@@ -207,5 +211,5 @@ def test_hydra(law, tmp_path):
             env={**os.environ, "PYTHONWARNINGS": "ignore"},
         )  # fmt: skip
     found = fit_sweep(tmp_path / "multirun")
-    assert found.said[0] == "read as runs with a metrics.json: 20"
+    assert say_all(found.said)[0] == "read as runs with a metrics.json: 20"
     check(law, found.law)

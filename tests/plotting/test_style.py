@@ -8,14 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
-from scaling.plotting.style import apart, batch_size_axis, log_axes, shades, tick
+from scaling.plotting.style import batch_size_axis, log_axes, shades, spread_heights, tick
 
 HEIGHTS = st.lists(st.floats(-2, 2), min_size=1, max_size=8)
 
 
 @given(HEIGHTS, st.floats(0.01, 0.5))
 def test_labels_are_moved_apart_and_keep_their_order(heights, gap):
-    placed = apart(heights, gap)
+    placed = spread_heights(heights, gap)
     assert np.all(np.diff(np.sort(placed)) >= gap - 1e-9)
     for i, j in itertools.combinations(range(len(heights)), 2):
         if heights[i] < heights[j]:

@@ -124,3 +124,9 @@ def test_later_steps_rest_on_the_function_that_an_earlier_one_states(
 def test_the_numbers_shown_are_computed():
     assert "(0.3849)" in derivation().step("C3.max").method
     assert "(0.2294)" in derivation().step("D4.noise").method
+
+
+def test_no_object_fills_the_screen():
+    found = derivation()
+    verdict = check(found.step("E5.small"))
+    assert all(len(repr(one)) < 300 for one in (found, *found.entries, verdict, verdict.error))

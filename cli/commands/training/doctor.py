@@ -1,6 +1,5 @@
 """``lr doctor``: plain findings about one setup of Adam."""
 
-import json
 from dataclasses import asdict
 from typing import Annotated
 
@@ -9,18 +8,20 @@ import typer
 from scaling.errors import InputError
 
 from ...options import BATCH_SIZE, DECAY_RATE, NON_NEGATIVE, NUMBER
-from ...terminal import echo
+from ...terminal import echo, json_text
 
 
 def doctor(
     checkpoint: Annotated[
         str | None,
-        typer.Argument(metavar="[CHECKPOINT]", help="Of the middle of the run, as `lr measure`."),
+        typer.Argument(
+            metavar="[CHECKPOINT]", help="From the middle of a run, as for `lr measure`."
+        ),
     ] = None,
     lr: Annotated[float | None, typer.Option(help="Learning rate.", **NUMBER)] = None,
     batch_size: Annotated[
         float | None,
-        typer.Option(help="Batch size of a step, in all; may be a product.", **BATCH_SIZE),
+        typer.Option(help="Total batch size of one step; may be a product.", **BATCH_SIZE),
     ] = None,
     eps: Annotated[float | None, typer.Option(help="Adam's epsilon.", **NON_NEGATIVE)] = None,
     beta1: Annotated[float | None, typer.Option(help="Adam's beta1.", **DECAY_RATE)] = None,
@@ -40,7 +41,7 @@ def doctor(
     ] = "float32",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Look at one setup: epsilon, the memory of the averages, the batch, the next doubling.
+    """Check one setup of Adam: epsilon, decay rates, batch size, and what doubling it takes.
 
     lr doctor --lr 3e-4 --batch-size 32x16 --accumulation 16 --eps 1e-8 --beta2 0.95
 
@@ -59,7 +60,7 @@ def doctor(
         raise InputError(error.message, renamed) from None
     answer = {"findings": [asdict(finding) for finding in findings]}
     if as_json:
-        echo(json.dumps(answer, indent=2, allow_nan=False))
+        echo(json_text(answer))
     else:
         from ...report.measure import say_findings
 

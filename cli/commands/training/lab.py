@@ -1,14 +1,13 @@
 """``lr lab``: training runs that check the theory."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from enum import StrEnum
+from functools import partial
 from typing import Annotated
 
 import typer
 
 from ...options import Command
-from ...terminal import echo
+from ...terminal import echo, progress
 
 #: Exit status after Ctrl-C, as shells have it.
 INTERRUPTED = 130
@@ -66,14 +65,14 @@ def run(
 
     lr fit network.csv --where "budget == 'examples' and decay == 'linear' and beta1 == 0.9"
 
-    It may be stopped at any moment: the same command goes on where it was. What was measured along
-    the best runs is written beside the table, as FILE.measured.csv.
+    It may be stopped at any moment: the same command goes on where it was. What
+    was measured along the best runs goes beside the table, to FILE.measured.csv.
     """
     from scaling import lab
 
     found = lab.read_configuration(configuration)
     try:
-        with _progress() as progress:
+        with progress() as report:
             lab.run_configuration(
                 found,
                 out,
@@ -81,24 +80,8 @@ def run(
                 backend=backend.value,
                 address=address,
                 force=force,
-                progress=progress,
+                progress=partial(report, "training"),
             )
     except KeyboardInterrupt:
         echo("lr: interrupted; the same command goes on where it was", err=True)
         raise typer.Exit(INTERRUPTED) from None
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[float, float], None]]:
-    """Show on a terminal how far the work has come and how long it will take."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("training", total=None)
-
-        def report(done: float, total: float) -> None:
-            progress.update(task, completed=done, total=total)
-
-        yield report

@@ -1,13 +1,12 @@
 """``lr measure``: what epsilon does, from the checkpoint of a tuned run."""
 
-import json
 import math
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ...options import BATCH_SIZE, DECAY_RATE, NON_NEGATIVE, NUMBER
-from ...terminal import echo
+from ...terminal import echo, json_text
 
 if TYPE_CHECKING:
     from scaling.measure import Checkpoint
@@ -46,7 +45,7 @@ def measure(
 ) -> None:
     """Read Adam's second moments from a checkpoint, and say what epsilon does.
 
-    Nothing in the file is executed, and it is read a stretch at a time.
+    No code in the file is run, and the file is read piece by piece.
 
     lr measure optimizer.pt --batch-size 512 --save moments.json
     """
@@ -61,7 +60,7 @@ def measure(
 
         write_text(save, found.moments.to_json())
     if as_json:
-        echo(json.dumps(answer, indent=2, allow_nan=False))
+        echo(json_text(answer))
     else:
         from ...report.measure import say_checkpoint
 

@@ -12,6 +12,7 @@ from scaling.measure.checkpoints._archive import read_archive
 from scaling.measure.checkpoints._distributed import read_folder
 from scaling.measure.checkpoints._safetensors import read_safetensors
 from scaling.measure.checkpoints._tensors import regular_file
+from scaling.numeric.inputs.display import Shown
 from scaling.numeric.inputs.files import read_text
 from scaling.numeric.population.optimizer_state import AdamGroup, adam_groups, number_of
 from scaling.numeric.population.second_moments import SecondMoments
@@ -22,8 +23,8 @@ _DEEPEST = 8
 _ZIP, _PICKLE = b"PK\x03\x04", b"\x80"
 
 
-@dataclass(frozen=True)
-class MeasuredGroup:
+@dataclass(frozen=True, repr=False)
+class MeasuredGroup(Shown):
     """Parameters that Adam treats alike, and their second moments.
 
     Attributes
@@ -45,8 +46,8 @@ class MeasuredGroup:
     moments: SecondMoments
 
 
-@dataclass(frozen=True)
-class Checkpoint:
+@dataclass(frozen=True, repr=False)
+class Checkpoint(Shown):
     """What a checkpoint says of Adam.
 
     Attributes

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from scaling.errors import DataError
+from scaling.numeric.facts import Fact, fact
 from scaling.numeric.inference.evidence.evidence import Evidence
 from scaling.numeric.inference.evidence.valleys import Valleys, read_valleys, that_tell
 from scaling.numeric.inference.law import NoiseScale, PosteriorLaw, measured
@@ -15,7 +16,6 @@ from scaling.numeric.inference.posterior import Posterior, target_of
 from scaling.numeric.inference.prior import Prior
 from scaling.numeric.inference.scoring import By, Score, folds, predict_left_out
 from scaling.numeric.inputs.display import Shown
-from scaling.numeric.laws.facts import Fact, fact
 from scaling.numeric.laws.law import finite_or_none
 from scaling.numeric.tables.run_tables import read_runs
 from scaling.numeric.tables.runs import Cells, Runs, cells_of
@@ -43,7 +43,7 @@ class SweepFit(Shown):
     scores : mapping of str to Score
         How well optima are predicted that were left out, by what was left out at a time: one
         "cell", one "batch_size", one "group", the "largest_third" of the batch sizes.
-    said : tuple of str
+    said : tuple of Fact
         What was guessed, left out or joined when the table was read.
     """
 
@@ -52,7 +52,7 @@ class SweepFit(Shown):
     cells: Cells
     valleys: Valleys
     scores: Mapping[By, Score]
-    said: tuple[str, ...]
+    said: tuple[Fact, ...]
 
     def summary(self) -> dict[str, str]:
         """What was fitted, how well, and the law."""
@@ -130,7 +130,6 @@ class SweepFit(Shown):
                 }
                 for i in range(len(cells))
             ],
-            "said": list(self.said),
         }
 
 
@@ -206,7 +205,7 @@ def fit_sweep(
     >>> bool(low < truth.learning_rate(512) < high)
     True
     """
-    said: tuple[str, ...] = ()
+    said: tuple[Fact, ...] = ()
     if isinstance(data, Runs):
         runs = data
     else:
@@ -220,7 +219,7 @@ def fit_sweep(
         runs, said = read_runs(data, columns, tuple(covariates), where)
     report = progress or (lambda _what, _done, _total: None)
     if runs.eps is not None and np.unique(runs.eps).size == 1:
-        said = (*said, f"eps is {runs.eps[0]:g} in every run: not varied")
+        said = (*said, fact("one eps", eps=float(runs.eps[0])))
         runs = replace(runs, eps=None)
     cells = that_tell(cells_of(runs))
     _check_covariates(runs, cells)

@@ -10,12 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from scaling.errors import InputError
+from scaling.numeric.facts import Fact, fact
 from scaling.numeric.inference.evidence.evidence import Evidence, Measured
 from scaling.numeric.inference.posterior import Posterior, infer, quantiles
 from scaling.numeric.inference.prior import Prior
 from scaling.numeric.inputs.arrays import FloatArray, Real, as_positive, non_negative, positive
 from scaling.numeric.inputs.recipe import Recipe
-from scaling.numeric.laws.facts import Fact, fact
 from scaling.numeric.laws.law import OPTIMIZER, Law, Point, Provenance, check_level
 from scaling.numeric.population.second_moments import SecondMoments
 

@@ -1,1 +1,1 @@
-"""What enters, checked at the edge: numbers, arrays, files, JSON, a tuned run."""
+"""Checked input: numbers, arrays, files, JSON, a tuned run."""

@@ -4,7 +4,31 @@ from dataclasses import fields
 from reprlib import repr as abbreviated
 from typing import Any
 
+import numpy as np
+
 _LONGEST = 280
+
+
+def one_line(owner: Any, values: dict[str, str] | None = None) -> str:
+    """Write a result on one line of at most 300 characters: its class, and values by name."""
+    said = ", ".join(f"{name}={text}" for name, text in (values or _brief(owner)).items())
+    said = f"{type(owner).__name__}({said}"
+    return f"{said})" if len(said) < _LONGEST else f"{said[:_LONGEST]}...)"
+
+
+def _brief(owner: Any) -> dict[str, str]:
+    """Every field of a dataclass or a named tuple, abbreviated."""
+    names = getattr(owner, "_fields", None) or [one.name for one in fields(owner)]
+    return {name: _short(getattr(owner, name)) for name in names}
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if not isinstance(value, np.ndarray):
+        return abbreviated(value)
+    text = np.array2string(value, threshold=6, edgeitems=2, precision=4, separator=", ")
+    return " ".join(text.split())
 
 
 class Shown:
@@ -12,18 +36,10 @@ class Shown:
 
     def summary(self) -> dict[str, str]:
         """What matters, in a few words by name; by default every field, abbreviated."""
-        # Asked of what is a dataclass only, which a base class cannot say.
-        own: Any = self
-        values = {field.name: getattr(own, field.name) for field in fields(own)}
-        return {
-            name: f"{value:.6g}" if isinstance(value, float) else abbreviated(value)
-            for name, value in values.items()
-        }
+        return _brief(self)
 
     def __repr__(self) -> str:
-        said = ", ".join(f"{name}={text}" for name, text in self.summary().items())
-        said = f"{type(self).__name__}({said}"
-        return f"{said})" if len(said) < _LONGEST else f"{said[:_LONGEST]}...)"
+        return one_line(self, self.summary())
 
     def _repr_html_(self) -> str:
         from html import escape

@@ -57,15 +57,15 @@ def parse_settings(
     found: dict[str, float] = {}
     for text in texts:
         name, sign, number = (part.strip() for part in text.partition("="))
-        if not (sign and name) or (parsers is not None and name not in parsers):
-            which = ", as model=3B"
-            if parsers is not None:
-                which = f" with NAME one of {', '.join(parsers) or '(none)'}"
+        parse = parse_size if parsers is None else parsers.get(name)
+        if not (sign and name) or parse is None:
+            known = ", ".join(parsers or ()) or "(none)"
+            which = ", as model=3B" if parsers is None else f" with NAME one of {known}"
             raise InputError(f"must be NAME=NUMBER{which}, got {text.strip()!r:.80}", parameter)
         if name in found:
             raise InputError(f"{name} is given twice", parameter)
         try:
-            found[name] = (parse_size if parsers is None else parsers[name])(number)
+            found[name] = parse(number)
         except InputError as error:
             raise InputError(f"{name} {error.message}", parameter) from None
     return found

@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from scaling.errors import InputError
 from scaling.numeric.inputs.arrays import Real, as_non_negative, as_positive
+from scaling.numeric.inputs.display import one_line
 from scaling.numeric.moments.models import MomentModel, Update, evaluate, moment_model
 from scaling.numeric.population.averages import average
 
@@ -24,6 +25,9 @@ class MomentErrors(NamedTuple):
 
     mean: Real
     second_moment: Real
+
+    def __repr__(self) -> str:
+        return one_line(self)
 
 
 def moment_errors(

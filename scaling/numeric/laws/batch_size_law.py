@@ -99,15 +99,6 @@ class BatchSizeLaw(Law):
         return float(self.reference_learning_rate * np.sqrt(noise[1]) / critical[1])
 
     @property
-    def small_batch_coefficient(self) -> float:
-        """Lim lr/sqrt(B) for B -> 0, which is lr_inf sqrt(B_n)/B_crit; 0 if B_n = 0."""
-        noise, critical = self._weights()
-        if critical[0] == 0:
-            return np.inf
-        scale = self.reference_learning_rate / np.sqrt(self.reference_batch_size)
-        return float(scale * np.sqrt(noise[0]) / critical[0])
-
-    @property
     def peak(self) -> Point | None:
         """T-E3: there is a peak iff B_n > 2 B_crit > 0, at B_n B_crit/(B_n - 2 B_crit)."""
         batch = float(peak_batch_size(self.noise_batch_size, self.critical_batch_size))

@@ -1,4 +1,4 @@
-"""What every law answers: its face, which is all that commands, figures and engines ask.
+"""The interface of every law: all that commands, figures and engines ask of one.
 
 A law is the optimal learning rate as a function of the batch size, together with what follows
 from it (peak, critical batch size, local exponent, regime, inverse, cost in steps and examples),
@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from scaling.errors import DataError, InputError
+from scaling.numeric.facts import Fact, extrapolation
 from scaling.numeric.inputs.arrays import FloatArray, Real, as_positive, positive
 from scaling.numeric.inputs.display import Shown
 from scaling.numeric.inputs.recipe import GradientStatistics, Recipe
-from scaling.numeric.laws.facts import Fact, extrapolation
 from scaling.numeric.laws.search_space import SearchSpace
 from scaling.numeric.moments.models import MomentModel
 

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from scaling.errors import InputError
 from scaling.numeric.inputs.arrays import FloatArray, Real, as_array, as_positive, non_negative
+from scaling.numeric.inputs.display import Shown
 from scaling.numeric.laws.batch_size_law import BatchSizeLaw
 from scaling.numeric.laws.law import Provenance
 from scaling.numeric.moments.models import (
@@ -29,8 +30,8 @@ Hessian: TypeAlias = Any
 _BLOCK = 256
 
 
-@dataclass(frozen=True)
-class QuadraticOptimum:
+@dataclass(frozen=True, repr=False)
+class QuadraticOptimum(Shown):
     """The best learning rate on a quadratic loss, and what it achieves.
 
     Attributes

@@ -5,14 +5,15 @@ from math import inf, sqrt
 from typing import Self
 
 from scaling.errors import DataError
-from scaling.numeric.laws.facts import Fact
+from scaling.numeric.facts import Fact
+from scaling.numeric.inputs.display import Shown
 
 #: A search needs more room than rounding leaves.
 _NARROWEST = 1e-9
 
 
-@dataclass(frozen=True)
-class SearchSpace:
+@dataclass(frozen=True, repr=False)
+class SearchSpace(Shown):
     """A range of learning rates to search log-uniformly; made by `Law.search_space`.
 
     It is the law's interval of the optimum that a new sweep would find, which widens by itself

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from scaling.errors import DataError, InputError
+from scaling.numeric.facts import Fact, fact
 from scaling.numeric.inputs.arrays import (
     FloatArray,
     Real,
@@ -29,7 +30,6 @@ from scaling.numeric.inputs.arrays import (
 )
 from scaling.numeric.inputs.recipe import GradientStatistics, Recipe
 from scaling.numeric.laws.batch_size_law import BatchSizeLaw
-from scaling.numeric.laws.facts import Fact, fact
 from scaling.numeric.laws.law import OPTIMIZER, Law, Point, Provenance, bisect, finite_or_none
 from scaling.numeric.moments.models import DEFAULT_MODEL, MomentModel, evaluate, moment_model
 from scaling.numeric.population.averages import Average, average, is_sketch
@@ -172,10 +172,25 @@ class TransferLaw(Law):
         return cls(recipe, statistics, population=population, provenance=provenance, **optimizer)
 
     def __post_init__(self) -> None:
-        recipe, model = self.recipe, self.model
         if is_sketch(self.population):
             self._check_statistics(self.population)
-        # Defaults are resolved here, once, so that a saved law does not depend on its reader's.
+        self._resolve_defaults()
+        self._check_eps()
+        # T-E2 as the limits of T-E6 for B -> 0 and B -> infinity, for every moment model.
+        slope, pure_noise = self._average.small_batches()
+        alignment, relative_curvature = self._noiseless
+        if pure_noise <= 0 or relative_curvature <= 0:
+            raise DataError("the curvature along the update is not positive; no step is best")
+        noise_scale = self.statistics.noise_scale
+        noise = noise_scale * (alignment / slope) ** 2
+        critical = noise_scale * pure_noise / slope**2 / relative_curvature
+        noise = 0.0 if self.model.in_gradient_units else noise
+        object.__setattr__(self, "noise_batch_size", noise)
+        object.__setattr__(self, "critical_batch_size", critical)
+
+    def _resolve_defaults(self) -> None:
+        """Resolve defaults once, so that a saved law does not depend on its reader's."""
+        recipe, model = self.recipe, self.model
         beta1, beta2, step = model.defaults(recipe.beta1, recipe.beta2, self.step)
         known = "beta2" in model.knows
         recipe = replace(recipe, beta1=beta1, beta2=beta2 if known else None)
@@ -192,17 +207,6 @@ class TransferLaw(Law):
             ("horizon", step_number(self.horizon, "horizon")),
         ):
             object.__setattr__(self, name, value)
-        self._check_eps()
-        # T-E2 as the limits of T-E6 for B -> 0 and B -> infinity, for every moment model.
-        slope, pure_noise = self._average.small_batches()
-        alignment, relative_curvature = self._noiseless
-        if pure_noise <= 0 or relative_curvature <= 0:
-            raise DataError("the curvature along the update is not positive; no step is best")
-        noise_scale = self.statistics.noise_scale
-        noise = noise_scale * (alignment / slope) ** 2
-        critical = noise_scale * pure_noise / slope**2 / relative_curvature
-        object.__setattr__(self, "noise_batch_size", 0.0 if model.in_gradient_units else noise)
-        object.__setattr__(self, "critical_batch_size", critical)
 
     def _check_eps(self) -> None:
         """Refuse an epsilon of which nothing tells what it does."""

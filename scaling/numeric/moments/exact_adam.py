@@ -68,7 +68,7 @@ class _Nodes(NamedTuple):
     sums: LagSums
     kept: FloatArray
 
-    def up_to(self, count: int) -> "_Nodes":
+    def shortened(self, count: int) -> "_Nodes":
         """Keep only so many nodes from the left."""
         sums = LagSums(*(column[:count] for column in self.sums))
         tau, mean_weights, square_weights, kept = (
@@ -235,7 +235,7 @@ class ExactUpdate:
         if self.eps == "inside":
             # exp(-b^2 tau) leaves nothing of the last nodes.
             needed = _EXPONENT / max(float(np.nanmin(b, initial=_LARGEST)), 1 / _LARGEST) ** 2
-            nodes = nodes.up_to(int(np.searchsorted(nodes.tau, needed)) + 1)
+            nodes = nodes.shortened(int(np.searchsorted(nodes.tau, needed)) + 1)
         return nodes
 
     def _make_nodes(self, first: int) -> _Nodes:

@@ -8,7 +8,7 @@ tau^2 = gamma^2 + sigma^2/B and r = eps/tau. The sums themselves are those of so
 import numpy as np
 import numpy.typing as npt
 
-from scaling.numeric.inputs.arrays import FloatArray, Real, as_non_negative
+from scaling.numeric.inputs.arrays import Real, as_non_negative
 from scaling.numeric.moments.erfc_integrals import scaled_erfc_integrals
 
 #: From here on the difference of Bessel functions is taken from their asymptotic series.
@@ -68,18 +68,6 @@ def h2(r: npt.ArrayLike) -> Real:
     """
     second_moment, _ = scaled_erfc_integrals(as_non_negative(r, "r") / np.sqrt(2))
     return second_moment[()]
-
-
-def log_gain(log_r: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """log(h1(r) sqrt(pi/2)/h2(r)), 0 without eps, and its derivative by log r."""
-    step = 1e-4
-    r = np.exp(np.clip(log_r, -25, 300))
-
-    def value(at: FloatArray) -> FloatArray:
-        return np.asarray(np.log(h1(at) * np.sqrt(np.pi / 2) / h2(at)))
-
-    slope = (value(r * np.exp(step)) - value(r * np.exp(-step))) / (2 * step)
-    return value(r), slope
 
 
 def _coefficients() -> list[tuple[float, float]]:

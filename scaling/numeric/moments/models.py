@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from scaling.errors import InputError
 from scaling.numeric.inputs.arrays import FloatArray, Real, as_array, decay_rate, step_number
+from scaling.numeric.inputs.display import one_line
 from scaling.numeric.moments import _formulas as formulas
 from scaling.numeric.moments.many_steps import displacement_damping
 
@@ -43,6 +44,9 @@ class Moments(NamedTuple):
 
     mean: Real
     second_moment: Real
+
+    def __repr__(self) -> str:
+        return one_line(self)
 
 
 class Update(Protocol):

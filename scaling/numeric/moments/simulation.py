@@ -1,4 +1,4 @@
-"""Adam, simulated: what the moment models are held to."""
+"""Simulations of Adam, against which the moment models are tested."""
 
 from typing import Literal, NamedTuple
 
@@ -14,6 +14,7 @@ from scaling.numeric.inputs.arrays import (
     decay_rate,
     step_number,
 )
+from scaling.numeric.inputs.display import one_line
 
 #: At most so many numbers of noise are held at a time, of so many coordinates.
 _CHUNK, _COLUMNS = 2**20, 4096
@@ -34,6 +35,9 @@ class SimulatedMoments(NamedTuple):
     second_moment: Real
     mean_error: Real
     second_moment_error: Real
+
+    def __repr__(self) -> str:
+        return one_line(self)
 
 
 def simulate_moments(

@@ -7,11 +7,11 @@ import numpy as np
 import numpy.typing as npt
 
 from scaling.errors import InputError
+from scaling.numeric.facts import Fact, fact
 from scaling.numeric.inference.family import Design
 from scaling.numeric.inference.posterior import Posterior, quantiles
 from scaling.numeric.inputs.arrays import FloatArray, as_array, positive
 from scaling.numeric.inputs.display import Shown
-from scaling.numeric.laws.facts import Fact, fact
 from scaling.numeric.planning.choices import (
     POWERS,
     Choices,

@@ -1,4 +1,4 @@
-"""Reading gradients, noise and curvature a stretch at a time, whatever holds them."""
+"""Gradients, noise and curvature, read in pieces from whatever holds them."""
 
 import os
 from collections.abc import Iterator

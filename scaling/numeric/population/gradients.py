@@ -316,27 +316,6 @@ class GradientPopulation:
             accuracy = 3e-2
         return PointAverage(model, update, curvature_ratio, self._points, accuracy)
 
-    def describe(self) -> tuple[str, ...]:
-        """Say in words what was counted, what was left out and how fine the cells are."""
-        octaves = self.cells_per_octave
-        said = [
-            f"{self.count} coordinates in {self.cell_count} cells, {octaves[0]:g} x {octaves[1]:g} "
-            "to an octave of gradient x noise",
-            f"curvature {'known' if self.has_curvature else 'not known, 1 assumed'}",
-        ]
-        said.extend(
-            f"{number} coordinates {what}"
-            for number, what in (
-                (self.nans, "left out: NaN"),
-                (self.infinities, "left out: infinite (in float16, beyond 65504)"),
-                (self.without_gradient, "with gradient 0: they add curvature by their noise"),
-                (self.without_noise, "with noise 0: they move alike at every batch size"),
-                (self.without_both, "with gradient 0 and noise 0: they do not move"),
-            )
-            if number
-        )
-        return tuple(said)
-
     def to_json(self) -> str:
         """Return the population as a text of less than 1 MB, which `from_json` reads.
 

@@ -8,13 +8,15 @@ from dataclasses import dataclass, replace
 from math import inf, isfinite, sqrt
 
 from scaling.errors import InputError
+from scaling.numeric.facts import Fact, fact
 from scaling.numeric.inputs.arrays import non_negative, positive
 from scaling.numeric.inputs.display import Shown
 from scaling.numeric.inputs.recipe import Recipe
-from scaling.numeric.laws.facts import Fact, fact
 from scaling.numeric.laws.law import Law
 from scaling.numeric.moments.models import DEFAULT_BETA1, DEFAULT_BETA2
 
+#: Of PyTorch and optax.
+_DEFAULTS = {"beta1": DEFAULT_BETA1, "beta2": DEFAULT_BETA2}
 #: Beyond this factor between a tuned learning rate and the law's, the law is of another run.
 _SAME_RUN = 1.5
 
@@ -32,15 +34,12 @@ class RecipeRule:
         Where it is published.
     keeps : {"optimality", "equivalence"}
         What it aims at: the best setting at the new batch size, or the old run's trajectory.
-    assumption : str
-        What it takes for granted.
     """
 
     name: str
     sets: frozenset[str]
     source: str
     keeps: str
-    assumption: str
 
 
 RECIPE_RULES = {
@@ -51,32 +50,24 @@ RECIPE_RULES = {
             frozenset({"learning_rate"}),
             "this project's theory, T-E2, T-E6 and T-I2",
             "optimality",
-            "lr times law(new)/law(old); all else kept",
         ),
         RecipeRule(
             "sqrt-sde",
             frozenset({"learning_rate", "beta1", "beta2", "eps"}),
             "Malladi et al. 2022, arXiv 2205.10287",
             "equivalence",
-            "the same stochastic differential equation, hence the same losses after the same "
-            "examples, where noise dominates the gradient and steps are small: for k times the "
-            "batch, lr sqrt(k), 1 - beta times k, eps / sqrt(k)",
         ),
         RecipeRule(
             "half-life",
             frozenset({"beta1", "beta2"}),
             "Marek et al. 2025, arXiv 2507.07101",
             "equivalence",
-            "the moments average over as many examples as before: beta to the power "
-            "B_new / B_old; proposed and tested for beta2, here for beta1 too",
         ),
         RecipeRule(
             "weight-decay",
             frozenset({"weight_decay"}),
             "Wang & Aitchison 2024, arXiv 2405.13698",
             "optimality",
-            "weights average updates over as many examples as before, which was found to be best: "
-            "lr x weight decay / batch size is kept; decoupled decay (AdamW)",
         ),
     )
 }
@@ -93,7 +84,7 @@ class RuledRecipe(Shown):
     batch_size, learning_rate, eps, beta1, beta2 : float
         The recipe. A beta below 0 is shown as the rule gives it, see `in_domain`.
     weight_decay : float or None
-    assumed : tuple of str
+    assumed : tuple of Fact
         What was taken for granted of the tuned run, if something was.
     warnings : tuple of Fact
         Where a rule leaves its domain.
@@ -106,7 +97,7 @@ class RuledRecipe(Shown):
     beta1: float
     beta2: float
     weight_decay: float | None
-    assumed: tuple[str, ...] = ()
+    assumed: tuple[Fact, ...] = ()
     warnings: tuple[Fact, ...] = ()
 
     @property
@@ -186,37 +177,45 @@ def recipe(
     >>> round(found.beta2, 4), found.rules[0].source
     (0.8145, "this project's theory, T-E2, T-E6 and T-I2")
     """
-    rules = _parse(rule)
+    rules = tuple(RECIPE_RULES[name] for name in _parse(rule))
     batch = positive(batch_size, "batch_size")
-    for name in (name for name in rules if eps is not None and "eps" in RECIPE_RULES[name].sets):
-        raise InputError(f"{name} sets it; leave it out", "eps")
-    assumed = []
-    for name, default in (("beta1", DEFAULT_BETA1), ("beta2", DEFAULT_BETA2)):
-        if getattr(known, name) is None:
-            known = replace(known, **{name: default})
-            assumed.append(f"{name} = {default:g}, the default of PyTorch and optax")
+    eps = _new_eps(known, eps, rules)
+    defaults = {name: x for name, x in _DEFAULTS.items() if getattr(known, name) is None}
+    known = replace(known, **defaults)
     found = RuledRecipe(
-        tuple(RECIPE_RULES[name] for name in rules),
+        rules,
         batch,
         known.learning_rate,
-        known.eps if eps is None else non_negative(eps, "eps"),
+        eps,
         float(known.beta1 or 0),
         float(known.beta2 or 0),
         known.weight_decay,
-        tuple(assumed),
+        tuple(fact("default rate", name=name, value=x) for name, x in defaults.items()),
     )
     for name, apply in _STEPS.items():
-        if name in rules:
+        if RECIPE_RULES[name] in rules:
             found = apply(known, found, law)
-    knows_eps = "law" in rules and law is not None and "eps" in law.knows
-    if eps not in (None, known.eps) and not knows_eps:
+    knows = law.knows if law and RECIPE_RULES["law"] in rules else ()
+    if eps != known.eps and "eps" not in knows:
         found = replace(found, warnings=(*found.warnings, fact("change left out", name="eps")))
-    rates = (found.learning_rate, found.eps, found.weight_decay or 0.0)
-    if not (
-        found.learning_rate > 0 and all(map(isfinite, rates)) and found.beta2 < 1 > found.beta1
-    ):
-        raise InputError("so far from the recipe's that arithmetic fails", "batch_size")
+    _check_range(found)
     return found
+
+
+def _new_eps(known: Recipe, eps: float | None, rules: tuple[RecipeRule, ...]) -> float:
+    if eps is None:
+        return known.eps
+    for rule in rules:
+        if "eps" in rule.sets:
+            raise InputError(f"{rule.name} sets it; leave it out", "eps")
+    return non_negative(eps, "eps")
+
+
+def _check_range(found: RuledRecipe) -> None:
+    betas = found.beta1, found.beta2
+    numbers = (found.learning_rate, found.eps, found.weight_decay or 0.0, *betas)
+    if found.learning_rate <= 0 or max(betas) >= 1 or not all(map(isfinite, numbers)):
+        raise InputError("so far from the recipe's that arithmetic fails", "batch_size")
 
 
 def best_rule(known: Recipe) -> str:

@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from scaling.errors import DataError, InputError
+from scaling.numeric.facts import Fact
 from scaling.numeric.inputs.arrays import FloatArray, Real, as_array, positive
 from scaling.numeric.inputs.display import Shown
-from scaling.numeric.laws.facts import Fact
 from scaling.numeric.laws.law import Law
 
 

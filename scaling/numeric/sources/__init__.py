@@ -1,1 +1,1 @@
-"""Where trackers and frameworks keep runs: each read into records, one a run."""
+"""Readers of what trackers and frameworks keep: one record for each run."""

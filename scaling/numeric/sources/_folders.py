@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from scaling.errors import DataError
 from scaling.numeric.sources.records import (
     Source,
-    flat,
+    flatten,
     read_lines_of_json,
     read_mapping,
     read_small,
@@ -21,7 +21,7 @@ Record = dict[str, Any]
 def _ray(path: Path) -> Record:
     """The last report of a trial of Ray; what it says of the trial itself is kept apart."""
     rows = read_lines_of_json(path)
-    record = flat(rows[-1], path) if rows else {}
+    record = flatten(rows[-1], path) if rows else {}
     failed = any(path.with_name(name).exists() for name in ("error.txt", "error.pkl"))
     return record | {"state": "ERROR" if failed else "TERMINATED" if rows else "PENDING"}
 
@@ -85,7 +85,6 @@ class _Kind(NamedTuple):
     read: Callable[[Path], Record]
     settings: tuple[str, ...] = ()
     read_settings: Callable[[Path], Record] = read_mapping
-    said: str = ""
 
 
 _YAML = (".hydra/config.yaml", "params.yaml", "../params.yaml", "config.yaml", "config.json")
@@ -119,7 +118,7 @@ def read_folder(folder: Path, files: Sequence[Path]) -> Source | None:
         if runs:
             records = [_record(kind, path) for path in runs.values()]
             labels = tuple(run.relative_to(folder).as_posix() for run in runs)
-            return Source(records, labels, (f"read as {kind.name}: {len(runs)}",))
+            return Source(records, labels, kind.name)
     return None
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from scaling.numeric.sources.records import Source, flat, head_of, parse_dict, read_small
+from scaling.numeric.sources.records import Source, flatten, head_of, parse_dict, read_small
 
 _ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
 _NUMBER = r"([-+\d.,eE]+|[-+]?nan|[-+]?inf)"
@@ -107,9 +107,7 @@ def read_logs(folder: Path, files: Sequence[Path]) -> Source | None:
             names.add(form.name)
     if not records:
         return None
-    return Source(
-        records, tuple(labels), (f"read as logs of {', '.join(sorted(names))}: {len(records)}",)
-    )
+    return Source(records, tuple(labels), f"logs of {', '.join(sorted(names))}")
 
 
 def _format(text: str) -> _Format | None:
@@ -121,7 +119,7 @@ def _record(form: _Format, text: str, path: Path) -> dict[str, Any]:
     for pattern in form.pairs:
         for name, value in re.findall(pattern, text, re.MULTILINE):
             inner = parse_dict(value)
-            record |= flat(inner, path) if inner else {name: value.strip().strip("'\"")}
+            record |= flatten(inner, path) if inner else {name: value.strip().strip("'\"")}
     # What the program says of itself is surer than a setting, which may be -1 for its default.
     record = {k: v for k, v in record.items() if k.rpartition(".")[2] not in form.columns}
     for name, pattern in form.columns.items():

@@ -1,4 +1,4 @@
-"""MLflow's runs: its folders and its database, read as they lie there, without MLflow."""
+"""MLflow's runs, read from its folders or its database without MLflow."""
 
 import re
 import sqlite3

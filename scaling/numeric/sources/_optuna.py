@@ -1,4 +1,4 @@
-"""Optuna's studies, by Optuna itself; opened to read, never created or upgraded."""
+"""Optuna's studies, read by Optuna itself; nothing is created or upgraded."""
 
 import math
 import os

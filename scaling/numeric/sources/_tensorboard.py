@@ -4,7 +4,6 @@ A file is a sequence of records, each an Event of tensorflow/core/util/event.pro
 plugin hparams writes is in tensorboard/plugins/hparams/{plugin_data,api}.proto.
 """
 
-import math
 import struct
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -25,26 +24,35 @@ def read_events(folder: Path, files: Sequence[Path]) -> Source | None:
     hparams: dict[Path, dict[str, Any]] = {}
     scalars: dict[Path, dict[str, tuple[int, float]]] = {}
     for path in events:
-        found = scalars.setdefault(path.parent, {})
-        for tag, step, value in _values(path):
-            if isinstance(value, dict):
-                hparams.setdefault(path.parent, {}).update(value)
-            elif step >= found.get(tag, (-math.inf, 0))[0]:
-                found[tag] = step, value
+        _read_file(path, hparams, scalars.setdefault(path.parent, {}))
     if not hparams:
         raise DataError(
             f"{folder}: event files of TensorBoard without hparams, so that nothing tells the "
             "learning rate; log them by SummaryWriter.add_hparams, or export a table"
         )
-    records = []
-    for run, record in hparams.items():
-        for place in sorted(p for p in scalars if p == run or run in p.parents):
-            within = place.relative_to(run).as_posix().removeprefix(".")
-            prefix = f"{within}/" if within else ""
-            record |= {prefix + tag: value for tag, (_, value) in scalars[place].items()}
-        records.append(record)
+    records = [
+        record
+        | {
+            f"{place.relative_to(run).as_posix()}/{tag}".removeprefix("./"): value
+            for place in sorted(scalars)
+            if place.is_relative_to(run)
+            for tag, (_, value) in scalars[place].items()
+        }
+        for run, record in hparams.items()
+    ]
     labels = tuple(run.relative_to(folder).as_posix() for run in hparams)
-    return Source(records, labels, (f"read as hparams of TensorBoard: {len(records)}",))
+    return Source(records, labels, "hparams of TensorBoard")
+
+
+def _read_file(
+    path: Path, hparams: dict[Path, dict[str, Any]], scalars: dict[str, tuple[int, float]]
+) -> None:
+    """Note the hparams of a file, by its folder, and the last step and value of each scalar."""
+    for tag, step, value in _values(path):
+        if isinstance(value, dict):
+            hparams.setdefault(path.parent, {}).update(value)
+        elif tag not in scalars or step >= scalars[tag][0]:
+            scalars[tag] = step, value
 
 
 def _values(path: Path) -> Iterator[tuple[str, int, Any]]:

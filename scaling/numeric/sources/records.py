@@ -1,4 +1,4 @@
-"""What every source gives, and files read with bounds."""
+"""The records that every source returns, and how files are read with bounds."""
 
 import ast
 import json
@@ -25,11 +25,11 @@ _NOT_FINITE = re.compile(r"(?<=[:\[,(]\s)(-?inf|nan)(?=\s*[,}\])])")
 
 
 class Source(NamedTuple):
-    """Runs: the settings and results of each, what it is called there, and how they were read."""
+    """Runs: the settings and results of each, what it is called there, and what all are."""
 
     records: list[dict[str, Any]]
     labels: tuple[str, ...]
-    said: tuple[str, ...] = ()
+    kind: str = ""
 
 
 def without_password(url: str) -> str:
@@ -95,10 +95,10 @@ def read_mapping(path: Path) -> dict[str, Any]:
     found = parse_json(path, text, nan=True) if path.suffix == ".json" else _parse_yaml(path, text)
     if not isinstance(found, Mapping):
         raise DataError(f"{path}: not an object of settings or results")
-    return flat(found, path)
+    return flatten(found, path)
 
 
-def flat(found: Mapping[Any, Any], path: object) -> dict[str, Any]:
+def flatten(found: Mapping[Any, Any], path: object) -> dict[str, Any]:
     """Name inner settings as outer.inner; a folder of links could hold them without end."""
     settings = dict(islice(_leaves(found, ""), _MOST_SETTINGS + 1))
     if len(settings) > _MOST_SETTINGS:
@@ -158,7 +158,7 @@ def read_lines_of_json(path: Path) -> list[dict[str, Any]]:
 
 def parse_dict(text: str) -> dict[str, Any] | None:
     """Read a dict of texts, numbers, lists and dicts; None where it is not understood."""
-    if len(text) > _LONGEST:
+    if len(text) > _LONGEST or not (text.startswith("{") and text.endswith("}")):
         return None
     for read in (json.loads, lambda text: ast.literal_eval(_NOT_FINITE.sub(r"'\1'", text))):
         try:

@@ -1,4 +1,4 @@
-"""Recognise where runs are kept, by what is there and not by its name."""
+"""Recognise where runs are kept, by the contents and not by the name."""
 
 import os
 import re

@@ -67,18 +67,17 @@ def guess_batch_size(
         return None
     if len(per_device) == len(devices) == 1 and len(accumulation) < 2:
         return product_of([*per_device, *accumulation, *devices])
-    if not (found or per_device):
+    if per_device:
+        doubt = f"nothing tells on how many devices {per_device[0]!r} was"
+        factors, eight = [per_device[0], *accumulation[:1]], "*8"
+    elif found:
+        doubt = f"{found[0]!r} may or may not include {' and '.join(map(repr, counts))}"
+        factors, eight = [found[0], *counts], "" if devices else "*8"
+    else:
         return None
-    factors = [*per_device[:1], *accumulation[:1]] if per_device else [*found[:1], *counts]
-    example = product_of(factors) + ("" if devices and not per_device else "*8")
-    doubt = (
-        f"nothing tells on how many devices {per_device[0]!r} was"
-        if per_device
-        else f"{found[0]!r} may or may not include {' and '.join(map(repr, counts))}"
-    )
     raise InputError(
         f"in {source} {doubt}; say what one step of the optimizer sees, as a column or a product "
-        f"such as {example!r}" + (", for 8 devices" if example.endswith("*8") else ""),
+        f"such as {product_of(factors) + eight!r}{', for 8 devices' if eight else ''}",
         ROLES["batch_size"].parameter,
     )
 

@@ -1,4 +1,4 @@
-"""Files that hold tables: CSV, JSON, Parquet, and what gzip has made of them."""
+"""Files that hold tables: CSV, JSON and Parquet, compressed by gzip or not."""
 
 import csv
 import gzip

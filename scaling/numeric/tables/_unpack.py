@@ -41,11 +41,12 @@ def _unpack_dicts(name: str, column: Column) -> Columns | None:
     """Read a column of dicts, as Python or JSON writes them; None if it is none."""
     if not isinstance(column, Texts):
         return None
-    filled = [text for text in column.distinct if text]
-    if not filled or not all(text.startswith("{") and text.endswith("}") for text in filled):
-        return None
-    known = {text: parse_dict(text) for text in filled}
-    if None in known.values():
+    known = {}
+    for text in filter(None, column.distinct):
+        known[text] = parse_dict(text)
+        if known[text] is None:
+            return None
+    if not known:
         return None
     rows = np.arange(len(column))
     return columns_of_records([{name: known.get(text, {})} for text in read_texts(column, rows)])

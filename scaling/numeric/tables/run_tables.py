@@ -1,14 +1,15 @@
-"""Between tables with named columns and runs."""
+"""Runs, read from tables with named columns and written to them."""
 
 import csv
 import io
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from scaling.errors import InputError
+from scaling.numeric.facts import Fact, fact
 from scaling.numeric.inputs.files import write_text
 from scaling.numeric.inputs.text import csv_cell
 from scaling.numeric.tables.roles import ROLES, unit_of
@@ -31,7 +32,7 @@ def read_runs(
     columns: Mapping[str, str | None],
     covariates: tuple[str, ...] = (),
     where: str | None = None,
-) -> tuple[Runs, tuple[str, ...]]:
+) -> tuple[Runs, tuple[Fact, ...]]:
     """Read runs from a table.
 
     Parameters
@@ -48,27 +49,27 @@ def read_runs(
     Returns
     -------
     runs : Runs
-    said : tuple of str
+    facts : tuple of Fact
         What was guessed and left out, and why.
     """
     table = as_table(data)
-    said = [*table.said]
+    facts = [fact("read as", kind=table.kind, runs=len(table))] if table.kind else []
     if where is not None:
         table = table.where(where)
-    table = _last_of_runs(table, said)
+    table = _keep_last_rows(_keep_experiments(table, facts), facts)
     names = {role: name for role, name in columns.items() if name is not None}
     guesses = _guess(table, columns, {*names.values(), *covariates})
     names |= guesses
     _check_roles(names, covariates)
     if guesses:
-        said.append(f"guessed: {', '.join(_describe(table, guesses))}")
-    table = _finished(table, names["loss"], said)
-    if "loss" in guesses:
-        table = _evaluated(table, names["loss"], said)
-    _say_stopped(table, said)
+        facts.append(_guessed(table, guesses))
     unit = unit_of(names["batch_size"])
     if unit:
-        said.append(f"batch sizes are in {unit}, by the name {names['batch_size']!r}")
+        facts.append(fact("batch sizes in", unit=unit, column=names["batch_size"]))
+    table = _drop_unfinished(table, names["loss"], facts)
+    if "loss" in guesses:
+        table = _drop_unevaluated(table, names["loss"], facts)
+    _state_lengths(table, facts)
     runs = Runs(
         table.batch_sizes(names["batch_size"]),
         table.positive(names["learning_rate"]),
@@ -81,17 +82,17 @@ def read_runs(
         unit,
     )
     if len(table) > len(runs):
-        said.append(f"{len(table) - len(runs)} rows are there twice, with the same loss: dropped")
-    return runs, tuple(said)
+        facts.append(fact("rows twice", rows=len(table) - len(runs)))
+    return runs, tuple(facts)
 
 
-def _describe(table: Table, guesses: Mapping[str, str]) -> Iterator[str]:
+def _guessed(table: Table, guesses: Mapping[str, str]) -> Fact:
+    """Name for each role what was taken, then the columns that could have been."""
+    found = {}
     for role, name in guesses.items():
         others = {other for other in table.candidates(role) if not table.missing(other).all()}
-        others -= {name, *name.split("*")}
-        instead = f" (not {', '.join(map(repr, sorted(others)))})" if others else ""
-        product = "*" in name and name not in table.names
-        yield f"{role.replace('_', ' ')} {'as' if product else 'from column'} {name!r}{instead}"
+        found[role] = name, *sorted(others - {name, *name.split("*")})
+    return fact("guessed", **found)
 
 
 def _guess(table: Table, columns: Mapping[str, str | None], taken: set[str]) -> dict[str, str]:
@@ -124,7 +125,7 @@ def _check_roles(names: Mapping[str, str], covariates: tuple[str, ...]) -> None:
             raise InputError(f"{name} is already another column's role", "covariate")
 
 
-def _finished(table: Table, loss: str, said: list[str]) -> Table:
+def _drop_unfinished(table: Table, loss: str, facts: list[Fact]) -> Table:
     """Leave out the runs that have not come to their end, where a column tells their state.
 
     A run that broke off and whose loss is written as nan or inf diverged.
@@ -138,52 +139,53 @@ def _finished(table: Table, loss: str, said: list[str]) -> Table:
     broken = np.isin(states, _BROKEN)
     left_out = np.isin(states, _UNFINISHED) | (broken & ~diverged)
     for state in np.unique(written[left_out | broken]).tolist():
-        gone = int((left_out & (written == state)).sum())
-        what = "not finished" if state.lower() in _UNFINISHED else "broke off, and not by its loss"
-        if gone:
-            said.append(f"{gone} of {states.size} runs left out: {what} ({state})")
+        broke = state.lower() in _BROKEN
+        if gone := int((left_out & (written == state)).sum()):
+            facts.append(
+                fact("left out, by state", runs=gone, total=states.size, state=state, broke=broke)
+            )
         if kept := int(((written == state) & ~left_out).sum()):
-            said.append(f"{kept} of {states.size} runs diverged: {state}, and the loss not finite")
+            facts.append(fact("diverged, by state", runs=kept, total=states.size, state=state))
     return table.take(np.flatnonzero(~left_out))
 
 
-def _say_stopped(table: Table, said: list[str]) -> None:
-    """Say that trials of Ray are of several lengths: it does not tell which a scheduler stopped."""
+def _state_lengths(table: Table, facts: list[Fact]) -> None:
+    """State that trials of Ray differ in length: it does not tell which a scheduler stopped."""
     name = "training_iteration"
     lengths = set(table.texts(name)) - {""} if name in table.names else set()
     if len(lengths) > 1:
-        listed = ", ".join(map(repr, sorted(lengths)[:5]))
-        said.append(
-            f"runs differ in {name} ({listed}); if a scheduler stopped some early, leave them out "
-            "by a condition (where)"
-        )
+        facts.append(fact("several lengths", column=name, values=tuple(sorted(lengths)[:5])))
 
 
 def _is_not_finite(text: str) -> bool:
     return text.strip().lower().lstrip("+-") in {"nan", "inf", "infinity"}
 
 
-def _evaluated(table: Table, loss: str, said: list[str]) -> Table:
+def _drop_unevaluated(table: Table, loss: str, facts: list[Fact]) -> Table:
     """Leave out runs without the loss that was guessed, which have another: not evaluated."""
     missing = table.missing(loss)
     for other in (name for name in table.candidates("loss") if name != loss):
         has_other = np.isfinite(table.numbers(other, missing=True)) & missing
         if has_other.any():
-            said.append(
-                f"{has_other.sum()} of {missing.size} runs left out: no {loss!r}, but {other!r}"
-            )
+            runs = {"runs": int(has_other.sum()), "total": missing.size}
+            facts.append(fact("not evaluated", **runs, loss=loss, other=other))
             table, missing = table.take(np.flatnonzero(~has_other)), missing[~has_other]
     return table
 
 
-def _last_of_runs(table: Table, said: list[str]) -> Table:
-    """Of each run's history, as Aim has it, keep the last row; of DVC's rows, the experiments."""
-    if {"rev", "typ"} <= set(table.names):
-        cells = zip(*map(table.texts, table.names), strict=True)
-        runs = np.array(["workspace" not in row and "!" not in row for row in cells])
-        if not runs.all():
-            said.append(f"{(~runs).sum()} of {runs.size} rows left out: no finished experiments")
-        table = table.take(np.flatnonzero(runs))
+def _keep_experiments(table: Table, facts: list[Fact]) -> Table:
+    """Of the rows of DVC keep those of finished experiments."""
+    if not {"rev", "typ"} <= set(table.names):
+        return table
+    cells = zip(*map(table.texts, table.names), strict=True)
+    runs = np.array(["workspace" not in row and "!" not in row for row in cells])
+    if not runs.all():
+        facts.append(fact("no experiments", rows=int((~runs).sum()), total=runs.size))
+    return table.take(np.flatnonzero(runs))
+
+
+def _keep_last_rows(table: Table, facts: list[Fact]) -> Table:
+    """Of each run's history, as Aim has it, keep the last row."""
     if not {"run.hash", "step"} <= set(table.names):
         return table
     if "metric.name" in table.names and len(set(table.texts("metric.name"))) > 1:
@@ -201,7 +203,7 @@ def _last_of_runs(table: Table, said: list[str]) -> Table:
             "where",
         )
     if len(last) < len(table):
-        said.append(f"of {len(table)} rows the last of each of {len(last)} runs is kept")
+        facts.append(fact("last rows", rows=len(table), runs=len(last)))
     return table.take(np.array(sorted(last.values()), dtype=np.intp))
 
 

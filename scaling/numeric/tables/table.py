@@ -48,8 +48,8 @@ class Table(Shown):
         Whether messages count rows from 1, as people count below a header.
     labels : tuple of str or None
         For each row of the columns, what its source calls it, as ``trial 3``.
-    said : tuple of str
-        How it was read, where that is not plain.
+    kind : str
+        What its source holds, as ``trials of Ray Tune``; empty where that is plain.
 
     Examples
     --------
@@ -67,7 +67,7 @@ class Table(Shown):
     lines: IntArray | None = None
     in_file: bool = False
     labels: tuple[str, ...] | None = None
-    said: tuple[str, ...] = ()
+    kind: str = ""
 
     def __len__(self) -> int:
         return self.rows.size
@@ -293,7 +293,7 @@ def read_table_file(path: str | os.PathLike[str], study: str | None = None) -> T
         return _table(str(path), read_columns(path), in_file=True)
     name = without_password(str(path))
     table = _table(name, columns_of_records(found.records), in_file=False)
-    return replace(table, labels=found.labels, said=found.said)
+    return replace(table, labels=found.labels, kind=found.kind)
 
 
 def as_table(data: Any, *, source: str = "the table", study: str | None = None) -> Table:
@@ -320,8 +320,8 @@ def as_table(data: Any, *, source: str = "the table", study: str | None = None) 
 
     Examples
     --------
-    >>> len(as_table([{"lr": 1e-3, "loss": 3.2}, {"lr": 2e-3, "loss": None}]))
-    2
+    >>> as_table([{"lr": 1e-3, "loss": 3.2}, {"lr": 2e-3, "loss": None}]).numbers("lr")
+    array([0.001, 0.002])
     """
     if isinstance(data, Table):
         return data

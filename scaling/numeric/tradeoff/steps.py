@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from scaling.numeric.facts import Fact, extrapolation
 from scaling.numeric.inputs.arrays import Real, as_positive, positive, read_table
 from scaling.numeric.inputs.display import Shown
 from scaling.numeric.laws.batch_size_law import shift_weights
-from scaling.numeric.laws.facts import Fact, extrapolation
 from scaling.numeric.laws.law import check_level
 from scaling.numeric.tradeoff._shift import PARAMETERS, ShiftFit, fit_shift
 

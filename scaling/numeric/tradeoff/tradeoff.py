@@ -1,15 +1,15 @@
 """Steps against examples (T-A4) for every group of a table, and across model sizes."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from scaling.errors import DataError
+from scaling.numeric.facts import Fact, extrapolation, fact
 from scaling.numeric.inputs.arrays import FloatArray, IntArray
 from scaling.numeric.inputs.display import Shown
-from scaling.numeric.laws.facts import Fact, extrapolation
 from scaling.numeric.tables.table import Table, as_table
 from scaling.numeric.tradeoff.steps import StepsLaw, fit_steps
 from scaling.numeric.tradeoff.trend import PowerTrend, fit_trend
@@ -36,7 +36,7 @@ class TradeoffGroup:
     law : StepsLaw or None
         The fitted law; None if it cannot be fitted.
     problem : str
-        Why the law cannot be fitted, or what it does not tell; empty if all is well.
+        Why the steps do not tell of a critical batch size; empty if they do.
     """
 
     name: str
@@ -48,7 +48,7 @@ class TradeoffGroup:
     @property
     def is_usable(self) -> bool:
         """Whether the steps tell of a critical batch size."""
-        return self.law is not None and self.law.critical_batch_size > 0
+        return not self.problem
 
 
 @dataclass(frozen=True, repr=False)
@@ -66,15 +66,15 @@ class Tradeoff(Shown):
     trends : dict of PowerTrend
         How ``critical_batch_size``, ``steps_min`` and ``examples_min`` depend on the covariate;
         empty if there is none, or too few groups.
-    notes : tuple of str
-        What was left out, taken for granted or could not be done, in words.
+    notes : tuple of Fact
+        What was left out, taken for granted or could not be done.
     """
 
     source: str
     columns: dict[str, str]
     groups: tuple[TradeoffGroup, ...]
     trends: dict[str, PowerTrend]
-    notes: tuple[str, ...]
+    notes: tuple[Fact, ...]
 
     def warnings(self, covariate: float) -> tuple[Fact, ...]:
         """State why the trends should not be trusted at this covariate, if so."""
@@ -146,27 +146,17 @@ def fit_tradeoff(
         table = table.where(where)
     columns = _columns(table, batch_size_column, steps_column, group_column, covariate)
     reached = np.flatnonzero(np.isfinite(table.numbers(columns["steps"], missing=True)))
-    notes = []
-    if missing := len(table) - reached.size:
-        notes.append(
-            f"rows without {columns['steps']}: {missing} of {len(table)}, left out as runs that "
-            "never reached the target"
-        )
     if not reached.size:
         raise DataError(f"{table.source}: no row has a number of steps in {columns['steps']}")
-    table = table.take(reached)
-    notes += _several_rates(table, columns)
-    if "group" in columns and "covariate" not in columns:
-        notes.append(f"{columns['group']} is not always a size: no dependence on it is fitted")
-    groups = tuple(_groups(table, columns))
+    runs = table.take(reached)
+    groups = tuple(_groups(runs, columns))
     if not any(group.is_usable for group in groups):
         said = [f"{group.name}: {group.problem}".removeprefix(": ") for group in groups[:_LISTED]]
         more = ["and so on"] if len(groups) > _LISTED else []
         raise DataError(f"{table.source}: no group can be fitted: {'; '.join(said + more)}")
     trends = _trends(groups)
-    if "covariate" in columns:
-        notes += _left_out(columns["covariate"], groups, trends)
-    return Tradeoff(table.source, columns, groups, trends, tuple(notes))
+    notes = (*_of_rows(table, runs, columns), *_of_trends(columns.get("covariate"), groups, trends))
+    return Tradeoff(table.source, columns, groups, trends, notes)
 
 
 def _columns(
@@ -181,9 +171,7 @@ def _columns(
         "batch_size": batch_size or table.guess("batch_size"),
         "steps": steps or table.guess("steps"),
     }
-    if group is None:
-        others = [name for name in table.candidates("group") if name != covariate]
-        group = table.guess("group") if len(others) > 1 else others[0] if others else covariate
+    group = group or _guess_group(table, covariate)
     if group is not None:
         columns["group"] = group
         if covariate is None and _reads_as_sizes(table, group):
@@ -191,6 +179,13 @@ def _columns(
     if covariate is not None:
         columns["covariate"] = covariate
     return columns
+
+
+def _guess_group(table: Table, covariate: str | None) -> str | None:
+    others = [name for name in table.candidates("group") if name != covariate]
+    if len(others) > 1:
+        return table.guess("group")  # which tells what they are
+    return others[0] if others else covariate
 
 
 def _reads_as_sizes(table: Table, name: str) -> bool:
@@ -201,16 +196,17 @@ def _reads_as_sizes(table: Table, name: str) -> bool:
     return True
 
 
-def _several_rates(table: Table, columns: dict[str, str]) -> Iterator[str]:
-    """Warn of learning rates that are not the best ones."""
-    for name in table.candidates("learning_rate"):
-        keys = [table.texts(columns[role]) for role in ("group", "batch_size") if role in columns]
+def _of_rows(table: Table, runs: Table, columns: dict[str, str]) -> Iterator[Fact]:
+    """State which rows are not fitted, and which learning rates are not the best ones."""
+    if missing := len(table) - len(runs):
+        yield fact("never reached", column=columns["steps"], rows=missing, total=len(table))
+    for name in runs.candidates("learning_rate"):
+        keys = [runs.texts(columns[role]) for role in ("group", "batch_size") if role in columns]
         cells = list(zip(*keys, strict=True))
-        if len(set(zip(cells, table.texts(name), strict=True))) > len(set(cells)):
-            yield (
-                f"WARNING: {name} has several values at one batch size; the law is about the best "
-                "of them, so keep only those rows"
-            )
+        if len(set(zip(cells, runs.texts(name), strict=True))) > len(set(cells)):
+            yield fact("several rates", column=name)
+    if "group" in columns and "covariate" not in columns:
+        yield fact("groups without size", column=columns["group"])
 
 
 def _groups(table: Table, columns: dict[str, str]) -> Iterator[TradeoffGroup]:
@@ -225,13 +221,13 @@ def _groups(table: Table, columns: dict[str, str]) -> Iterator[TradeoffGroup]:
     for name, members in rows_of.items():
         rows = np.array(members)
         size = None if sizes is None else _one_size(table, columns, rows, sizes)
-        law = None
+        law, problem = None, ""
         try:
             law = fit_steps(batch_size[rows], steps[rows])
         except DataError as error:
             problem = str(error)
-        else:
-            problem = _remark(law)
+        if law is not None and law.critical_batch_size == 0:
+            problem = "steps do not fall with the batch size"
         yield TradeoffGroup(name, rows.size, size, law, problem)
 
 
@@ -245,28 +241,14 @@ def _one_size(table: Table, columns: dict[str, str], rows: IntArray, sizes: Floa
     return float(sizes[rows[0]])
 
 
-def _remark(law: StepsLaw) -> str:
-    """Say what a fitted law does not tell."""
-    if law.critical_batch_size == 0:
-        return "steps do not fall with the batch size"
-    if law.critical_batch_size == np.inf:
-        return "steps fall in proportion to the batch size throughout"
-    if not law.fit.degrees_of_freedom:
-        return "no interval: as many points as parameters"
-    return "" if law.fit.has_error else "no interval: no scatter"
-
-
 def _trends(groups: tuple[TradeoffGroup, ...]) -> dict[str, PowerTrend]:
     """Fit how each quantity depends on the covariate."""
-    usable = [group for group in groups if group.is_usable and group.covariate is not None]
-    laws = [group.law for group in usable if group.law is not None]
-    # The error of one run, from all groups together: that of one group is too uncertain.
-    freedom = np.array([law.fit.degrees_of_freedom for law in laws])
-    squares = np.array([law.error**2 for law in laws])
-    pooled = float(np.sum((freedom * squares)[freedom > 0]) / max(freedom.sum(), 1))
+    usable = [(g.covariate, g.law) for g in groups if g.is_usable and g.covariate is not None]
+    sizes, laws = [size for size, _ in usable], [law for _, law in usable if law is not None]
+    pooled = _pooled_square(laws)
     found = {
         name: fit_trend(
-            [group.covariate or np.nan for group in usable],
+            sizes,
             [getattr(law, name) for law in laws],
             [pooled * law.unit_variances[name] for law in laws],
         )
@@ -275,18 +257,24 @@ def _trends(groups: tuple[TradeoffGroup, ...]) -> dict[str, PowerTrend]:
     return {name: trend for name, trend in found.items() if trend is not None}
 
 
-def _left_out(
-    covariate: str, groups: tuple[TradeoffGroup, ...], trends: dict[str, PowerTrend]
-) -> Iterator[str]:
-    """Say which groups are not in the dependence on the covariate, or why there is none."""
+def _pooled_square(laws: Iterable[StepsLaw]) -> float:
+    """Square of one run's error, from all groups together: that of one group is too uncertain."""
+    fits = [(law.fit.degrees_of_freedom, law.error**2) for law in laws]
+    freedom = sum(n for n, _ in fits)
+    return sum(n * square for n, square in fits if n) / max(freedom, 1)
+
+
+def _of_trends(
+    covariate: str | None, groups: tuple[TradeoffGroup, ...], trends: dict[str, PowerTrend]
+) -> Iterator[Fact]:
+    """State which groups are not in the dependence on the covariate, or why there is none."""
+    if covariate is None:
+        return
     if "critical_batch_size" not in trends:
-        yield (
-            f"no dependence of the critical batch size on {covariate}: fewer than two groups of "
-            f"different {covariate} have a finite one"
-        )
+        yield fact("no trend", covariate=covariate)
         return
     for group in groups:
         if group.law is None or not 0 < group.law.critical_batch_size < np.inf:
-            yield f"{group.name} is not in the dependence of the critical batch size on {covariate}"
+            yield fact("not in the trend", group=group.name, covariate=covariate)
     if trends["critical_batch_size"].groups == 2:
-        yield "two groups determine the dependence exactly, hence without intervals"
+        yield fact("trend of two")

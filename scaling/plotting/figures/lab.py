@@ -3,7 +3,8 @@
 The figures show whatever tables of the laboratory come with the package.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from itertools import product
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -26,6 +27,7 @@ from scaling.plotting.style import (
     caption,
     log_axes,
     new_figure,
+    panel_grid,
     shades,
     styled,
 )
@@ -35,6 +37,8 @@ _Setting: TypeAlias = dict[str, float | str]
 _EPS = (1e-8, 1e-4, 1e-2, 1e-1)
 _BUDGETS = ("examples", "steps")
 _DECAYS = ("linear", "constant")
+#: Budget, decay, beta1 and beta2 at which epsilon was varied.
+_ARMS = tuple(product(_BUDGETS, _DECAYS, (0.9, 0.0), (0.999, 0.95)))
 _COLORS = dict(zip(LAB_PROBLEMS, (BLUE, GREEN, VERMILLION), strict=True))
 _MARKS = dict(zip(LAB_PROBLEMS, MARKERS, strict=False))
 _SOURCE = "Runs: `lr lab run`, tables lab_*. Bars: standard errors over seeds."
@@ -66,7 +70,7 @@ def lab_optimum() -> Figure:
                 optima = found.where(budget=budget, eps=eps)
                 _points(ax, optima, color=color, marker="o", label=f"{eps:g}")
                 sizes = np.geomspace(base.batch_size[0], base.batch_size[-1], 61)
-                ax.plot(sizes, _transferred(base, tuned, sizes, eps), color=color, linewidth=0.8)
+                ax.plot(sizes, _transfer(base, tuned, sizes, eps), color=color, linewidth=0.8)
             ring: Any = {"markersize": 7, "markerfacecolor": "none", "markeredgewidth": 0.8}
             at = base.batch_size[tuned], 2 ** base.log_rate[tuned]
             ax.plot(*at, "o", color=BLACK, zorder=5, **ring)
@@ -98,8 +102,8 @@ def lab_beta1() -> Figure:
 
     Examples
     --------
-    >>> len(lab_beta1().axes)
-    2
+    >>> lab_beta1().axes[0].get_ylabel()
+    'octaves from beta1 = 0 to 0.9'
     """
     figure = new_figure(2.6)
     panels = figure.subplots(1, 2, sharey=True)
@@ -121,7 +125,7 @@ def lab_beta1() -> Figure:
         ax.set(title=f"fixed {budget}", xlabel="batch size")
     panels[0].set_ylabel("octaves from beta1 = 0 to 0.9")
     panels[0].set_ylim(bottom=-4.5)
-    panels[0].legend(*_once(panels), fontsize=6, handlelength=1.4, loc="lower left")
+    panels[0].legend(*_unique_handles(panels), fontsize=6, handlelength=1.4, loc="lower left")
     caption(
         figure,
         "Difference of the best learning rates; filled: linear decay, hollow: constant. Dashes: "
@@ -141,25 +145,20 @@ def lab_rise() -> Figure:
 
     Examples
     --------
-    >>> len(lab_rise().axes)
-    4
+    >>> lab_rise().axes[-1].get_title("left")
+    'fixed steps, constant'
     """
     figure = new_figure(3.9)
-    panels = figure.subplots(2, 2, sharex=True, sharey=True)
+    panels = panel_grid(figure, 4, 2, "batch size", "octaves over sqrt rule")
     tables = {problem: lab_optima(problem) for problem in lab_problems()}
-    for row, decay in zip(panels, _DECAYS, strict=True):
-        for ax, budget in zip(row, _BUDGETS, strict=True):
-            for problem, found in tables.items():
-                _compensated(ax, found.where(budget=budget, decay=decay), problem)
-            ax.axhline(0, color=GREY, linewidth=0.6)
-            ax.set_title(f"fixed {budget}, {decay}")
-            ax.set_xscale("log")
-    log_axes(panels[0, 0], "x")
-    for ax in panels[-1]:
-        ax.set_xlabel("batch size")
-    for ax in panels[:, 0]:
-        ax.set_ylabel("octaves over sqrt rule")
-    panels[1, 0].legend(*_once(panels.flat), fontsize=6, handlelength=1.4, loc="lower left")
+    for ax, (decay, budget) in zip(panels, product(_DECAYS, _BUDGETS), strict=True):
+        for problem, found in tables.items():
+            _draw_over_sqrt(ax, found.where(budget=budget, decay=decay), problem)
+        ax.axhline(0, color=GREY, linewidth=0.6)
+        ax.set_title(f"fixed {budget}, {decay}")
+        ax.set_xscale("log")
+    log_axes(panels[0], "x")
+    panels[2].legend(*_unique_handles(panels), fontsize=6, handlelength=1.4, loc="lower left")
     caption(
         figure,
         "Best learning rate over the square-root rule's from the middle batch size; level: the "
@@ -240,26 +239,18 @@ def lab_changes() -> Figure:
         for title, change in _CHANGES.items()
         if any(len(found.where(budget="examples", **change[1])) for found in tables.values())
     }
-    high = -(-len(shown) // 2)
-    figure = new_figure(0.9 + 1.4 * high)
-    panels = figure.subplots(high, 2, sharex=True, sharey=True, squeeze=False)
-    for ax, (title, (base, changed)) in zip(panels.flat, shown.items(), strict=False):
-        for problem, found in tables.items():
-            for budget in _BUDGETS:
-                before, after = (found.where(budget=budget, **s) for s in (base, changed))
-                _differences(ax, after, before, problem, filled=budget == "examples")
+    figure = new_figure(0.9 + 1.4 * -(-len(shown) // 2))
+    panels = panel_grid(figure, len(shown), 2, "batch size", "octaves")
+    for ax, (title, (base, changed)) in zip(panels, shown.items(), strict=True):
+        for (problem, found), budget in product(tables.items(), _BUDGETS):
+            before, after = (found.where(budget=budget, **s) for s in (base, changed))
+            _differences(ax, after, before, problem, filled=budget == "examples")
         ax.axhline(0, color=GREY, linewidth=0.6)
         ax.set_title(title)
         ax.set_xscale("log")
         ax.tick_params(labelbottom=True)
-    log_axes(panels[0, 0], "x")
-    for ax in panels.flat[len(shown) :]:
-        ax.remove()
-    for ax in panels.flat[len(shown) - 2 : len(shown)]:
-        ax.set_xlabel("batch size")
-    for ax in panels[:, 0]:
-        ax.set_ylabel("octaves")
-    panels[0, 0].legend(*_once(panels.flat), fontsize=6, handlelength=1.4)
+    log_axes(panels[0], "x")
+    panels[0].legend(*_unique_handles(panels), fontsize=6, handlelength=1.4)
     caption(
         figure,
         "Difference of the best learning rates with and without the change; filled: fixed "
@@ -272,32 +263,24 @@ def lab_changes() -> Figure:
 def eps_shifts(found: LabOptima) -> tuple[FloatArray, FloatArray]:
     """Shifts of the optimum from eps = 1e-8, in octaves: predicted by T-J1, and measured."""
     predicted, measured = [], []
-    for budget, decay, beta1, beta2 in _arms():
+    for budget, decay, beta1, beta2 in _ARMS:
         setting: _Setting = {"budget": budget, "decay": decay, "beta1": beta1, "beta2": beta2}
         base = found.where(**setting)
         for eps in _EPS[1:]:
-            for i, j in _common(base, other := found.where(**(setting | {"eps": eps}))):
+            for i, j in _common_rows(base, other := found.where(**(setting | {"eps": eps}))):
                 moments = SecondMoments.from_json(base.second_moments[i])
                 predicted.append(np.log2(moments.eps_shift(eps, 1e-8)))
                 measured.append(other.log_rate[j] - base.log_rate[i])
     return np.array(predicted), np.array(measured)
 
 
-def _arms() -> Iterator[tuple[str, str, float, float]]:
-    for budget in _BUDGETS:
-        for decay in _DECAYS:
-            for beta1 in (0.9, 0.0):
-                for beta2 in (0.999, 0.95):
-                    yield budget, decay, beta1, beta2
-
-
-def _common(some: LabOptima, others: LabOptima) -> list[tuple[int, int]]:
+def _common_rows(some: LabOptima, others: LabOptima) -> list[tuple[int, int]]:
     """Rows of the batch sizes that both have."""
     _, left, right = np.intersect1d(some.batch_size, others.batch_size, return_indices=True)
     return list(zip(left.tolist(), right.tolist(), strict=True))
 
 
-def _transferred(base: LabOptima, tuned: int, sizes: FloatArray, eps: float) -> FloatArray:
+def _transfer(base: LabOptima, tuned: int, sizes: FloatArray, eps: float) -> FloatArray:
     """Learning rates that one tuned run predicts (T-J3)."""
     noise, own = base.noise_scale[tuned], base.batch_size[tuned]
     moments = SecondMoments.from_json(base.second_moments[tuned])
@@ -341,7 +324,7 @@ def _points(ax: Axes, optima: LabOptima, **style: Any) -> None:
 
 def _differences(ax: Axes, new: LabOptima, old: LabOptima, problem: str, *, filled: bool) -> None:
     """Octaves between optima at the batch sizes that both have."""
-    pairs = _common(new, old)
+    pairs = _common_rows(new, old)
     if not pairs:
         return
     i, j = np.transpose(pairs)
@@ -360,7 +343,7 @@ def _differences(ax: Axes, new: LabOptima, old: LabOptima, problem: str, *, fill
     )
 
 
-def _compensated(ax: Axes, optima: LabOptima, problem: str) -> None:
+def _draw_over_sqrt(ax: Axes, optima: LabOptima, problem: str) -> None:
     """Octaves by which optima differ from the square-root rule from the middle batch size."""
     middle = len(optima) // 2
     own, noise = optima.batch_size[middle], optima.noise_scale[middle]
@@ -374,7 +357,7 @@ def _compensated(ax: Axes, optima: LabOptima, problem: str) -> None:
     ax.plot(sizes, law, color=_COLORS[problem], linewidth=0.8)
 
 
-def _once(panels: Iterable[Axes]) -> tuple[list[Any], list[str]]:
+def _unique_handles(panels: Iterable[Axes]) -> tuple[list[Any], list[str]]:
     """Handles and labels of a legend of several panels, each label once."""
     found: dict[str, Any] = {}
     for ax in panels:

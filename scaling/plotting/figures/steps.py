@@ -104,8 +104,8 @@ def steps_examples() -> Figure:
 
     Examples
     --------
-    >>> len(steps_examples().axes[0].get_legend().get_texts())
-    5
+    >>> steps_examples().axes[0].get_legend().get_texts()[0].get_text()  # and its B_crit
+    '85M: 2190'
     """
     return steps_against_examples(
         steps_to_target(),

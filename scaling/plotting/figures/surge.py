@@ -16,8 +16,8 @@ from scaling.plotting.style import (
     VERMILLION,
     axes_of,
     caption,
+    light_part,
     log_axes,
-    pale,
     styled,
 )
 
@@ -167,7 +167,7 @@ def _shade(
 ) -> None:
     """Shade the surge by its height; white is none."""
     levels = [level for level in _HEIGHTS if level < heights.max()]
-    shades = pale("Blues", 0.08, 0.6)(np.linspace(0, 1, len(levels)))
+    shades = light_part("Blues", 0.08, 0.6)(np.linspace(0, 1, len(levels)))
     # Just above 1, where there is none.
     ax.contourf(x, y, heights, [1.0005, *levels[1:], heights.max() * 1.01], colors=list(shades))
     if numbers:

@@ -25,16 +25,17 @@ from scaling.plotting.style import (
     axes_of,
     batch_size_axis,
     caption,
+    light_part,
     log_axes,
     new_figure,
-    pale,
+    panel_grid,
     styled,
 )
 
 #: Batch size, learning rate and mean loss of every setting; NaN where a run diverged.
 Settings: TypeAlias = tuple[FloatArray, FloatArray, FloatArray]
 
-_COLORS = pale("cividis_r", 0.0, 0.9)
+_COLORS = light_part("cividis_r", 0.0, 0.9)
 #: Losses beyond this quantile share one shade: one run that nearly diverged must not hide the rest.
 _QUANTILE = 0.8
 _MOST_PANELS = 12
@@ -119,45 +120,31 @@ def sweep_valleys(
     >>> truth = BatchSizeLaw.from_limit(1e-3, noise_batch_size=4000, critical_batch_size=200)
     >>> runs = simulate_sweep(truth, [16, 64, 256, 1024, 4096], seed=1)
     >>> figure = sweep_valleys(fit_sweep(runs, scores=False))
-    >>> len(figure.axes)  # the panel and the bar of its shades
-    2
+    >>> figure.axes[-1].get_ylabel()
+    'loss above the best at that batch size'
     """
-    own = figure is None
-    runs, law = fit.runs, fit.law
-    columns = dict(runs.covariates) | ({} if runs.eps is None else {"eps": runs.eps})
-    keys = np.stack([columns[name] for name in law.needs] or [np.zeros(len(runs))], axis=1)
-    loss = np.where(runs.diverged, np.nan, runs.loss)
-    groups = np.unique(keys[np.isfinite(loss)], axis=0)
-    shown = groups[np.unique(np.linspace(0, len(groups) - 1, _MOST_PANELS).round().astype(int))]
+    own, law = figure is None, fit.law
+    tables = _tables_of(fit)
+    chosen = np.linspace(0, len(tables) - 1, _MOST_PANELS).round().astype(int)
+    shown = {key: table for i, (key, table) in enumerate(tables.items()) if i in chosen}
     wide = min(len(shown), 2 if len(shown) in {2, 4} else 3)
     high = -(-len(shown) // wide)
     if figure is None:
         figure = new_figure(0.7 + 2.3 * high, COLUMN if wide == 1 else 2 * COLUMN)
-    panels = figure.subplots(high, wide, sharex=True, sharey=True, squeeze=False)
-    tables = []
-    for key in shown:
-        here = (keys == key).all(axis=1)
-        tables.append(_mean_losses(runs.batch_size[here], runs.learning_rate[here], loss[here]))
-    ceiling = _ceiling_of(tables)
-    limits = _limits_of(tables)
-    for ax, key, table in zip(panels.flat, shown, tables, strict=False):
-        setting = dict(zip(law.needs, key.tolist(), strict=False))
+    panels = panel_grid(figure, len(shown), wide, "batch size", "learning rate")
+    drawn = list(shown.values())
+    ceiling, limits = _ceiling_of(drawn), _limits_of(drawn)
+    for ax, (key, table) in zip(panels, shown.items(), strict=True):
+        setting = dict(zip(law.needs, key, strict=False))
         _draw_valley(ax, table, law.at(**setting), ceiling, limits)
         ax.set_title(", ".join(f"{name} = {value:.3g}" for name, value in setting.items()))
-    for ax in panels.flat[len(shown) :]:
-        ax.set_axis_off()
-    for ax in panels.flat[max(0, len(shown) - wide) : len(shown)]:
-        ax.tick_params(labelbottom=True)  # also above a panel that is not there
-        ax.set_xlabel("batch size")
-    for ax in panels[:, 0]:
-        ax.set_ylabel("learning rate")
-    _add_bar(figure, list(panels.flat[: len(shown)]), shrink=1 / high)
-    root = axes_of(panels[0, 0])[1]
+    _add_bar(figure, panels, shrink=1 / high)
+    root = axes_of(panels[0])[1]
     if own:
-        few = f" {len(shown)} of {len(groups)} settings." if len(shown) < len(groups) else ""
+        few = f" {len(shown)} of {len(tables)} settings." if len(shown) < len(tables) else ""
         caption(
             root,
-            f"{_marks_of(tables)}{few} Line: law {law.provenance.description}, with 90 % of "
+            f"{_marks_of(drawn)}{few} Line: law {law.provenance.description}, with 90 % of "
             f"new sweeps (T-I4, T-K1).{source}",
         )
     return root
@@ -198,6 +185,20 @@ def valley(
         source=" A network of 32 hidden units on scikit-learn's digits, 16384 examples a run, "
         f"three seeds, eps = {eps:g}.",
     )
+
+
+def _tables_of(fit: SweepFit) -> dict[tuple[float, ...], Settings]:
+    """Mean losses of each setting of covariates and eps in which some run did not diverge."""
+    runs = fit.runs
+    columns = dict(runs.covariates) | ({} if runs.eps is None else {"eps": runs.eps})
+    keys = np.stack([columns[name] for name in fit.law.needs] or [np.zeros(len(runs))], axis=1)
+    loss = np.where(runs.diverged, np.nan, runs.loss)
+    tables = {}
+    for key in np.unique(keys[np.isfinite(loss)], axis=0):
+        here = (keys == key).all(axis=1)
+        columns_of = runs.batch_size[here], runs.learning_rate[here], loss[here]
+        tables[tuple(key.tolist())] = _mean_losses(*columns_of)
+    return tables
 
 
 def _draw_valley(
@@ -305,17 +306,17 @@ def _cells(x: FloatArray, y: FloatArray) -> FloatArray:
     Columns may have different ordinates; nothing is interpolated.
     """
     columns = np.unique(x)
-    left, right = _halfway(columns)
+    left, right = _midpoints(columns)
     corners = np.empty((x.size, 4, 2))
     for column, low, high in zip(columns, left, right, strict=True):
         here = np.flatnonzero(x == column)
-        bottom, top = _halfway(y[here])
+        bottom, top = _midpoints(y[here])
         corners[here, :, 0] = [low, high, high, low]
         corners[here, :, 1] = np.stack([bottom, bottom, top, top], axis=1)
     return corners
 
 
-def _halfway(values: FloatArray) -> tuple[FloatArray, FloatArray]:
+def _midpoints(values: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Borders below and above ascending values; those at the ends are as far out as in."""
     if values.size == 1:
         half = float(np.log(2)) / 2

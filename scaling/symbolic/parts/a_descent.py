@@ -1,5 +1,8 @@
 """Part A, first half: one step of descent on a quadratic, and plain SGD (T-A1 to T-A4)."""
 
+import math
+from itertools import product
+
 import sympy
 
 from scaling.symbolic.notation import (
@@ -47,16 +50,11 @@ def taylor_coefficients(count: int = 2) -> list[sympy.Expr]:
     phi = sympy.symbols(f"phi1:{count + 1}", real=True)
     moves = [-lr * direction for direction in phi]
     numbers = range(1, count + 1)
-    loss = L + sum(entry("g", i) * moves[i - 1] for i in numbers)
-    loss += sum(
-        entry("H", i, j) * moves[i - 1] * moves[j - 1] / 2 for i in numbers for j in numbers
-    )
-    loss += sum(
-        entry("D", i, j, k) * moves[i - 1] * moves[j - 1] * moves[k - 1] / 6
-        for i in numbers
-        for j in numbers
-        for k in numbers
-    )
+    loss = L
+    for degree, derivative in enumerate("gHD", start=1):
+        for places in product(numbers, repeat=degree):
+            term = math.prod(moves[i - 1] for i in places) / math.factorial(degree)
+            loss += entry(derivative, *places) * term
     expected = sympy.Integer(0)
     for powers, coefficient in sympy.Poly(sympy.expand(loss), *phi).terms():
         order = [i for i, power in zip(numbers, powers, strict=True) for _ in range(power)]

@@ -96,13 +96,13 @@ def glossary(derivation: Derivation) -> list[tuple[str, str, str]]:
     """
     relations = [relation for step in derivation.steps for relation in step.relations]
     relations += [remark.formula for remark in derivation.remarks if remark.formula is not None]
-    free = {name for relation in relations for name in relation.free_symbols}
-    bases = {str(base) for relation in relations for base in relation.atoms(sympy.IndexedBase)}
+    used = sympy.Tuple(*relations)
+    bases = set(map(str, used.atoms(sympy.IndexedBase)))
     return [
         *(
             (READABLE.get(entry.name, entry.symbol.name), entry.latex, entry.meaning)
             for entry in NOTATION
-            if entry.symbol in free
+            if entry.symbol in used.free_symbols
         ),
         *(component[1:] for component in COMPONENTS if component[0] in bases),
     ]

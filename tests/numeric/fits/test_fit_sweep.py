@@ -4,6 +4,7 @@ from functools import cache
 
 import numpy as np
 import pytest
+from scaling.cli.report.sentences import say_all
 
 from scaling import BatchSizeLaw, DataError, InputError, data, fit_sweep, simulate_sweep
 from scaling.numeric.fits import known_law
@@ -238,7 +239,7 @@ def test_ten_thousand_diverged_runs_change_nothing_below_them():
 def test_what_was_guessed_and_dropped_is_said():
     table = columns(RUNS, seed=np.zeros(len(RUNS)), eps=np.full(len(RUNS), 1e-8))
     doubled = {name: np.concatenate([column, column[:2]]) for name, column in table.items()}
-    said = " ".join(fit_sweep(doubled, scores=False).said)
+    said = " ".join(say_all(fit_sweep(doubled, scores=False).said))
     assert "batch size from column 'bs'" in said
     assert "2 rows are there twice" in said
     assert "eps is 1e-08 in every run" in said
@@ -253,8 +254,13 @@ def test_unfinished_runs_are_left_out_and_said():
     keep = np.arange(len(RUNS)) % 9 > 0
     rest = {name: column[keep] for name, column in columns(RUNS).items()}
     assert fit.law.learning_rate(64) == fit_sweep(rest, scores=False).law.learning_rate(64)
-    said = f"{(~keep).sum()} of {len(RUNS)} runs left out: not finished (PRUNED)"
-    assert said in " ".join(fit.said)
+    (said,) = (found for found in fit.said if found.key == "left out, by state")
+    assert dict(said.values) == {
+        "runs": (~keep).sum(),
+        "total": len(RUNS),
+        "state": "PRUNED",
+        "broke": False,
+    }
 
 
 def test_order_and_units_do_not_matter():

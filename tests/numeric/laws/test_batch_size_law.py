@@ -101,7 +101,6 @@ def test_corners_are_the_known_laws():
     )
     assert surge.peak == (300.0, pytest.approx(0.5))
     assert surge.learning_rate_limit == 0
-    assert surge.small_batch_coefficient == pytest.approx(surge.learning_rate(1e-12) / 1e-6)
 
 
 def test_from_limit_with_both_shifts_at_zero_is_constant():

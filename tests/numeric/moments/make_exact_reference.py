@@ -1,6 +1,6 @@
 """Write tests/numeric/moments/exact_moments.csv: T-F1, T-F2 and T-F4 by mpmath at 50 digits.
 
-Run by hand (ten minutes): python tests/numeric/make_exact_reference.py
+Run by hand (ten minutes): python tests/numeric/moments/make_exact_reference.py
 
 Nothing here is shared with `scaling`: softsign is integrated as theory writes it (T-F1) or taken
 from the Voigt profile (T-F2), and T-F4 by Gauss-Legendre panels in log tau, with sums over lags

@@ -9,6 +9,7 @@ from contextlib import closing
 
 import numpy as np
 import pytest
+from scaling.cli.report.sentences import say_all
 
 from scaling import DataError, InputError, MissingExtraError
 from scaling.numeric.sources import records
@@ -26,9 +27,9 @@ def read(place, *, where=None, study=None, **columns):
     """Rows of batch size, learning rate and loss, sorted, and what was said."""
     roles = ("batch_size", "learning_rate", "loss", "eps", "seed")
     table = as_table(place, study=study)
-    runs, said = read_runs(table, {role: columns.get(role) for role in roles}, (), where)
+    runs, facts = read_runs(table, {role: columns.get(role) for role in roles}, (), where)
     rows = zip(runs.batch_size, runs.learning_rate, runs.loss, strict=True)
-    return sorted(tuple(map(float, row)) for row in rows), "; ".join(said)
+    return sorted(tuple(map(float, row)) for row in rows), "; ".join(say_all(facts))
 
 
 def put(folder, files):

@@ -1,4 +1,4 @@
-"""What numbers say about themselves, without sentences: a key and the values that belong to it.
+"""Facts about a result, without sentences: a key and the values that belong to it.
 
 Sentences are written once, in `cli.report.sentences`. Where there is no report (a warning of an
 engine's adapter, a notebook), ``str`` of a fact is one plain line.
@@ -57,4 +57,6 @@ def extrapolation(quantity: str, value: float, fitted: tuple[float, float]) -> t
 
 
 def _short(value: Any) -> str:
+    if isinstance(value, tuple):
+        return " | ".join(map(_short, value))
     return f"{value:.10g}" if isinstance(value, float) else str(value)
