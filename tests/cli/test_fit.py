@@ -234,7 +234,7 @@ def test_a_plan_that_cannot_be_written_leaves_nothing(lr, tmp_path):
 def test_a_prior_beyond_arithmetic_is_refused_and_not_waited_for(lr, sweep, tmp_path):
     prior = tmp_path / "prior.json"
     prior.write_text('{"scales": {"corner": [0, 1e300]}}')
-    ran = lr("fit", sweep, "--prior", prior)
+    ran = lr("fit", sweep, "--prior", prior, "--noise-scale", 256)
     assert (ran.status, "arithmetic fails" in ran.err) == (2, True)
 
 
