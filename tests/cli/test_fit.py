@@ -231,6 +231,13 @@ def test_a_plan_that_cannot_be_written_leaves_nothing(lr, tmp_path):
     assert "cannot be written" in ran.err
 
 
+def test_a_prior_beyond_arithmetic_is_refused_and_not_waited_for(lr, sweep, tmp_path):
+    prior = tmp_path / "prior.json"
+    prior.write_text('{"scales": {"corner": [0, 1e300]}}')
+    ran = lr("fit", sweep, "--prior", prior, "--noise-scale", 256)
+    assert (ran.status, "arithmetic fails" in ran.err) == (2, True)
+
+
 def test_the_unit_of_batch_sizes_goes_with_the_law(lr, tmp_path):
     table, law = tmp_path / "runs.csv", tmp_path / "law.json"
     rows = [

@@ -14,6 +14,7 @@ import os
 import random
 import re
 import shlex
+import signal
 import struct
 import sys
 import tempfile
@@ -45,6 +46,8 @@ _STEERS = re.compile(r"[^\n\x20-\x7e\x80-\uffff]|[\x7f-\x9f]|[\u202a-\u202e\u206
 _NO_NUMBER = re.compile(r"(?<![\w'\"])[-+.]?(?:nan|inf)(?![\w'\"])", re.IGNORECASE)
 _LONGEST_ERROR = 5000
 _SLOW = 5.0
+#: Seconds on the clock, after which a call is given up, and said to be wrong.
+_LONGEST_CALL = 300
 
 _COMMON = ["1", "2", "16", "64", "256", "1024", "4096", "0.5", "0.9", "0.999", "1e-3", "3e-4", "4k"]
 _ODD = [
@@ -355,6 +358,14 @@ class Fuzzer:
         return data[:at] + bytes([self.random.randrange(256)]) + data[at + 1 :]
 
 
+class _TooLongError(BaseException):
+    """A call went on and on; no handler of errors is to catch this."""
+
+
+def _give_up(*_: Any) -> None:
+    raise _TooLongError
+
+
 def make(arguments: list[str]) -> Call:
     """Make a call in this process, by the entry that the command has."""
     out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2))
@@ -368,12 +379,16 @@ def make(arguments: list[str]) -> Call:
         redirect_stdout(out),
         redirect_stderr(err),
     ):
+        signal.signal(signal.SIGALRM, _give_up)
+        signal.alarm(_LONGEST_CALL)
         try:
             main()
         except SystemExit as stop:
             status = int(stop.code or 0)
         except BaseException:  # noqa: BLE001 - whatever it is, a user would see it
             wrong, status = f"traceback:\n{traceback.format_exc(limit=-4)}", 70
+        finally:
+            signal.alarm(0)
     seconds = time.process_time() - began
     texts = [stream.buffer.getvalue().decode("utf-8", "replace") for stream in (out, err)]
     return Call(arguments, status, seconds, wrong or _wrong(arguments, status, *texts))
