@@ -12,15 +12,15 @@ import numpy as np
 from scaling.numeric.inference.evidence.evidence import READING, Evidence
 from scaling.numeric.inference.evidence.valleys import read_valleys
 from scaling.numeric.inputs.arrays import FloatArray
-from scaling.numeric.planning.valley import Valley
-from scaling.numeric.tables.runs import Runs, cells_of
+from scaling.numeric.planning.valley import Reading, Valley
+from scaling.numeric.tables.runs import Cells, Runs, cells_of
 
 #: So many learning rates tell a cell's valley by themselves; and among other cells like it.
 _ENOUGH, _ENOUGH_AMONG_OTHERS = 13, 6
-#: And so many something of its curvature and noise.
-_SOME = 3
 #: Cells that it takes to outweigh how optima are usually read.
-_CELLS = 5.0
+_CELLS = 5
+#: Variances of log k and log(noise/k) as read from many runs.
+_KNOWN = 0.04
 _LOG2E = float(np.log2(np.e))
 
 
@@ -32,25 +32,22 @@ def read_careful(runs: Runs | None) -> tuple[Valley, list[Evidence]]:
     runs : Runs or None
     """
     if runs is None:
-        return Valley.learned(None, None), []
+        return Valley(), []
     if runs.diverged.all():
-        return Valley.learned(None, None), list(_bounds(runs, np.empty(0, dtype=np.intp)))
+        return Valley(), list(_bounds(runs, np.empty(0, dtype=np.intp)))
     cells = cells_of(runs)
-    tried = cells.rates
-    optimum, below, above = np.full((3, len(cells)), np.inf)
-    valley, reading = Valley.learned(None, None), READING
-    told = tried >= _SOME
-    if told.any():
-        found = read_valleys(cells.take(told))
-        valley = Valley.learned(cells.take(told), found)
-        optimum[told], below[told], above[told] = found.optimum, found.below, found.above
-        own = np.nan_to_num(found.reading) ** 2 * valley.cells
-        reading = float(np.sqrt((own + _CELLS * READING**2) / (valley.cells + _CELLS)))
-    enough = _ENOUGH if valley.cells < _CELLS else _ENOUGH_AMONG_OTHERS
-    for k in np.flatnonzero(tried < enough):
-        there = cells.count[k] > 0
-        rate, loss, count = (x[k, there] for x in (cells.log_rate, cells.log_loss, cells.count))
-        optimum[k], below[k], above[k] = valley.read(_LOG2E * rate, loss, count)
+    many = cells.rates >= _ENOUGH_AMONG_OTHERS
+    if many.sum() < _CELLS:
+        many = cells.rates >= _ENOUGH
+    found, reading = _read_many(cells.take(many)) if many.any() else ([], READING)
+    usual = Valley().learned(found)
+    few = [_runs_of(cells, k) for k in np.flatnonzero(~many)]
+    alone = [usual.read(*cell) for cell in few]
+    # Each cell once more, by what the others are like.
+    among = [usual.learned(alone[:k] + alone[k + 1 :]).read(*cell) for k, cell in enumerate(few)]
+    every = np.empty((len(cells), 3))
+    every[many], every[~many] = ([r[:3] for r in part] or np.empty((0, 3)) for part in (found, among))
+    optimum, below, above = every.T
     rows = np.isfinite(below) | np.isfinite(above)
     evidence = list(_bounds(runs, np.unique(runs.cell[~runs.diverged])[rows]))
     if rows.any():
@@ -58,7 +55,25 @@ def read_careful(runs: Runs | None) -> tuple[Valley, list[Evidence]]:
         rate = np.exp2(optimum[rows])
         known = below[rows], above[rows], columns, cells.eps[rows], reading
         evidence.insert(0, Evidence(cells.batch_size[rows], rate, *known))
-    return valley, evidence
+    return usual.learned(alone), evidence
+
+
+def _read_many(cells: Cells) -> tuple[list[Reading], float]:
+    """Read cells of many runs, and how far vertices are off there."""
+    found = read_valleys(cells)
+    noise = np.log(found.noise / found.curvature)
+    columns = found.optimum, found.below, found.above, np.log(found.curvature), noise
+    readings = [
+        Reading(*row[:3], (row[3], _KNOWN), (row[4], _KNOWN)) for row in zip(*columns, strict=True)
+    ]
+    own = np.nan_to_num(found.reading) ** 2 * len(cells)
+    return readings, float(np.sqrt((own + _CELLS * READING**2) / (len(cells) + _CELLS)))
+
+
+def _runs_of(cells: Cells, k: int) -> tuple[FloatArray, FloatArray, FloatArray, float]:
+    there = cells.count[k] > 0
+    rate, loss, count = (x[k, there] for x in (cells.log_rate, cells.log_loss, cells.count))
+    return _LOG2E * rate, loss, count, float(_LOG2E * cells.ceiling[k])
 
 
 def _bounds(runs: Runs, read: FloatArray) -> Iterator[Evidence]:
