@@ -81,19 +81,20 @@ class Belief:
 
     posterior: Posterior
     valley: Valley
+    evidence: Evidence | None
 
     @classmethod
     def of(cls, known: Knowledge) -> Self:
         """Infer from all there is."""
         valley, read = read_careful(known.runs)
         if known.draws is not None and known.runs is None:
-            return cls(known.draws, valley)
+            return cls(known.draws, valley, known.evidence)
         parts = [*([] if known.evidence is None else [known.evidence]), *read]
         if not parts:
             raise DataError("no cell has two learning rates with a loss, nor is there an optimum")
         whole = reduce(add, parts)
         draws = _DRAWS if len(whole) <= _MANY else _FEW_DRAWS
-        return cls(infer(whole, draws=draws), valley)
+        return cls(infer(whole, draws=draws), valley, whole)
 
 
 def check_covariates(known: Knowledge, given: Mapping[str, float]) -> None:

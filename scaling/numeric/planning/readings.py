@@ -8,6 +8,7 @@ which all that is known are runs that diverged gives a bound.
 from collections.abc import Iterator
 
 import numpy as np
+import numpy.typing as npt
 
 from scaling.numeric.inference.evidence.evidence import READING, Evidence
 from scaling.numeric.inference.evidence.valleys import read_valleys
@@ -34,19 +35,22 @@ def read_careful(runs: Runs | None) -> tuple[Valley, list[Evidence]]:
     if runs is None:
         return Valley(), []
     if runs.diverged.all():
-        return Valley(), list(_bounds(runs, np.empty(0, dtype=np.intp)))
+        return Valley(), list(_bounds(runs, []))
     cells = cells_of(runs)
     many = cells.rates >= _ENOUGH_AMONG_OTHERS
     if many.sum() < _CELLS:
         many = cells.rates >= _ENOUGH
     found, reading = _read_many(cells.take(many)) if many.any() else ([], READING)
     usual = Valley().learned(found)
-    few = [_runs_of(cells, k) for k in np.flatnonzero(~many)]
+    few = [_runs_of(cells, k) for k in np.flatnonzero(~many).tolist()]
     alone = [usual.read(*cell) for cell in few]
+    told = [reading for reading, cell in zip(alone, few, strict=True) if len(cell[0]) > 1]
     # Each cell once more, by what the others are like.
-    among = [usual.learned(alone[:k] + alone[k + 1 :]).read(*cell) for k, cell in enumerate(few)]
+    others = ([r for r in told if r is not own] for own in alone)
+    among = [usual.learned(r).read(*cell) for r, cell in zip(others, few, strict=True)]
     every = np.empty((len(cells), 3))
-    every[many], every[~many] = ([r[:3] for r in part] or np.empty((0, 3)) for part in (found, among))
+    for rows, part in ((many, found), (~many, among)):
+        every[rows] = np.reshape([reading[:3] for reading in part], (-1, 3))
     optimum, below, above = every.T
     rows = np.isfinite(below) | np.isfinite(above)
     evidence = list(_bounds(runs, np.unique(runs.cell[~runs.diverged])[rows]))
@@ -55,7 +59,7 @@ def read_careful(runs: Runs | None) -> tuple[Valley, list[Evidence]]:
         rate = np.exp2(optimum[rows])
         known = below[rows], above[rows], columns, cells.eps[rows], reading
         evidence.insert(0, Evidence(cells.batch_size[rows], rate, *known))
-    return usual.learned(alone), evidence
+    return usual.learned(told), evidence
 
 
 def _read_many(cells: Cells) -> tuple[list[Reading], float]:
@@ -76,7 +80,7 @@ def _runs_of(cells: Cells, k: int) -> tuple[FloatArray, FloatArray, FloatArray, 
     return _LOG2E * rate, loss, count, float(_LOG2E * cells.ceiling[k])
 
 
-def _bounds(runs: Runs, read: FloatArray) -> Iterator[Evidence]:
+def _bounds(runs: Runs, read: npt.ArrayLike) -> Iterator[Evidence]:
     """Of the cells that were not read: the optimum is below where runs diverged."""
     bound = runs.diverged & ~np.isin(runs.cell, read)
     for cell in np.unique(runs.cell[bound]):

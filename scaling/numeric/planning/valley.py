@@ -190,7 +190,7 @@ def _walk(
     squares of the first, of products, of squares of the second, and of the deviations' logarithms.
     """
     variance, level, path = noise[0], log_loss[0], rise[0]
-    square, product, rest, log_width = np.zeros((4, *np.broadcast_shapes(variance.shape, path.shape)))
+    square = product = rest = log_width = np.zeros(1)
     for i in range(1, len(log_loss)):
         variance = variance + _SHARE**2 * _wander(away[i - 1], away[i], rise[i - 1], rise[i])
         total = variance + noise[i]
