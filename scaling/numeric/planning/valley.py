@@ -26,7 +26,7 @@ _ASYMMETRY, _ASYMMETRY_SPREAD, _FLAT, _FLAT_SPREAD, _SHARE = 0.1, 0.4, 1.3, 0.4,
 _BEYOND, _GRID = 4.0, 1 / 16
 #: Standard deviations from the mean at which densities are summed, for what matters little and for
 #: what the runs may tell well.
-_FEW, _MANY = np.linspace(-1.2, 1.2, 3), np.linspace(-2.5, 2.5, 21)
+_FEW, _MANY = np.linspace(-2, 2, 5), np.linspace(-2.5, 2.5, 21)
 #: Misfit per octave squared of an optimum beyond where runs diverge, as `read_valleys` has it.
 _WALL = 9.0
 #: Rise of the misfit that ends a 90 % region, how many standard errors that is, and half-way.
@@ -159,8 +159,8 @@ class Valley:
         log = -(square * scale**2 - 2 * product * scale + rest) / 2 - log_width
         log -= (rate.size - 1) * _along(curvature, 4)
         for nodes, axis in ((_MANY, 4), (_FEW, 3), (_FEW, 2), (_FEW, 1)):
-            log -= _along(nodes, axis) ** 2 / 2
-        log -= _WALL / 2 * np.maximum(grid - ceiling, 0.0) ** 2
+            log = log - _along(nodes, axis) ** 2 / 2
+        log = log - _WALL / 2 * np.maximum(grid - ceiling, 0.0) ** 2
         mass = np.exp(log - log.max())
         mass /= mass.sum()
         return Reading(
