@@ -1,10 +1,11 @@
 """What runs tell about the best learning rate of their cell: a few that were made, or might be.
 
 A run u octaves above its cell's optimum has the log loss floor + k shape(u) + noise. The shape is
-`height`, that of `read_valleys`, but far below the optimum it flattens: a learning rate of nothing
-learns nothing, and no run loses more than that. Real valleys wander from it as they rise: by a
-share of every octave's rise, so that they still rise. Seen along the learning rate, that is a
-random walk observed with noise, whose likelihood is Kalman's, the floor being its unknown start.
+`height`, that of `read_valleys`, but far from the optimum it flattens: too small a learning rate
+learns nothing, and no run loses much more than that. Real valleys wander from it as they rise: by
+a share of every octave's rise that grows with the distance, so that what lies far off tells on
+which side the optimum is, and no more. Along the learning rate that is a random walk observed with
+noise, whose likelihood is Kalman's, the floor being its unknown start.
 
 Of runs that were made, curvature, asymmetry, flattening and noise are summed over, by what valleys
 are like. Of those that might be, the Fisher matrix tells what is left of the optimum when the
@@ -19,9 +20,11 @@ import numpy as np
 from scaling.numeric.inference.evidence.valleys import height
 from scaling.numeric.inputs.arrays import FloatArray
 
-#: Usual asymmetry, octaves below the optimum in which a valley flattens (natural logarithm), and
+#: Usual asymmetry, octaves from the optimum in which a valley flattens (natural logarithm), and
 #: their spreads; share by which an octave's rise is off. tests/evidence/plan_replay.py prints them.
-_ASYMMETRY, _ASYMMETRY_SPREAD, _FLAT, _FLAT_SPREAD, _SHARE = 0.1, 0.4, 1.3, 0.4, 0.2
+_ASYMMETRY, _ASYMMETRY_SPREAD, _FLAT, _FLAT_SPREAD, _SHARE = 0.2, 0.5, 1.5, 0.5, 0.2
+#: Octaves from the optimum at which it is twice that.
+_VALID = 1.5
 #: Where an optimum is looked for beyond the runs, and how finely, octaves.
 _BEYOND, _GRID = 4.0, 1 / 16
 #: Standard deviations from the mean at which densities are summed, for what matters little and for
@@ -177,8 +180,8 @@ class Valley:
 
 def shape(u: FloatArray, asymmetry: FloatArray, flat: FloatArray) -> FloatArray:
     """Rise of a valley of unit curvature, u octaves above its optimum."""
-    rise, most = height(u, asymmetry), np.exp(2 * flat)
-    return np.where(u < 0, -most * np.expm1(-rise / most), rise)
+    most = np.exp(2 * flat)
+    return np.asarray(-most * np.expm1(-height(u, asymmetry) / most))
 
 
 def _walk(
@@ -192,7 +195,7 @@ def _walk(
     variance, level, path = noise[0], log_loss[0], rise[0]
     square = product = rest = log_width = np.zeros(1)
     for i in range(1, len(log_loss)):
-        variance = variance + _SHARE**2 * _wander(away[i - 1], away[i], rise[i - 1], rise[i])
+        variance = variance + _wander(away[i - 1], away[i], rise[i - 1], rise[i])
         total = variance + noise[i]
         loss, own = log_loss[i] - level, rise[i] - path
         square, product, rest = (
@@ -206,10 +209,14 @@ def _walk(
 
 
 def _wander(u: FloatArray, v: FloatArray, low: FloatArray, high: FloatArray) -> FloatArray:
-    """How far valleys of unit curvature wander from u to v octaves, in squares of the share."""
-    same = (high - low) ** 2 / np.maximum(v - u, 1e-9)
-    across = low**2 / np.maximum(-u, 1e-9) + high**2 / np.maximum(v, 1e-9)
-    return np.asarray(np.where((u < 0) & (v > 0), across, same))
+    """Variance with which valleys of unit curvature wander between u and v octaves."""
+
+    def along(start: FloatArray, end: FloatArray, rise: FloatArray) -> FloatArray:
+        share = _SHARE * (1 + ((start + end) / 2 / _VALID) ** 2)
+        return np.asarray((share * rise) ** 2 / np.maximum(end - start, 1e-9))
+
+    across = along(u, 0.0 * u, low) + along(0.0 * v, v, high)
+    return np.where((u < 0) & (v > 0), across, along(u, v, high - low))
 
 
 def _along(values: FloatArray, axis: int) -> FloatArray:
