@@ -16,6 +16,7 @@ from scaling.numeric.inputs.arrays import FloatArray
 from scaling.numeric.inputs.recipe import Recipe
 from scaling.numeric.laws.law import Law
 from scaling.numeric.planning.readings import read_careful
+from scaling.numeric.planning.updating import updated
 from scaling.numeric.planning.valley import Valley
 from scaling.numeric.tables.run_tables import read_runs
 from scaling.numeric.tables.runs import Runs
@@ -29,7 +30,7 @@ COLUMNS = dict.fromkeys(("batch_size", "learning_rate", "loss", "eps", "seed"))
 
 @dataclass(frozen=True, eq=False)
 class Knowledge:
-    """What there is: optima, runs, or draws, which hold as long as there are no runs."""
+    """What there is: optima, runs, or draws; the latter hold where no optima are with them."""
 
     evidence: Evidence | None = None
     runs: Runs | None = None
@@ -87,8 +88,11 @@ class Belief:
     def of(cls, known: Knowledge) -> Self:
         """Infer from all there is."""
         valley, read = read_careful(known.runs)
-        if known.draws is not None and known.runs is None:
-            return cls(known.draws, valley, known.evidence)
+        if known.draws is not None and (known.runs is None or known.evidence is None):
+            if not read:
+                return cls(known.draws, valley, known.evidence)
+            told = reduce(add, read)
+            return cls(updated(known.draws, told), valley, told)
         parts = [*([] if known.evidence is None else [known.evidence]), *read]
         if not parts:
             raise DataError("no cell has two learning rates with a loss, nor is there an optimum")

@@ -57,10 +57,10 @@ class Outlook:
         if family.groups:
             setting = np.column_stack([design.covariates + posterior.middles, design.eps])
             groups = posterior.groups[: posterior.effects.shape[1]]
-            same = _same(setting, groups)
+            same = same_settings(setting, groups)
             law += posterior.effects @ same.T.astype(float)
             new, scale = ~same.any(axis=1), family.get(draws, "log_group_scatter")
-            rest += np.mean(scale**2) * np.where(_same(setting, setting), new * 1.0, 0.0)
+            rest += np.mean(scale**2) * np.where(same_settings(setting, setting), new * 1.0, 0.0)
         value, weight = optima_at(posterior, design, evidence)
         middle = (weight * value).sum(axis=1)
         own = (weight * (value - middle[:, None]) ** 2).sum(axis=1).mean(axis=0)
@@ -164,10 +164,10 @@ def _read_there(posterior: Posterior, design: Design, evidence: Evidence) -> Boo
     sizes = np.exp2(design.batch + posterior.center)
     places = sizes, *np.exp2(design.covariates + posterior.middles).T, np.exp2(design.eps)
     with np.errstate(divide="ignore"):
-        return _same(np.log2(np.column_stack(places)), np.log2(settings))
+        return same_settings(np.log2(np.column_stack(places)), np.log2(settings))
 
 
-def _same(one: FloatArray, other: FloatArray) -> BoolArray:
+def same_settings(one: FloatArray, other: FloatArray) -> BoolArray:
     """Which rows of settings, in octaves, agree."""
     with np.errstate(invalid="ignore"):
         distance = np.nan_to_num(np.abs(one[:, None] - other), nan=0.0)

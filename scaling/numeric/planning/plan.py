@@ -214,13 +214,9 @@ class Plan(Shown):
 
         Raises
         ------
-        InputError
-            If the plan was made from a law's draws, to which no runs can be added.
         DataError
-            If they are malformed.
+            If they are malformed, or the plan was made from a law's draws and none of them agrees.
         """
-        if self._known.evidence is None and self._known.draws is not None:
-            raise InputError("a law holds no runs to which others could be added; plan from them")
         told = Knowledge.of(runs, tuple(self.covariates)).runs
         if told is None:
             raise InputError("must be runs, with a loss each", "runs")
@@ -363,7 +359,7 @@ def plan(
     ----------
     known : Runs, path, mapping or data frame; or Evidence, Recipe, Law
         What there is: the runs of a sweep (their covariates are those of the target), optima, one
-        tuned run, or a law with draws, to which nothing can be told.
+        tuned run, or a law with draws.
     batch_size : float
         Of the target.
     covariates : mapping of str to float, optional

@@ -22,9 +22,9 @@ from scaling.numeric.inputs.arrays import FloatArray
 
 #: Usual asymmetry, octaves from the optimum in which a valley flattens (natural logarithm), and
 #: their spreads; share by which an octave's rise is off. tests/evidence/plan_replay.py prints them.
-_ASYMMETRY, _ASYMMETRY_SPREAD, _FLAT, _FLAT_SPREAD, _SHARE = 0.2, 0.5, 1.5, 0.5, 0.2
+_ASYMMETRY, _ASYMMETRY_SPREAD, _FLAT, _FLAT_SPREAD, _SHARE = 0.2, 0.5, 1.8, 0.7, 0.2
 #: Octaves from the optimum at which it is twice that.
-_VALID = 1.5
+_VALID = 2.5
 #: Where an optimum is looked for beyond the runs, and how finely, octaves.
 _BEYOND, _GRID = 4.0, 1 / 16
 #: Standard deviations from the mean at which densities are summed, for what matters little and for
