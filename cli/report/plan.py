@@ -77,10 +77,11 @@ def _next(plan: Plan, runs: Sequence[Proposal], now: int) -> str:
             f"stop: another run is expected to lower the loss by less than "
             f"{_percent(plan.least)} times its cost; those below tell most for what they cost"
         )
-    many = "it" if now == 1 else f"the first {now}"
+    first = min(now, count)
+    many = "the first" if first == 1 else f"the first {first}"
     start = f"start {many} now, then plan again with what came"
     if count < len(runs):
-        return f"{start}; beyond {count} of these {len(runs)}, runs gain too little"
+        return f"{start}; beyond the first {count}, runs gain too little"
     return start
 
 

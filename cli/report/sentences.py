@@ -216,7 +216,7 @@ _SENTENCES: dict[str, str | Callable[..., str]] = {
     ),
     "valleys seen": (
         "how losses rise ({curvature:.2g} % per octave squared) and scatter ({noise:.2g} %) is "
-        "learned from {cells} cells of these runs and from other sweeps"
+        "learned from these runs (cells: {cells}) and from other sweeps"
     ),
     "cost": _cost,
     "least gain": (
