@@ -252,7 +252,7 @@ def _region(grid: FloatArray, mass: FloatArray) -> tuple[float, float, float]:
     low, high = float(inside[0]), float(inside[-1])
     down, up = low > grid[0], high < grid[-1]
     if down and up:
-        best = float(mass @ grid / mass.sum())
+        best = float(grid[np.argmin(misfit)])
         best = min(max(best, low), high)
         return best, max(best - low, _GRID) / _WIDTH, max(high - best, _GRID) / _WIDTH
     if down:
