@@ -45,9 +45,14 @@ class Outlook:
 
     @classmethod
     def at(
-        cls, posterior: Posterior, design: Design, evidence: Evidence | None, target: int
+        cls,
+        posterior: Posterior,
+        design: Design,
+        target: int,
+        evidence: Evidence | None = None,
+        likelihood: tuple[FloatArray, FloatArray] | None = None,
     ) -> Self:
-        """Look at a posterior at some places, and at what was read there."""
+        """Look at a posterior at some places, at what was read there, and at the target."""
         family, draws = posterior.family, posterior.draws
         law = family.evaluate(draws, design)
         rest = np.zeros((design.batch.size, design.batch.size))
@@ -61,7 +66,7 @@ class Outlook:
             law += posterior.effects @ same.T.astype(float)
             new, scale = ~same.any(axis=1), family.get(draws, "log_group_scatter")
             rest += np.mean(scale**2) * np.where(same_settings(setting, setting), new * 1.0, 0.0)
-        value, weight = optima_at(posterior, design, evidence)
+        value, weight = optima_at(posterior, design, evidence, target, likelihood)
         middle = (weight * value).sum(axis=1)
         own = (weight * (value - middle[:, None]) ** 2).sum(axis=1).mean(axis=0)
         law += middle - value.mean(axis=1)
@@ -106,7 +111,11 @@ class Outlook:
 
 
 def optima_at(
-    posterior: Posterior, design: Design, evidence: Evidence | None
+    posterior: Posterior,
+    design: Design,
+    evidence: Evidence | None,
+    target: int,
+    likelihood: tuple[FloatArray, FloatArray] | None,
 ) -> tuple[FloatArray, FloatArray]:
     """Where optima lie about each draw of the law, given what was read there, and how likely.
 
@@ -117,19 +126,21 @@ def optima_at(
     """
     law = posterior.law(design)
     scatter = posterior.family.get(posterior.draws, "log_scatter")
-    value = law[:, None] + (scatter[:, None] * _student())[..., None]
+    value = law[:, None] + (scatter[:, None] * student())[..., None]
     log = np.zeros_like(value)
     if evidence is not None:
         optimum, below, above = (np.log2(evidence.learning_rate), evidence.below, evidence.above)
         for place, row in zip(*np.nonzero(_read_there(posterior, design, evidence)), strict=True):
             away = value[..., place] - optimum[row]
             log[..., place] -= (away / np.where(away < 0, below[row], above[row])) ** 2 / 2
+    if likelihood is not None:
+        log[..., target] = np.interp(value[..., target], *likelihood)
     weight = np.exp(log - log.max(axis=1, keepdims=True))
     return value, weight / weight.sum(axis=1, keepdims=True)
 
 
 @cache
-def _student() -> FloatArray:
+def student() -> FloatArray:
     """Middles of equal parts of Student's t, by which optima leave the law."""
     x = np.linspace(-6, 6, 1201)
     return np.interp((np.arange(_ABOUT) + 0.5) / _ABOUT, student_cdf(x), x)

@@ -250,7 +250,7 @@ class Plan(Shown):
         sizes = as_array(batch_size, "batch_size").tolist()
         places = [(size, self.covariates) for size in sizes]
         here = self._design([*((c.batch_size, c.covariates) for c in self._cells), *places])
-        outlook = Outlook.at(self.posterior, here, self._belief.evidence, 0)
+        outlook = Outlook.at(self.posterior, here, 0, self._belief.evidence)
         valley, count = self._belief.valley, len(self._cells)
         after = _taken(Search(valley, outlook, self._cells), [*self._outstanding(), *runs]).outlook
         spread = (np.diag(x.covariance)[count:] for x in (after, outlook))
@@ -281,19 +281,20 @@ class Plan(Shown):
 
     def _learn(self) -> None:
         """Infer anew from all that is known."""
-        self._belief = Belief.of(self._known)
+        target = self.batch_size, self.covariates
+        self._belief = Belief.of(self._known, (*target, self._eps))
         belief = self._belief
         self._cells = self._choices.cells(self.runs)
-        target = self.batch_size, self.covariates
         places: list[tuple[float, dict[str, float]]] = [
             (c.batch_size, c.covariates) for c in self._cells
         ]
         if target not in places:
             places.append(target)
         design, there = self._design(places), places.index(target)
-        self._outlook = Outlook.at(belief.posterior, design, belief.evidence, there)
+        found = belief.evidence, belief.likelihood
+        self._outlook = Outlook.at(belief.posterior, design, there, *found)
         here = self._design([target])
-        value, weight = optima_at(belief.posterior, here, belief.evidence)
+        value, weight = optima_at(belief.posterior, here, found[0], 0, found[1])
         self._optima, self._weight = value.ravel(), weight.ravel()
         self._guess = float(weighted_quantiles(value, weight, np.array([0.5]))[0])
         # As a new sweep would read them.

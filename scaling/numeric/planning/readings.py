@@ -6,13 +6,14 @@ which all that is known are runs that diverged gives a bound.
 """
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from scaling.numeric.inference.evidence.evidence import READING, Evidence
 from scaling.numeric.inference.evidence.valleys import read_valleys
-from scaling.numeric.inputs.arrays import FloatArray
+from scaling.numeric.inputs.arrays import BoolArray, FloatArray
 from scaling.numeric.planning.valley import Reading, Valley
 from scaling.numeric.tables.runs import Cells, Runs, cells_of
 
@@ -24,18 +25,32 @@ _CELLS = 5
 _KNOWN = 0.04
 _LOG2E = float(np.log2(np.e))
 
+#: Batch size, covariates, epsilon.
+Place = tuple[float, dict[str, float], float]
 
-def read_careful(runs: Runs | None) -> tuple[Valley, list[Evidence]]:
-    """Read runs: what valleys are like, and the optima and bounds.
+
+class Findings(NamedTuple):
+    """What valleys are like; optima and bounds of cells; and what the target's own cell says."""
+
+    valley: Valley
+    elsewhere: list[Evidence]
+    here: Evidence | None = None
+    likelihood: tuple[FloatArray, FloatArray] | None = None
+
+
+def read_careful(runs: Runs | None, target: Place) -> Findings:
+    """Read runs.
 
     Parameters
     ----------
     runs : Runs or None
+    target : tuple of (float, dict, float)
+        Batch size, covariates and epsilon.
     """
     if runs is None:
-        return Valley(), []
+        return Findings(Valley(), [])
     if runs.diverged.all():
-        return Valley(), list(_bounds(runs, []))
+        return Findings(Valley(), list(_bounds(runs, [])))
     cells = cells_of(runs)
     many = cells.rates >= _ENOUGH_AMONG_OTHERS
     if many.sum() < _CELLS:
@@ -53,13 +68,29 @@ def read_careful(runs: Runs | None) -> tuple[Valley, list[Evidence]]:
         every[rows] = np.reshape([reading[:3] for reading in part], (-1, 3))
     optimum, below, above = every.T
     rows = np.isfinite(below) | np.isfinite(above)
-    evidence = list(_bounds(runs, np.unique(runs.cell[~runs.diverged])[rows]))
-    if rows.any():
-        columns = {name: cells.covariates[rows, k] for k, name in enumerate(runs.covariates)}
-        rate = np.exp2(optimum[rows])
-        known = below[rows], above[rows], columns, cells.eps[rows], reading
-        evidence.insert(0, Evidence(cells.batch_size[rows], rate, *known))
-    return usual.learned(told), evidence
+    bounds = _bounds(runs, np.unique(runs.cell[~runs.diverged])[rows])
+    valley = usual.learned(told)
+
+    def evidence(some: BoolArray) -> Iterator[Evidence]:
+        if some.any():
+            columns = {name: cells.covariates[some, k] for k, name in enumerate(runs.covariates)}
+            known = below[some], above[some], columns, cells.eps[some], reading
+            yield Evidence(cells.batch_size[some], np.exp2(optimum[some]), *known)
+
+    own = _cell_of(cells, target, tuple(runs.covariates))
+    here = next(evidence(rows & own), None)
+    likelihood = (
+        valley.read(*_runs_of(cells, int(np.argmax(own)))).likelihood if own.any() else None
+    )
+    return Findings(valley, [*evidence(rows & ~own), *bounds], here, likelihood)
+
+
+def _cell_of(cells: Cells, target: Place, names: tuple[str, ...]) -> BoolArray:
+    """Which of the cells is the target's."""
+    batch_size, covariates, eps = target
+    wanted = [covariates[name] for name in names]
+    same = (cells.covariates == wanted).all(axis=1)
+    return np.asarray(same & (cells.batch_size == batch_size) & (cells.eps == eps))
 
 
 def _read_many(cells: Cells) -> tuple[list[Reading], float]:

@@ -1,5 +1,6 @@
 """Draws of a law, without what they came from, told what further runs say (T-K1)."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +11,7 @@ from scaling.numeric.inference.family import Design
 from scaling.numeric.inference.likelihood import Cells
 from scaling.numeric.inference.posterior import Posterior
 from scaling.numeric.inputs.arrays import FloatArray
-from scaling.numeric.planning.outlook import same_settings
+from scaling.numeric.planning.outlook import same_settings, student
 
 #: Draws that are weighed, those kept of them, and independent ones that they must be worth.
 _WEIGHED, _KEPT, _FEWEST = 9000, 1000, 20.0
@@ -21,19 +22,52 @@ _NEAR = 1e-3
 def updated(posterior: Posterior, evidence: Evidence) -> Posterior:
     """Return draws as further optima have them, by their likelihood as weights.
 
-    What the draws leave open, the misfit at batch sizes and the effects of settings that were not
-    tried, is drawn several times over for each, and weighed along.
-
     Raises
     ------
     DataError
         If hardly any of the draws agrees with what was found.
     """
+    start = np.zeros(1, dtype=np.intp)
+    optimum = np.log2(evidence.learning_rate)
+    cells = Cells(optimum, evidence.below, evidence.above, np.ones(len(evidence)), start)
+    return _weighed(
+        posterior, evidence, lambda law, scatter: cells.log_likelihood(law, scatter, None)
+    )
+
+
+def updated_here(
+    posterior: Posterior, place: Evidence, likelihood: tuple[FloatArray, FloatArray]
+) -> Posterior:
+    """The same by the likelihood of one place's optimum, on a grid.
+
+    Raises
+    ------
+    DataError
+        If hardly any of the draws agrees.
+    """
+
+    def log_likelihood(law: FloatArray, scatter: FloatArray) -> FloatArray:
+        about = law + scatter[:, None] * student()
+        return np.asarray(np.log(np.exp(np.interp(about, *likelihood)).mean(axis=1)))
+
+    return _weighed(posterior, place, log_likelihood)
+
+
+def _weighed(
+    posterior: Posterior,
+    places: Evidence,
+    log_likelihood: Callable[[FloatArray, FloatArray], FloatArray],
+) -> Posterior:
+    """Weigh draws by the likelihood of their laws at some places, and draw from them.
+
+    What the draws leave open, the misfit at batch sizes and the effects of settings that were not
+    tried, is drawn several times over for each, and weighed along.
+    """
     rng = np.random.default_rng(0)
-    columns = [evidence.covariates[name] for name in posterior.covariates]
+    columns = [places.covariates[name] for name in posterior.covariates]
     with np.errstate(divide="ignore"):
-        setting = np.log2(np.column_stack([*columns, evidence.eps]))
-    batch = np.log2(evidence.batch_size) - posterior.center
+        setting = np.log2(np.column_stack([*columns, places.eps]))
+    batch = np.log2(places.batch_size) - posterior.center
     design = Design(batch, setting[:, :-1] - posterior.middles, setting[:, -1])
     times = -(-_WEIGHED // len(posterior.draws))
     drawn = replace(
@@ -42,20 +76,16 @@ def updated(posterior: Posterior, evidence: Evidence) -> Posterior:
         effects=np.repeat(posterior.effects, times, axis=0),
     )
     drawn = _with_groups(_with_nodes(drawn, design, rng), setting, rng)
-    errors = evidence.below, evidence.above
-    optimum, ones = np.log2(evidence.learning_rate), np.ones(len(evidence))
-    cells = Cells(optimum, *errors, ones, np.zeros(1, dtype=np.intp))
-    scatter = drawn.family.get(drawn.draws, "log_scatter")
-    log = cells.log_likelihood(drawn.law(design), scatter, None)
+    log = log_likelihood(drawn.law(design), drawn.family.get(drawn.draws, "log_scatter"))
     weight = np.exp(log - log.max())
     weight /= weight.sum()
     # Copies of a draw are hardly more than one.
     whole = weight.reshape(-1, times).sum(axis=1)
     if 1 / (whole**2).sum() < _FEWEST:
         raise DataError("these runs are not what the law's draws expect; fit all runs anew, lr fit")
-    places = (np.arange(_KEPT) + rng.random()) / _KEPT
-    kept = np.minimum(np.searchsorted(np.cumsum(weight), places), weight.size - 1)
-    tried = np.array([[c.min(), c.max()] for c in (evidence.batch_size, *columns)])
+    points = (np.arange(_KEPT) + rng.random()) / _KEPT
+    kept = np.minimum(np.searchsorted(np.cumsum(weight), points), weight.size - 1)
+    tried = np.array([[c.min(), c.max()] for c in (places.batch_size, *columns)])
     low, high = np.minimum(drawn.ranges, tried)[:, 0], np.maximum(drawn.ranges, tried)[:, 1]
     return replace(
         drawn,

@@ -49,6 +49,8 @@ _LOG_NOISE, _NOISE_SPREAD, _NOISE_WITHIN = -1.0, 0.65, 0.3
 class Reading(NamedTuple):
     """An optimum in octaves and its errors; log k and log(noise/k) as means and variances.
 
+    ``likelihood`` is its logarithm on a grid of optima, where it was worked out.
+
     An infinite error makes the optimum a bound; both are infinite where the runs tell nothing.
     """
 
@@ -57,6 +59,7 @@ class Reading(NamedTuple):
     above: float
     curvature: tuple[float, float]
     noise: tuple[float, float]
+    likelihood: tuple[FloatArray, FloatArray] | None = None
 
 
 @dataclass(frozen=True)
@@ -166,10 +169,12 @@ class Valley:
         log = log - _WALL / 2 * np.maximum(grid - ceiling, 0.0) ** 2
         mass = np.exp(log - log.max())
         mass /= mass.sum()
+        by_optimum = mass.sum(axis=(0, 1, 2, 3))
         return Reading(
-            *_region(grid, mass.sum(axis=(0, 1, 2, 3))),
+            *_region(grid, by_optimum),
             _moments(curvature, mass.sum(axis=(1, 2, 3, 4))),
             _moments(noise, mass.sum(axis=(0, 2, 3, 4))),
+            (grid, np.log(np.maximum(by_optimum / by_optimum.max(), 1e-300))),
         )
 
     def loss_rise(self, away: FloatArray) -> FloatArray:
