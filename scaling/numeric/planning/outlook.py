@@ -37,11 +37,14 @@ class Outlook:
         Where each place's optimum may lie, equally likely.
     target : int
         Which place it is.
+    reading : float
+        By which optima that are read elsewhere are off as witnesses of the law, as sweeps show.
     """
 
     covariance: FloatArray
     optima: FloatArray
     target: int
+    reading: float = 0.0
 
     @classmethod
     def at(
@@ -74,7 +77,7 @@ class Outlook:
         levels = (np.arange(_NODES) + 0.5) / _NODES
         places = zip(np.moveaxis(value, -1, 0), np.moveaxis(weight, -1, 0), strict=True)
         nodes = np.array([weighted_quantiles(*place, levels) for place in places])
-        return cls(covariance, nodes, target)
+        return cls(covariance, nodes, target, posterior.reading)
 
     @property
     def spread(self) -> float:
@@ -94,20 +97,25 @@ class Outlook:
 
         The precisions, along the last axis, are equally likely.
         """
-        column = self.covariance[place]
+        column, precision = self.covariance[place], self._as_witness(place, precision)
         fallen = column[self.target] ** 2 * precision / (1 + column[place] * precision)
         left = np.sqrt(np.maximum(self.spread**2 - fallen, 0.0))
         return np.asarray(self.spread - left.mean(axis=-1))
 
     def after(self, place: int, precision: FloatArray) -> Self:
         """Return the outlook that is expected once a place is read."""
-        column = self.covariance[:, place]
+        column, precision = self.covariance[:, place], self._as_witness(place, precision)
         own = max(column[place], 1e-12)
         # What is left on average: of the standard deviation, as intervals have it.
         left = np.mean(1 / np.sqrt(1 + own * precision)) ** 2
         return replace(
             self, covariance=self.covariance - np.outer(column, column) * (1 - left) / own
         )
+
+    def _as_witness(self, place: int, precision: FloatArray) -> FloatArray:
+        if place == self.target:
+            return precision
+        return np.asarray(precision / (1 + precision * self.reading**2))
 
 
 def optima_at(
