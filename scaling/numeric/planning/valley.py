@@ -21,7 +21,8 @@ from scaling.numeric.inference.evidence.valleys import height
 from scaling.numeric.inputs.arrays import FloatArray
 
 #: Usual asymmetry, octaves from the optimum in which a valley flattens (natural logarithm), and
-#: their spreads; share by which an octave's rise is off. tests/evidence/plan_replay.py prints them.
+#: their spreads; share by which an octave's rise is off. By the log score of readings by two to all
+#: runs of a cell, which is flat about them (tests/evidence/plan_replay.py).
 _ASYMMETRY, _ASYMMETRY_SPREAD, _FLAT, _FLAT_SPREAD, _SHARE = 0.2, 0.5, 1.8, 0.7, 0.2
 #: Octaves from the optimum at which it is twice that.
 _VALID = 2.5

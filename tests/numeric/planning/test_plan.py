@@ -191,10 +191,11 @@ def test_the_reading_is_that_of_the_whole_covariance():
             density = multivariate_normal(contrasts @ rise, covariance)
             likelihood[i] += density.pdf(contrasts @ losses) * np.exp(-(z[0] ** 2 + z[1] ** 2) / 2)
     found = valley.read(rates, losses, np.ones(4))
-    assert found.optimum == pytest.approx(grid @ likelihood / likelihood.sum(), abs=1e-3)
-    inside = grid[2 * np.log(likelihood.max() / likelihood) <= 2.706]
-    assert found.optimum - inside[0] == pytest.approx(1.645 * found.below, abs=1e-3)
-    assert inside[-1] - found.optimum == pytest.approx(1.645 * found.above, abs=1e-3)
+    assert found.likelihood[0] == pytest.approx(grid)
+    wanted = np.log(likelihood / likelihood.max())
+    seen = wanted > -30
+    assert found.likelihood[1][seen] == pytest.approx(wanted[seen], abs=1e-3)
+    assert found.optimum == grid[np.argmax(likelihood)]
 
 
 def wandered(u, v, low, high):
