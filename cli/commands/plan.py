@@ -44,10 +44,11 @@ def plan(
         float,
         typer.Option(
             help="Stop when a run is expected to lower the target's loss by less than this, in "
-            "percent; one that costs half as much as the target's, by half of it.",
+            "percent; one that costs half as much as the target's, by half of it (0.5 is about "
+            "what seeds differ by).",
             **NUMBER,
         ),
-    ] = 0.1,
+    ] = 0.5,
     eps: Annotated[
         float | None, typer.Option(help="Adam's epsilon, where it was varied.", **NON_NEGATIVE)
     ] = None,

@@ -399,8 +399,8 @@ def readings(shared):
         name = count if count < 7 else "all"
         off = np.median(np.abs(error[known > 0])) if known.any() else np.nan
         print(
-            f"  {name} runs: {len(rows)} cells, between runs in {known.mean():.2f}, of these 90 % "
-            f"holds in {np.nanmean(inside):.2f}, off by {off:.2f} octave; log score {score.mean():.2f}"
+            f"  {name} runs: {len(rows)} cells, read in {known.mean():.2f}, 90 % holds in "
+            f"{np.nanmean(inside):.2f}, off by {off:.2f} octave; log score {score.mean():.2f}"
         )
 
 

@@ -25,9 +25,9 @@ from scaling.numeric.planning.outlook import Outlook, design_at, optima_at, weig
 from scaling.numeric.planning.search import Cell, Purchase, Search
 from scaling.numeric.tables.runs import Runs
 
-#: Share of its loss by which a run as dear as the target's is to lower it at least: seeds differ by
-#: several times that (0.4 to 0.9 % in our own trainings, at the median).
-LEAST = 0.001
+#: Share of its loss by which a run as dear as the target's is to lower it at least: what seeds
+#: differ by (standard deviations of 0.4 and 0.9 % in our own trainings, at the median).
+LEAST = 0.005
 LEVEL = 0.9
 #: Learning rates this near, in octaves, are one.
 _SAME = 1e-3
@@ -373,7 +373,7 @@ def plan(
         B, as examples where all take the same steps; a covariate; or what those seen did cost, to
         which a product of powers is fitted. Runs at the target's own covariates, if those were not
         tried, are proposed only where a covariate or costs price them.
-    least : float, default 0.001
+    least : float, default 0.005
         Share of its loss by which a run as dear as the target's is to lower it, so as to pay; of a
         cheaper one as much less.
     eps : float, optional
