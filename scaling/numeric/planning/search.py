@@ -1,7 +1,7 @@
 """Which runs are worth most per cost, in closed form: nothing is simulated.
 
 A purchase is one, two or three runs in one cell, for a single loss says nothing without others.
-What it is worth is by how much it narrows the law at the target, on average over where the cell's
+What it is worth is by how much it narrows the target's optimum, on average over where the cell's
 optimum may lie: between the runs it is read as well as they allow (`Valley`), beyond them all that
 is learned is on which side it lies. The best purchase per cost is taken, again and again, as if
 those before it had reported.
