@@ -44,12 +44,15 @@ def plan(
             "steps, B), or a column of the runs.",
         ),
     ] = "runs",
-    worth: Annotated[
-        float | None,
+    least: Annotated[
+        float,
         typer.Option(
-            help="What 1 % of the target's loss is worth, in target runs (default: 0.2).", **NUMBER
+            help="Stop when a run is expected to lower the target's loss by less than this, in "
+            "percent; one that costs half as much as the target's, by half of it (0.5 is about "
+            "what seeds differ by).",
+            **NUMBER,
         ),
-    ] = None,
+    ] = 0.5,
     eps: Annotated[
         float | None, typer.Option(help="Adam's epsilon, where it was varied.", **NON_NEGATIVE)
     ] = None,
@@ -88,7 +91,6 @@ def plan(
 
     check_writable(out)  # before the work
     known, around = _known(given)
-    options: dict[str, Any] = {} if worth is None else {"worth": worth}
     found: Plan = make_plan(
         known,
         target_batch_size,
@@ -96,7 +98,7 @@ def plan(
         batch_sizes=batch_size or (),
         cost=cost,
         eps=eps,
-        **options,
+        least=least / 100,
     )
     runs = found.preview(budget)
     now = runs[: at_once or budget]

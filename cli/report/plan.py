@@ -19,10 +19,10 @@ def document(plan: Plan, runs: Sequence[Proposal], now: int, unit: str | None) -
         "learning_rate": plan.learning_rate,
         "interval": list(plan.interval),
         "excess_loss": plan.excess_loss,
-        "worth": plan.worth,
+        "least": plan.least,
         "start_now": now,
         "paying": paying(runs),
-        "runs": [run._asdict() | {"pays": run.pays} for run in runs],
+        "runs": [run._asdict() for run in runs],
         "facts": say_all(plan.facts()),
     }
 
@@ -41,7 +41,7 @@ def as_csv(runs: Sequence[Proposal]) -> str:
 
 
 def paying(runs: Sequence[Proposal]) -> int:
-    """How many of the first runs are expected to save more than they cost."""
+    """How many of the first runs are expected to be worth what they cost."""
     return next((i for i, run in enumerate(runs) if not run.pays), len(runs))
 
 
@@ -55,7 +55,7 @@ def explain(plan: Plan, runs: Sequence[Proposal], now: int, unit: str | None) ->
         " " * 12,
     )
     lines += field("excess", _excess(plan))
-    lines += field("next", _next(runs, now))
+    lines += field("next", _next(plan, runs, now))
     lines += ["", *_table(plan, runs, now), ""]
     lines += field("from", *map(say, plan.facts()))
     text = "each row holds once it and those above it have reported; x is the interval's width"
@@ -64,27 +64,24 @@ def explain(plan: Plan, runs: Sequence[Proposal], now: int, unit: str | None) ->
 
 
 def _excess(plan: Plan) -> str:
-    worth = 100 * plan.excess_loss * plan.worth
-    return (
-        f"run so, the loss is expected to be {_percent(plan.excess_loss)} above its least: worth "
-        f"{worth:.2g} target runs"
-    )
+    return f"run so, the loss is expected to be {_percent(plan.excess_loss)} above its least"
 
 
-def _next(runs: Sequence[Proposal], now: int) -> str:
+def _next(plan: Plan, runs: Sequence[Proposal], now: int) -> str:
     """What to do, and when to stop."""
     count = paying(runs)
     if not runs:
         return "nothing can be run"
     if not count:
         return (
-            "stop: another run is expected to save less than it costs; those below tell most for "
-            "what they cost"
+            f"stop: another run is expected to lower the loss by less than "
+            f"{_percent(plan.least)} times its cost; those below tell most for what they cost"
         )
-    many = "it" if now == 1 else f"the first {now}"
+    first = min(now, count)
+    many = "the first" if first == 1 else f"the first {first}"
     start = f"start {many} now, then plan again with what came"
     if count < len(runs):
-        return f"{start}; beyond {count} of these {len(runs)}, runs save less than they cost"
+        return f"{start}; beyond the first {count}, runs gain too little"
     return start
 
 

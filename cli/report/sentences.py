@@ -100,13 +100,6 @@ _COSTS = {
 }
 
 
-def _worth(share: float, **source: bool) -> str:
-    said = f"1 % of the target's loss is worth {share:g} target runs"
-    if not source["usual"]:
-        return said
-    return f"{said}: loss falls as compute^-0.05 (Kaplan et al. 2020, arXiv 2001.08361; --worth)"
-
-
 def _track_record(
     octaves: float, sqrt: float, rule: str, best: float, inside: float, **count: float
 ) -> str:
@@ -264,14 +257,17 @@ _SENTENCES: dict[str, str | Callable[..., str]] = {
     # Where the numbers of a plan come from.
     "valleys of others": (
         "how losses rise ({curvature:.2g} % per octave squared) and scatter ({noise:.2g} %) is "
-        "as in seven other sweeps, for no cell has three learning rates yet"
+        "as in seven other sweeps, for no cell has two learning rates yet"
     ),
     "valleys seen": (
         "how losses rise ({curvature:.2g} % per octave squared) and scatter ({noise:.2g} %) is "
-        "learned from {cells} cells of these runs and from other sweeps"
+        "learned from these runs (cells: {cells}) and from other sweeps"
     ),
     "cost": _cost,
-    "worth": _worth,
+    "least gain": (
+        "a run pays if it is expected to lower the target's loss by {share:.2g} % times its cost "
+        "(--least)"
+    ),
     "default rate": "{name} = {value:g}, the default of PyTorch and optax",
     # Where a rule for recipes leaves its domain.
     "sqrt-sde below 0": (

@@ -11,24 +11,24 @@ RUN = ["plan", "--ref-lr", "3e-4", "--ref-batch-size", "256", "--target-batch-si
 
 def test_the_first_lines_say_what_to_do(lr, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
-    said = lr(*RUN, "--cost", "examples", "--worth", "1", "--at-once", "3").out
+    said = lr(*RUN, "--cost", "examples", "--at-once", "3").out
     assert re.match(r"learning rate \S+ at batch size 4096 is today's best guess", said)
     assert "start the first 3 now" in said
     assert "-- then, if what comes is as expected:" in said
     assert max(map(len, said.splitlines())) <= 80
-    assert "stop: another run is expected to save less" in lr(*RUN).out
+    assert "stop: another run is expected to lower the loss by less" in lr(*RUN, "--least", 9).out
 
 
 def test_json_and_csv_tell_the_same(lr, tmp_path):
     out = tmp_path / "runs.csv"
-    found = json.loads(lr(*RUN, "--budget", 3, "--json", "--out", out).out)
+    found = json.loads(lr(*RUN, "--budget", 3, "--least", 9, "--json", "--out", out).out)
     rows = list(csv.DictReader(out.read_text().splitlines()))
     assert [float(row["learning_rate"]) for row in rows] == [
         run["learning_rate"] for run in found["runs"]
     ]
     assert found["paying"] == 0
     assert all(not run["pays"] and row["loss"] == "" for run, row in zip(found["runs"], rows))  # noqa: B905
-    assert any("Kaplan" in text for text in found["facts"])
+    assert any("(--least)" in text for text in found["facts"])
 
 
 def test_from_runs_with_covariates_and_a_column_of_costs(lr, tmp_path):

@@ -10,6 +10,8 @@ import gzip
 import sys
 import warnings
 from collections import defaultdict
+from concurrent.futures import ProcessPoolExecutor
+from copy import copy
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +21,7 @@ from sweeps import OURS, SHARED, vertex
 from scaling import plan
 from scaling.numeric.inference.evidence.evidence import Evidence
 from scaling.numeric.inference.evidence.valleys import read_valleys
+from scaling.numeric.planning.valley import Valley
 from scaling.numeric.tables.runs import Runs, cells_of
 
 SEEDS = 30
@@ -48,9 +51,26 @@ class Pool:
                 self.optima[batch] = vertex(rates, [cell[x] for x in rates])
         self.optima = {b: x for b, x in self.optima.items() if np.isfinite(x)}
 
-    @property
-    def target(self):
-        return max(self.optima)
+        self.target = max(self.optima)
+        self.fixed_steps = name.endswith("steps")
+
+    def firm(self):
+        """The same for the largest batch size whose optimum does not hang on one run, if another.
+
+        It moves by a quarter of an octave at most when any of the three runs it is read from is
+        left out.
+        """
+        other = copy(self)
+        other.target = max((b for b in self.optima if self._hangs_by(b) <= GOOD), default=None)
+        return other if other.target not in (None, self.target) else None
+
+    def _hangs_by(self, batch):
+        cell = self.losses[batch]
+        rates = sorted(x for x in cell if np.isfinite(cell[x]))
+        k = rates.index(min(rates, key=cell.get))
+        without = [[x for x in rates if x != out] for out in rates[max(k - 1, 0) : k + 2]]
+        moved = [vertex(x, [cell[i] for i in x]) - self.optima[batch] for x in without]
+        return np.nan_to_num(np.abs(moved), nan=np.inf).max()
 
     def runs(self, rows=None):
         rows = rows or [(b, x) for b, cell in self.losses.items() for x in cell]
@@ -107,6 +127,9 @@ def pools(shared):
             pool = Pool(kin, Runs(runs.batch_size[own], runs.learning_rate[own], runs.loss[own]))
             if len(pool.optima) > 2:
                 yield kin, pool
+                firm = pool.firm()
+                if firm is not None:
+                    yield f"{kin}, firm", firm
 
 
 def start_of(pool, seed):
@@ -185,46 +208,109 @@ RIVALS = {
 
 
 def replay(pool):
-    """Answers (log2) after each run, (seeds, runs + 1), by method; the plan's costs."""
+    """Answers (log2) after each run and what was paid, (seeds, runs + 1) each, by method."""
     starts = [start_of(pool, seed) for seed in range(SEEDS)]
     found = {
-        name: np.array([rival(pool, start, seed) for seed, start in enumerate(starts)])[..., 0]
+        name: np.array([rival(pool, start, seed) for seed, start in enumerate(starts)])
         for name, rival in RIVALS.items()
     }
-    own = {start: ours(pool, start, "runs") for start in set(starts)}
-    return {"plan": np.array([own[start] for start in starts])[..., 0], **found}
+    prices = {"plan": "runs", "plan, by cost": "examples"} if pool.fixed_steps else {"plan": "runs"}
+    for name, cost in prices.items():
+        own = {start: ours(pool, start, cost) for start in set(starts)}
+        found = {name: np.array([own[start] for start in starts]), **found}
+    return {name: (path[..., 0], path[..., 1]) for name, path in found.items()}
 
 
-def until_good(away):
-    """Runs after which the answer stays within a quarter of an octave; beyond all if never."""
+def until_good(away, *, stays=True):
+    """Runs after which the answer is within a quarter of an octave; beyond all if never."""
     good = away <= GOOD
-    stays = np.logical_and.accumulate(good[:, ::-1], axis=1)[:, ::-1]
-    return np.where(stays.any(axis=1), np.argmax(stays, axis=1), MOST + 1)
+    if stays:
+        good = np.logical_and.accumulate(good[:, ::-1], axis=1)[:, ::-1]
+    return np.where(good.any(axis=1), np.argmax(good, axis=1), MOST + 1)
 
 
-def largest_batch(shared):
+def in_parallel(pool):
+    warnings.simplefilter("ignore")
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    return replay(pool)
+
+
+def replayed(shared):
+    """Octaves, excess loss, cost, (seeds, runs + 1) each, by kin and method."""
+    names, chosen = zip(*pools(shared), strict=True)
+    found = defaultdict(lambda: defaultdict(list))
+    with ProcessPoolExecutor() as workers:
+        for kin, pool, methods in zip(names, chosen, workers.map(in_parallel, chosen), strict=True):
+            for name, (answers, cost) in methods.items():
+                away = np.abs(answers - pool.optima[pool.target])
+                found[kin][name].append((away, pool.excess(answers), cost))
+    return {
+        kin: {
+            name: [np.concatenate(x) for x in zip(*parts, strict=True)] for name, parts in m.items()
+        }
+        for kin, m in found.items()
+    }
+
+
+def quartiles(values, digits=2):
+    low, middle, high = np.quantile(values, [0.25, 0.5, 0.75])
+    return f"{middle:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
+
+
+def by_runs(found):
     """Table of runs needed, octaves and excess loss, by kin."""
-    by_kin = defaultdict(lambda: defaultdict(lambda: [[], [], []]))
-    for kin, pool in pools(shared):
-        for name, answers in replay(pool).items():
-            away = np.abs(answers - pool.optima[pool.target])
-            needed, octaves, lost = by_kin[kin][name]
-            needed.append(until_good(away))
-            octaves.append(away)
-            lost.append(pool.excess(answers))
-    print(f"{'':16}{'runs until good':>20}{'octaves after 0, 3, 6 runs':>30}{'excess, %':>26}")
-    medians = defaultdict(list)
-    for kin, methods in by_kin.items():
+    print(
+        f"{'':16}{'good, to stay':>20}{'good at all':>14}"
+        f"{'octaves after 0, 2, 3, 6 runs':>34}{'excess, %':>36}"
+    )
+    medians = defaultdict(dict)
+    for kin, methods in found.items():
         print(kin)
-        for name, found in methods.items():
-            needed, octaves, lost = (np.concatenate(part) for part in found)
-            low, middle, high = np.quantile(needed, [0.25, 0.5, 0.75])
-            medians[name].append(middle)
-            said = " ".join(f"{x:8.2f}" for x in np.median(octaves[:, [0, 3, 6]], axis=0))
-            loss = " ".join(f"{x:8.3f}" for x in np.mean(lost[:, [0, 3, 6]], axis=0))
-            print(f"  {name:14}{middle:8.1f} ({low:.0f} to {high:.0f}){said:>30}{loss:>30}")
-    means = ", ".join(f"{name} {np.mean(x):.1f}" for name, x in medians.items())
-    print(f"mean of the medians of runs until good: {means}")
+        for name, (octaves, lost, _) in methods.items():
+            if name == "plan, by cost":
+                continue
+            needed, first = until_good(octaves), until_good(octaves, stays=False)
+            medians[name][kin] = np.median(needed), needed.mean(), np.median(first)
+            at = [0, 2, 3, 6]
+            said = " ".join(f"{x:8.2f}" for x in np.median(octaves[:, at], axis=0))
+            loss = " ".join(f"{x:8.3f}" for x in np.median(lost[:, at], axis=0))
+            print(
+                f"  {name:14}{quartiles(needed, 1):>20}{np.median(first):>12.1f}"
+                f"{said:>36}{loss:>38}"
+            )
+    asked = [kin for kin in found if not kin.endswith("firm")]
+    firm = [kin for kin in found if f"{kin}, firm" not in found]
+    for kins, what in ((asked, "as asked"), (firm, "firm truths")):
+        print(f"mean over {what}: runs to stay good by medians, by means; at all by medians")
+        for name, each in medians.items():
+            print(
+                f"  {name:14}"
+                + "".join(f"{x:8.2f}" for x in np.mean([each[k] for k in kins], axis=0))
+            )
+    share = {k: [np.mean(m["plan"][0][:, n] <= GOOD) for n in range(5)] for k, m in found.items()}
+    print("share of starts from which the plan is good after 0, 1, 2, 3, 4 runs")
+    for kin, shares in share.items():
+        print(f"  {kin:30}" + "".join(f"{x:6.2f}" for x in shares))
+
+
+def by_cost(found):
+    """Octaves and excess loss against what was paid, each sweep counting the same."""
+    budgets = [0, 1, 2, 3, 4, 6, 10]
+    asked = [kin for kin in found if not kin.endswith("firm")]
+    for title, place in (("octaves", 0), ("excess, %", 1)):
+        print(f"{title:16}" + "".join(f"{n:>24}" for n in budgets))
+        for name in ("plan", "random", "grid", "TPE", "GP"):
+            cells = []
+            for budget in budgets:
+                parts = []
+                for kin in asked:
+                    own = "plan, by cost" if name == "plan" and "steps" in kin else name
+                    values, paid = found[kin][own][place], found[kin][own][2]
+                    last = (paid <= budget + 1e-9).sum(axis=1) - 1
+                    values = values[np.arange(len(values)), last]
+                    parts.append(np.quantile(values, (np.arange(SEEDS) + 0.5) / SEEDS))
+                cells.append(quartiles(np.concatenate(parts)))
+            print(f"  {name:14}" + "".join(f"{x:>24}" for x in cells))
 
 
 def unseen_group(shared):
@@ -284,6 +370,40 @@ def unseen_group(shared):
 UNSEEN = (3, 6, 12)
 
 
+def readings(shared):
+    """How good readings of a cell by some of its runs are, by what `Valley` takes shapes to be."""
+    rng, found = np.random.default_rng(1), defaultdict(list)
+    for kin, pool in pools(shared):
+        for batch, optimum in [] if kin.endswith("firm") else pool.optima.items():
+            cell = pool.losses[batch]
+            rates = np.array(sorted(x for x in cell if np.isfinite(cell[x])))
+            for count in (2, 3, 4, 6, rates.size):
+                middle, reach = optimum + rng.normal(), rng.uniform(1, 3)
+                near = rates if count > 6 else rates[np.abs(rates - middle) < reach]
+                if near.size < count:
+                    continue
+                some = np.sort(rng.choice(near, count, replace=False))
+                losses = np.log([cell[x] for x in some])
+                read = Valley().read(some, losses, np.ones(count))
+                error = read.optimum - optimum
+                grid, log = read.likelihood
+                density = np.exp(log) / np.exp(log).sum() / (grid[1] - grid[0])
+                # The vertex itself is known to a tenth of an octave.
+                blurred = np.exp(-(((grid - optimum) / 0.1) ** 2) / 2)
+                score = np.log(max((density * blurred).sum() / blurred.sum(), 1e-4))
+                inside = abs(error) <= 1.645 * (read.below if error > 0 else read.above)
+                known = np.isfinite([read.below, read.above]).all()
+                found[min(count, 7)].append((known, inside if known else np.nan, error, score))
+    for count, rows in sorted(found.items()):
+        known, inside, error, score = np.array(rows, dtype=float).T
+        name = count if count < 7 else "all"
+        off = np.median(np.abs(error[known > 0])) if known.any() else np.nan
+        print(
+            f"  {name} runs: {len(rows)} cells, read in {known.mean():.2f}, 90 % holds in "
+            f"{np.nanmean(inside):.2f}, off by {off:.2f} octave; log score {score.mean():.2f}"
+        )
+
+
 def valleys(shared):
     """What valleys are like, which `Valley` starts from."""
     means, within, noises = [], [], []
@@ -311,9 +431,15 @@ Rivals search at the target alone, among its learning rates, and answer with the
 `random`; `grid`, half-octaves outwards from the square-root rule's guess; Optuna's `TPE` and `GP`
 with 3 random trials first. Of the mixture of experts every third model and budget. The plan
 answers with its posterior median. The truth is the three-point vertex at the target. `good` is
-within 0.25 octave, to stay; medians with quartiles (15 is never). The excess is of the loss
-interpolated between the learning rates run, hence above 0 between them, while rivals can only
-answer what was run: means, percent.
+within 0.25 octave, to stay or at all; medians with quartiles (15 is never), and excess losses,
+percent, medians.
+
+Two things favour rivals. The excess is of the loss interpolated between the learning rates run,
+hence above 0 between them, while rivals can only answer what was run. And the losses that they
+choose the least of are those by which truth and excess are judged, noise and all: where the pool
+has one run each, the least of them is the truth by definition. `firm` are the two sweeps whose
+truth at the largest batch size hangs on a single run (without one of the three that it is read
+from it moves by more than 0.25 octave), for the largest batch size where it does not.
 """
 
 
@@ -323,7 +449,10 @@ if __name__ == "__main__":
     where = Path(sys.argv[1]) if len(sys.argv) > 1 else SHARED
     print(INTRODUCTION)
     print("## The largest batch size\n\n```")
-    largest_batch(where)
+    every = replayed(where)
+    by_runs(every)
+    print("```\n\n## Against what was paid\n\n```")
+    by_cost(every)
     print("```")
     if (where / "steplaw_moe.csv").is_file():
         print("\n## An unseen model and budget (mixture of experts)\n")
@@ -333,4 +462,6 @@ if __name__ == "__main__":
         print("```")
     print("\n## Valleys\n\n```")
     valleys(where)
+    print("readings of cells by runs drawn at random from them")
+    readings(where)
     print("```")

@@ -15,13 +15,16 @@ from scaling.numeric.inference.posterior import Posterior, infer
 from scaling.numeric.inputs.arrays import FloatArray
 from scaling.numeric.inputs.recipe import Recipe
 from scaling.numeric.laws.law import Law
-from scaling.numeric.planning.readings import read_careful
+from scaling.numeric.planning.readings import Place, read_careful
+from scaling.numeric.planning.updating import updated, updated_here
 from scaling.numeric.planning.valley import Valley
 from scaling.numeric.tables.run_tables import read_runs
 from scaling.numeric.tables.runs import Runs
 
 #: Draws of a plan, and of one from more optima than that, which is to be made fast.
 _DRAWS, _FEW_DRAWS, _MANY = 1000, 300, 64
+#: A logarithm of a likelihood that varies less than that says nothing.
+_FLAT = 0.01
 #: What needs no reading.
 READY = (Runs, Evidence, Recipe, Law, Posterior)
 COLUMNS = dict.fromkeys(("batch_size", "learning_rate", "loss", "eps", "seed"))
@@ -29,7 +32,7 @@ COLUMNS = dict.fromkeys(("batch_size", "learning_rate", "loss", "eps", "seed"))
 
 @dataclass(frozen=True, eq=False)
 class Knowledge:
-    """What there is: optima, runs, or draws, which hold as long as there are no runs."""
+    """What there is: optima, runs, or draws; the latter hold where no optima are with them."""
 
     evidence: Evidence | None = None
     runs: Runs | None = None
@@ -81,19 +84,53 @@ class Belief:
 
     posterior: Posterior
     valley: Valley
+    evidence: Evidence | None
+    likelihood: tuple[FloatArray, FloatArray] | None
 
     @classmethod
-    def of(cls, known: Knowledge) -> Self:
-        """Infer from all there is."""
-        valley, read = read_careful(known.runs)
-        if known.draws is not None and known.runs is None:
-            return cls(known.draws, valley)
-        parts = [*([] if known.evidence is None else [known.evidence]), *read]
-        if not parts:
-            raise DataError("no cell has two learning rates with a loss, nor is there an optimum")
-        whole = reduce(add, parts)
-        draws = _DRAWS if len(whole) <= _MANY else _FEW_DRAWS
-        return cls(infer(whole, draws=draws), valley)
+    def of(cls, known: Knowledge, target: Place) -> Self:
+        """Infer from all there is: what the target's own cell says comes last, and whole."""
+        found = read_careful(known.runs, target)
+        given = [] if known.evidence is None else [known.evidence]
+        parts = [*given, *found.elsewhere]
+        whole = reduce(add, parts) if parts else None
+        if known.draws is not None and not found.elsewhere:
+            posterior = known.draws
+        elif known.draws is not None and known.evidence is None and whole is not None:
+            posterior = updated(known.draws, whole)
+        elif whole is None or np.isinf([whole.below, whole.above]).any(axis=0).all():
+            # There is nothing but the target's own.
+            parts = [*parts, *([] if found.here is None else [found.here])]
+            if not parts:
+                raise DataError(
+                    "no cell has two learning rates with a loss, nor is there an optimum"
+                )
+            whole = reduce(add, parts)
+            return cls(_inferred(whole), found.valley, whole, found.likelihood)
+        else:
+            posterior = _inferred(whole)
+        if found.likelihood is None or np.ptp(found.likelihood[1]) < _FLAT:
+            return cls(posterior, found.valley, whole, None)
+        here = _place(target)
+        try:
+            posterior = updated_here(posterior, here, found.likelihood)
+        except DataError:
+            if known.draws is not None and known.evidence is None:
+                raise
+            if found.here is not None and whole is not None:
+                posterior = _inferred(whole + found.here)
+        return cls(posterior, found.valley, whole, found.likelihood)
+
+
+def _inferred(whole: Evidence) -> Posterior:
+    return infer(whole, draws=_DRAWS if len(whole) <= _MANY else _FEW_DRAWS)
+
+
+def _place(target: Place) -> Evidence:
+    """The target as a row of evidence, whose optimum is of no consequence."""
+    batch_size, covariates, eps = target
+    around = {name: np.array([value]) for name, value in covariates.items()}
+    return Evidence(np.array([batch_size]), np.ones(1), covariates=around, eps=np.array([eps]))
 
 
 def check_covariates(known: Knowledge, given: Mapping[str, float]) -> None:

@@ -21,16 +21,14 @@ from scaling.numeric.planning.choices import (
     sort_out,
 )
 from scaling.numeric.planning.knowledge import Belief, Knowledge, check_covariates, eps_of
-from scaling.numeric.planning.outlook import Outlook, design_at
+from scaling.numeric.planning.outlook import Outlook, design_at, optima_at, weighted_quantiles
 from scaling.numeric.planning.search import Cell, Purchase, Search
 from scaling.numeric.tables.runs import Runs
 
-#: 1 % of loss is worth this share of the target run: loss falls as compute^-0.05 (Kaplan et al.
-#: 2020, arXiv 2001.08361, eq. 1.3), so that 1 % less takes 20 % more compute.
-WORTH = 0.2
+#: Share of its loss by which a run as dear as the target's is to lower it at least: what seeds
+#: differ by (standard deviations of 0.4 and 0.9 % in our own trainings, at the median).
+LEAST = 0.005
 LEVEL = 0.9
-#: Middles of five equal parts of a normal distribution.
-_NORMAL = np.array([-1.2816, -0.5244, 0.0, 0.5244, 1.2816])
 #: Learning rates this near, in octaves, are one.
 _SAME = 1e-3
 #: A run is given up once more than this many times as many later ones have reported as are
@@ -54,9 +52,11 @@ class Proposal(NamedTuple):
         the answer stays where it is.
     excess_loss : float
         Expected then; see `Plan.excess_loss`.
-    saving : float
-        What it is expected to save at the target, in target runs. Runs that need each other share
-        what they save together.
+    gain : float
+        By which share of its loss it is expected to lower the target's. Runs that need each other
+        share what they gain together.
+    pays : bool
+        Whether that is enough for what it costs; see ``least`` of `plan`.
     """
 
     batch_size: float
@@ -67,12 +67,8 @@ class Proposal(NamedTuple):
     low: float
     high: float
     excess_loss: float
-    saving: float
-
-    @property
-    def pays(self) -> bool:
-        """Whether it is expected to save more than it costs."""
-        return self.saving > self.cost
+    gain: float
+    pays: bool
 
 
 class Plan(Shown):
@@ -84,8 +80,8 @@ class Plan(Shown):
         Of the target.
     covariates : dict of str to float
         Of the target.
-    worth : float
-        What 1 % of the target's loss is worth, in target runs.
+    least : float
+        Share of its loss by which a run as dear as the target's is to lower it.
     runs : Runs or None
         Those seen.
     posterior : Posterior
@@ -97,10 +93,10 @@ class Plan(Shown):
         known: Knowledge,
         target: tuple[float, dict[str, float], float],
         choices: Choices,
-        worth: float,
+        least: float,
     ) -> None:
         self.batch_size, self.covariates, self._eps = target
-        self.worth, self._choices, self._known = worth, choices, known
+        self.least, self._choices, self._known = least, choices, known
         self._pending: list[tuple[int, Proposal]] = []
         self._reported: list[int] = []
         self._proposed = 0
@@ -192,12 +188,11 @@ class Plan(Shown):
         for rate in best.rates:
             search.take(best.cell, rate[None])
             ratios.append(search.outlook.spread / start)
-        gain = before - self._excess(ratios[-1])
-        saving = 100 * gain * self.worth / best.rates.size
+        gain = (before - self._excess(ratios[-1])) / best.rates.size
         cell = search.cells[best.cell]
         steps: list[Proposal] = []
         for rate, ratio in zip(best.rates, ratios, strict=True):
-            run = self._proposal(cell, float(rate), ratio, saving)
+            run = self._proposal(cell, float(rate), ratio, gain)
             seed = self._repeats(run, [*(r for _, r in self._pending), *found, *steps])
             steps.append(run._replace(seed=seed))
         return steps
@@ -205,7 +200,7 @@ class Plan(Shown):
     def expect(self, batch_size: float, learning_rate: float, **covariates: float) -> None:
         """Take note of a run that is under way, proposed elsewhere: it is not proposed again."""
         place = positive(batch_size, "batch_size"), positive(learning_rate, "learning_rate"), 0
-        run = Proposal(*place, dict(covariates), 0.0, np.nan, np.nan, np.nan, 0.0)
+        run = Proposal(*place, dict(covariates), 0.0, np.nan, np.nan, np.nan, 0.0, False)
         self._pending.append((self._proposed, run))
         self._proposed += 1
 
@@ -219,13 +214,9 @@ class Plan(Shown):
 
         Raises
         ------
-        InputError
-            If the plan was made from a law's draws, to which no runs can be added.
         DataError
-            If they are malformed.
+            If they are malformed, or the plan was made from a law's draws and none of them agrees.
         """
-        if self._known.evidence is None and self._known.draws is not None:
-            raise InputError("a law holds no runs to which others could be added; plan from them")
         told = Knowledge.of(runs, tuple(self.covariates)).runs
         if told is None:
             raise InputError("must be runs, with a loss each", "runs")
@@ -259,7 +250,7 @@ class Plan(Shown):
         sizes = as_array(batch_size, "batch_size").tolist()
         places = [(size, self.covariates) for size in sizes]
         here = self._design([*((c.batch_size, c.covariates) for c in self._cells), *places])
-        outlook = Outlook.at(self.posterior, here)
+        outlook = Outlook.at(self.posterior, here, 0, self._belief.evidence)
         valley, count = self._belief.valley, len(self._cells)
         after = _taken(Search(valley, outlook, self._cells), [*self._outstanding(), *runs]).outlook
         spread = (np.diag(x.covariance)[count:] for x in (after, outlook))
@@ -278,7 +269,7 @@ class Plan(Shown):
         return (
             seen if valley.cells else fact("valleys of others", **known),
             fact("cost", **self._choices.price),
-            fact("worth", share=self.worth, usual=self.worth == WORTH),
+            fact("least gain", share=100 * self.least),
         )
 
     def _outstanding(self) -> Iterator[Proposal]:
@@ -290,33 +281,42 @@ class Plan(Shown):
 
     def _learn(self) -> None:
         """Infer anew from all that is known."""
-        self._belief = Belief.of(self._known)
-        posterior = self._belief.posterior
-        self._cells = self._choices.cells(self.runs)
         target = self.batch_size, self.covariates
-        places = [*((c.batch_size, c.covariates) for c in self._cells), target]
-        self._outlook = Outlook.at(posterior, self._design(places))
-        self._law = posterior.law(self._design([target]))
-        self._guess = float(quantiles(self._law, [0.5])[0, 0])
+        self._belief = Belief.of(self._known, (*target, self._eps))
+        belief = self._belief
+        self._cells = self._choices.cells(self.runs)
+        places: list[tuple[float, dict[str, float]]] = [
+            (c.batch_size, c.covariates) for c in self._cells
+        ]
+        if target not in places:
+            places.append(target)
+        design, there = self._design(places), places.index(target)
+        found = belief.evidence, belief.likelihood
+        self._outlook = Outlook.at(belief.posterior, design, there, *found)
+        here = self._design([target])
+        value, weight = optima_at(belief.posterior, here, found[0], 0, found[1])
+        self._optima, self._weight = value.ravel(), weight.ravel()
+        self._guess = float(weighted_quantiles(value, weight, np.array([0.5]))[0])
+        # As a new sweep would read them.
+        noise = np.random.default_rng(0).standard_normal(value.size)
+        self._read = self._optima + belief.posterior.reading * noise
 
     def _design(self, places: Sequence[tuple[float, dict[str, float]]]) -> Design:
         sizes, around = zip(*places, strict=True)
         return design_at(self.posterior, sizes, around, self._eps)
 
-    def _law_at(self, ratio: float) -> FloatArray:
-        """Draws of the law at the target, were their spread so many times today's."""
-        return self._guess + ratio * (self._law - self._guess)
-
     def _interval(self, ratio: float) -> tuple[float, float]:
-        tails = [(1 - LEVEL) / 2, (1 + LEVEL) / 2]
-        ends = np.exp2(quantiles(self.posterior.new_optimum(self._law_at(ratio)), tails))
-        return float(ends[0, 0]), float(ends[1, 0])
+        """Of what a sweep would find, were the spread so many times today's."""
+        tails = np.array([(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+        found = self._guess + ratio * (self._optima - self._guess) + self._read - self._optima
+        low, high = np.exp2(weighted_quantiles(found, self._weight, tails)).tolist()
+        return low, high
 
     def _excess(self, ratio: float) -> float:
-        optimum = self._law_at(ratio) + self._outlook.scatter * _NORMAL
-        return float(self._belief.valley.loss_rise(self._guess - optimum).mean())
+        rise = self._belief.valley.loss_rise(ratio * (self._guess - self._optima))
+        return float(rise @ self._weight / self._weight.sum())
 
-    def _proposal(self, cell: Cell, rate: float, ratio: float, saving: float) -> Proposal:
+    def _proposal(self, cell: Cell, rate: float, ratio: float, gain: float) -> Proposal:
         learning_rate = float(np.exp2(rate))
         if cell.allowed is None:
             learning_rate = float(f"{learning_rate:.3g}")
@@ -328,7 +328,8 @@ class Plan(Shown):
             cell.cost,
             *self._interval(ratio),
             self._excess(ratio),
-            saving,
+            gain,
+            gain > self.least * cell.cost,
         )
 
     def _repeats(self, run: Proposal, others: Sequence[Proposal]) -> int:
@@ -349,7 +350,7 @@ def plan(
     covariates: Mapping[str, float] | None = None,
     batch_sizes: Sequence[float] = (),
     cost: str | npt.ArrayLike = "runs",
-    worth: float = WORTH,
+    least: float = LEAST,
     eps: float | None = None,
     pool: Runs | None = None,
 ) -> Plan:
@@ -359,7 +360,7 @@ def plan(
     ----------
     known : Runs, path, mapping or data frame; or Evidence, Recipe, Law
         What there is: the runs of a sweep (their covariates are those of the target), optima, one
-        tuned run, or a law with draws, to which nothing can be told.
+        tuned run, or a law with draws.
     batch_size : float
         Of the target.
     covariates : mapping of str to float, optional
@@ -372,9 +373,9 @@ def plan(
         B, as examples where all take the same steps; a covariate; or what those seen did cost, to
         which a product of powers is fitted. Runs at the target's own covariates, if those were not
         tried, are proposed only where a covariate or costs price them.
-    worth : float, default 0.2
-        What 1 % of the target's loss is worth, in target runs: 1 % less takes 20 % more compute
-        (Kaplan et al. 2020, arXiv 2001.08361, eq. 1.3).
+    least : float, default 0.005
+        Share of its loss by which a run as dear as the target's is to lower it, so as to pay; of a
+        cheaper one as much less.
     eps : float, optional
         Adam's epsilon for which the answer is wanted, where it was varied.
     pool : Runs, optional
@@ -394,9 +395,9 @@ def plan(
 
     Notes
     -----
-    The value of runs is by how much they are expected to lower the variance of log lr* at the
-    target (theory.md T-K1), per cost. It is found in closed form, greedily, for all ways to add
-    one, two or three runs to a cell; so the same knowledge gives the same plan.
+    The value of runs is by how much they are expected to narrow the target's own optimum (theory.md
+    T-K1), per cost. It is found in closed form, greedily, for all ways to add one, two or three
+    runs to a cell; so the same knowledge gives the same plan.
 
     Examples
     --------
@@ -418,7 +419,7 @@ def plan(
     costs = prices_at(price, [*places, target])
     relative = tuple((costs[:-1] / costs[-1]).tolist())
     choices = Choices(places, relative, {"name": named, "target": float(costs[-1])}, pool, eps)
-    return Plan(knowledge, (*target, eps), choices, positive(worth, "worth"))
+    return Plan(knowledge, (*target, eps), choices, positive(least, "least"))
 
 
 def _taken(search: Search, runs: Iterable[Proposal]) -> Search:

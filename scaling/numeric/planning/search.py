@@ -1,7 +1,7 @@
 """Which runs are worth most per cost, in closed form: nothing is simulated.
 
 A purchase is one, two or three runs in one cell, for a single loss says nothing without others.
-What it is worth is by how much it narrows the law at the target, on average over where the cell's
+What it is worth is by how much it narrows the target's optimum, on average over where the cell's
 optimum may lie: between the runs it is read as well as they allow (`Valley`), beyond them all that
 is learned is on which side it lies. The best purchase per cost is taken, again and again, as if
 those before it had reported.
@@ -76,7 +76,7 @@ class Search:
         """The purchase that tells most per cost; None if nothing can be run."""
         costs = np.array([cell.cost for cell in self.cells])
         # No run tells more than the cell's optimum itself would.
-        known = np.array([max(self.outlook.scatter, 1e-3) ** -2.0])
+        known = np.array([1e6])
         limit = np.array([self.outlook.told(k, known) for k in range(costs.size)]) / costs
         found: Purchase | None = None
         rate = -np.inf
@@ -97,13 +97,13 @@ class Search:
             gain = self.outlook.told(k, self._told(k, rates, sets))
             i = int(np.argmax(gain))
             if found is None or gain[i] / size > found.gain / found.rates.size:
-                away = np.abs(rates[sets[i]] - self.outlook.mean[k])
+                away = np.abs(rates[sets[i]] - self.outlook.middle(k))
                 found = Purchase(k, rates[sets[i]][np.argsort(away, kind="stable")], float(gain[i]))
         return found
 
     def _candidates(self, k: int) -> FloatArray:
         """Learning rates that may be tried: about the predicted optimum, by half-octaves."""
-        cell, taken, middle = self.cells[k], self._taken[k], self.outlook.mean[k]
+        cell, taken, middle = self.cells[k], self._taken[k], self.outlook.middle(k)
         reach = min(_WIDTH * float(np.sqrt(self.outlook.variance(k))) + _MARGIN, _FARTHEST)
         if cell.allowed is None:
             steps = int(reach / _STEP)
@@ -121,23 +121,19 @@ class Search:
         return np.asarray(rates[rates < cell.ceiling])
 
     def _told(self, k: int, rates: FloatArray, sets: IntArray) -> FloatArray:
-        """Precision with which sets of runs read the law, wherever the optimum lies, (S, nodes)."""
-        taken, optimum = self._taken[k], self.outlook.optima(k)
+        """Precision that sets of runs add, wherever the optimum lies, (S, nodes)."""
+        taken, optimum = self._taken[k], self.outlook.optima[k]
         base = self.valley.terms(taken[:, None] - optimum).sum(axis=0)
         terms = self.valley.terms(rates[:, None] - optimum)
         before = self._left(k, base[None], np.reshape(taken, (1, -1)))
         runs = np.hstack([rates[sets], np.broadcast_to(taken, (len(sets), taken.size))])
         after = self._left(k, base + terms[sets].sum(axis=1), runs)
-        return np.maximum(self._of_law(k, after) - self._of_law(k, before), 0.0)
-
-    def _of_law(self, k: int, left: FloatArray) -> FloatArray:
-        """Precision on the law of a reading that leaves the cell's optimum a variance."""
-        own = np.maximum(1 / left - 1 / self.outlook.variance(k), 1e-9)
-        return np.asarray(1 / (self.outlook.scatter**2 + 1 / own))
+        variance = self.outlook.variance(k)
+        return np.maximum(_precision(after, variance) - _precision(before, variance), 0.0)
 
     def _left(self, k: int, terms: FloatArray, runs: FloatArray) -> FloatArray:
         """Variance of the cell's optimum once runs (S, n) are made, wherever it lies."""
-        optimum, variance = self.outlook.optima(k), self.outlook.variance(k)
+        optimum, variance = self.outlook.optima[k], self.outlook.variance(k)
         if not runs.shape[1]:
             return np.full((len(runs), optimum.size), variance)
         low, high = runs.min(axis=1)[:, None], runs.max(axis=1)[:, None]
@@ -155,6 +151,11 @@ class Search:
             spread = (side * (optimum - mean[:, None]) ** 2).sum(axis=1) / number
             left = np.where(side, np.maximum(spread[:, None], left), left)
         return np.where(high - low > _NEAR, left, variance)
+
+
+def _precision(left: FloatArray, variance: float) -> FloatArray:
+    """Of a reading that leaves an optimum so much of its variance."""
+    return np.maximum(1 / left - 1 / variance, 1e-9)
 
 
 @cache

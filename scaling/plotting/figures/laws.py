@@ -286,4 +286,4 @@ def plan() -> Figure:
 
 def _limits_of_plan(now: FloatArray, rates: Sequence[float]) -> tuple[float, float]:
     """Range of the ordinate: band and proposals; runs seen far away run out of it."""
-    return min(now.min(), *rates) / 1.5, max(now.max(), *rates) * 8
+    return min(now.min(), *rates) / 1.5, max(now.max(), *rates) * 20

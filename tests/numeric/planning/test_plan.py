@@ -1,7 +1,10 @@
 """Plans: what is proposed, what is announced, and what comes of it."""
 
+import itertools
+
 import numpy as np
 import pytest
+from scipy.stats import multivariate_normal
 
 from scaling import DataError, InputError, Recipe, plan
 from scaling.numeric.inference.evidence.evidence import Evidence
@@ -121,9 +124,8 @@ def test_a_pool_is_bought_once():
         (lambda: plan(TUNED, -1), "positive"),
         (lambda: plan(TUNED, 64, cost="hours"), "must be one of"),
         (lambda: plan(TUNED, 64, covariates={"N": 1.0}), "not in what is known"),
-        (lambda: plan(TUNED, 64, worth=0), "worth|positive"),
+        (lambda: plan(TUNED, 64, least=0), "least|positive"),
         (lambda: plan(TUNED, 64).ask(0), "at least 1"),
-        (lambda: plan(plan(TUNED, 64).posterior, 64).tell(Runs([1], [1], [1])), "holds no runs"),
     ],
 )
 def test_bad_calls_are_refused(call, said):
@@ -140,7 +142,7 @@ def test_telling_of_one_place_is_what_gaussians_say():
     """Against conditioning by regression on draws of a Gaussian, independent of the code."""
     rng = np.random.default_rng(0)
     root = rng.standard_normal((3, 3))
-    outlook = Outlook(np.zeros(3), root @ root.T, 0.1, np.zeros((3, 5)))
+    outlook = Outlook(root @ root.T, np.zeros((3, 5)), target=2)
     x = rng.standard_normal((400_000, 3)) @ root.T
     reading = x[:, 0] + 0.7 * rng.standard_normal(len(x))
     slope = np.cov(reading, x[:, 2])[0, 1] / reading.var()
@@ -151,31 +153,93 @@ def test_telling_of_one_place_is_what_gaussians_say():
 
 
 def test_readings_of_three_runs_are_as_good_as_they_say():
-    """On cells simulated from what is usual of valleys: noise, curvature, asymmetry, shape."""
-    valley, rng = Valley(0.02, 0.65, 0.004, 5), np.random.default_rng(0)
+    """On cells simulated from what is usual of valleys: noise, curvature, asymmetry, wandering."""
+    valley = Valley(np.log(0.02), 0.65, np.log(0.2), 0.1, 5)
+    rng = np.random.default_rng(0)
     rates, errors, scores = np.array([-1.0, 0.0, 1.0]), [], []
     for _ in range(400):
-        optimum, a = rng.uniform(-0.5, 0.5), np.log(2) * (0.1 + 0.4 * rng.standard_normal())
+        optimum, a = rng.uniform(-0.5, 0.5), np.log(2) * (0.2 + 0.5 * rng.standard_normal())
         u = rates - optimum
         rise = 0.02 * np.exp(0.65 * rng.standard_normal()) * (np.expm1(a * u) / a) ** 2
-        rise *= 1 + 0.15 * (1 + u**2 / 4) * rng.standard_normal(3)
-        best, below, above = valley.read(rates, rise + 0.004 * rng.standard_normal(3), np.ones(3))
-        if np.isfinite([below, above]).all():
-            errors.append(best - optimum)
-            scores.append(errors[-1] / (below if errors[-1] > 0 else above))
+        rise *= 1 + 0.2 * rng.standard_normal(3)
+        found = valley.read(rates, rise + 0.004 * rng.standard_normal(3), np.ones(3))
+        if np.isfinite([found.below, found.above]).all():
+            errors.append(found.optimum - optimum)
+            scores.append(errors[-1] / (found.below if errors[-1] > 0 else found.above))
     assert len(errors) > 300
     assert 0.7 < np.sqrt(np.mean(np.square(scores))) < 1.4
     said = np.sqrt(valley.error(valley.terms(rates - 0.25).sum(axis=0)))
     assert said == pytest.approx(np.sqrt(np.mean(np.square(errors))), rel=0.5)
 
 
+def test_the_reading_is_that_of_the_whole_covariance():
+    """Floor, noise and wandering as one dense Gaussian per shape, instead of run by run."""
+    valley = Valley(np.log(0.02), 1e-6, np.log(0.3), 1e-6, 5)
+    rates = np.array([-1.2, -0.3, 0.4, 1.5])
+    losses = 2 + np.array([0.03, 0.004, 0.002, 0.09])
+    grid = np.arange(-1.2 - 4, 1.5 + 4 + 1 / 16, 1 / 16)
+    contrasts = np.diff(np.eye(4), axis=0)
+    likelihood = np.zeros(grid.size)
+    for i, x in enumerate(grid):
+        u = rates - x
+        for z in itertools.product(np.linspace(-2, 2, 5), repeat=2):
+            a, flat = np.log(2) * (0.2 + 0.5 * z[0]), np.exp(2 * (1.8 + 0.7 * z[1]))
+            raw = (np.expm1(np.clip(a * u, -30, 8)) / a) ** 2
+            rise = 0.02 * flat * -np.expm1(-raw / flat)
+            steps = [wandered(*u[j : j + 2], *rise[j : j + 2]) for j in range(3)]
+            covariance = contrasts @ contrasts.T * 0.006**2 + np.diag(steps)
+            density = multivariate_normal(contrasts @ rise, covariance)
+            likelihood[i] += density.pdf(contrasts @ losses) * np.exp(-(z[0] ** 2 + z[1] ** 2) / 2)
+    found = valley.read(rates, losses, np.ones(4))
+    assert found.likelihood[0] == pytest.approx(grid)
+    wanted = np.log(likelihood / likelihood.max())
+    seen = wanted > -30
+    assert found.likelihood[1][seen] == pytest.approx(wanted[seen], abs=1e-3)
+    assert found.optimum == grid[np.argmax(likelihood)]
+
+
+def wandered(u, v, low, high):
+    """Variance between two runs: a share of the rise, per octave, more of it far away."""
+    if u < 0 < v:
+        return wandered(u, 0.0, low, 0.0) + wandered(0.0, v, 0.0, high)
+    return (0.2 * (1 + ((u + v) / 5) ** 2) * (high - low)) ** 2 / (v - u)
+
+
 def test_a_reading_beyond_the_runs_is_a_bound():
-    valley = Valley.learned(None, None)
+    valley = Valley()
     rates = np.array([0.0, 1.0, 2.0])
-    best, _, above = valley.read(rates, np.array([0.3, 0.2, 0.1]), np.ones(3))
-    assert above == np.inf
-    assert best > 1.0
-    assert valley.read(rates[:1], np.array([1.0]), np.ones(1))[1:] == (np.inf, np.inf)
+    found = valley.read(rates, np.array([0.3, 0.2, 0.1]), np.ones(3))
+    assert found.above == np.inf
+    assert found.optimum > 1.0
+    nothing = valley.read(rates[:1], np.array([1.0]), np.ones(1))
+    assert (nothing.below, nothing.above) == (np.inf, np.inf)
+    walled = valley.read(rates[:1], np.array([1.0]), np.ones(1), ceiling=1.0)
+    assert walled.below == np.inf
+    assert walled.optimum < 1.5
+
+
+def test_draws_alone_learn_what_all_evidence_would_say():
+    optima = np.array([2e-4, 4.4e-4, 7e-4])
+    known = Evidence([64.0, 256.0, 1024.0], optima)
+    together = plan(known, 4096)
+    alone = plan(together.posterior, 4096)
+    runs = losses(together.preview(3, batch_size=[4096]), lambda _: np.log2(8e-4))
+    for each in (together, alone):
+        each.tell(runs)
+    assert abs(np.log2(alone.learning_rate / together.learning_rate)) < 0.1
+    widths = [np.log2(np.divide(*each.interval[::-1])) for each in (alone, together)]
+    assert widths[0] == pytest.approx(widths[1], rel=0.2)
+
+
+def test_draws_that_the_runs_contradict_are_refused():
+    sizes = 2.0 ** np.arange(6, 11)
+    known = Evidence(sizes, 3e-4 * (sizes / 256) ** 0.5)
+    found = plan(plan(known, 256).posterior, 256)
+    rates = 3e-4 * 2.0 ** np.arange(-1, 6)
+    runs = [(size, rate * (size / 256) ** -0.5) for size in sizes for rate in rates]
+    rise = [0.02 * np.log2(rate / 1e-3 * (size / 256) ** 0.5) ** 2 for size, rate in runs]
+    with pytest.raises(DataError, match="fit all runs anew"):
+        found.tell(Runs(*np.transpose(runs), 3 * np.exp(rise)))
 
 
 def worlds(found, rng):
