@@ -405,7 +405,7 @@ def plan(
     >>> first = plan(Recipe(3e-4, 256), 4096, cost="examples")
     >>> runs = first.ask(3)
     >>> [run.batch_size for run in runs]
-    [512.0, 512.0, 512.0]
+    [1024.0, 1024.0, 1024.0]
     """
     target = positive(batch_size, "batch_size"), dict(covariates or {})
     for name, value in target[1].items():
