@@ -20,9 +20,10 @@ from scaling.numeric.inputs.arrays import FloatArray
 
 BoolArray = npt.NDArray[np.bool_]
 By = Literal["cell", "batch_size", "group", "largest_third"]
-#: Of more cells than this one or a few hardly move the posterior: fewer draws, and fewer moves
-#: to settle them, are enough.
-_MANY, _MOVES, _MOVES_OF_MANY, _THINNED = 64, 4, 1, 2
+#: Every so many draws of the posterior of everything are enough to begin with.
+_THINNED = 2
+#: Of more cells than this one or a few hardly move the posterior: fewer moves settle the draws.
+_MANY, _MOVES, _MOVES_OF_MANY = 64, 4, 1
 #: Threads: more wait for each other.
 _WORKERS = 2
 #: More folds than this are joined; cells, which are the easiest to predict, into fewer.
@@ -199,10 +200,9 @@ def without(target: Target, posterior: Posterior, out: BoolArray) -> Posterior:
     )
 
     rng = np.random.default_rng(0)
-    many = out.size > _MANY
-    draws = posterior.draws[:: _THINNED if many else 1]
-    problem = _TakenBack(target, kept, draws)
-    found = sample(problem, len(draws), rng, _MOVES_OF_MANY if many else _MOVES)
+    draws = posterior.draws[::_THINNED]
+    moves = _MOVES_OF_MANY if out.size > _MANY else _MOVES
+    found = sample(_TakenBack(target, kept, draws), len(draws), rng, moves)
     return posterior_of(kept, found, rng)
 
 
