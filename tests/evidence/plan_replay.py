@@ -448,6 +448,7 @@ by itself: that much only the guess before any run could do, which is good from 
 starts. Two runs tell a side, and the answer may move away before the third brings it back. On
 DeepSeek, one noisy run each, it is worse than random, by the truth of its largest batch size and of
 a firm one. The prior, and what valleys are taken to be, were learned from these sweeps.
+"""
 
 
 if __name__ == "__main__":
