@@ -169,7 +169,7 @@ BASES: dict[str, list[list[str]]] = {
     ],
     "plan": [
         *([*law, *_TARGET, "--budget", "2"] for law in [*_LAWS[:2], *_LAWS[4:]]),
-        ["--law", "FILE:small.csv", *_TARGET, *_GRID, "--cost", "examples", "--worth", "1"],
+        ["--law", "FILE:small.csv", *_TARGET, *_GRID, "--cost", "examples", "--least", "1"],
         ["--law", "FILE:joint.csv", *_TARGET, "--covariate", "N=1e10", "--eps", "1e-8", "--json"],
         ["--law", "trainings", *_TARGET, "--out", "out.csv", "--budget", "3", "--at-once", "2"],
         [*_TUNED, *_TARGET, "--enqueue", "sqlite:///plan.db", "--study", "mine"],
