@@ -1,51 +1,54 @@
-"""Entry point of ``lr``: registers the subcommands and turns errors into one line."""
+"""Entry point of ``lr``: registers the commands and turns errors into one line."""
 
 import io
 import sys
 import warnings
+from importlib import import_module
 from typing import Annotated
 
 import typer
 
 from scaling.errors import DataError, InputError, MissingExtraError
 
-from .commands.compare import compare
-from .commands.derive import derive
-from .commands.fit import fit
-from .commands.plan import plan
-from .commands.plot import app as plot_app
-from .commands.query import query
-from .commands.recipe import recipe
-from .commands.simulate import simulate
-from .commands.sweep import sweep
-from .commands.tradeoff import tradeoff
-from .commands.training.doctor import doctor
-from .commands.training.lab import app as lab_app
-from .commands.training.measure import measure
 from .options import Command, flag
 from .terminal import clipped, neutral
 
 _TOO_EXTREME = "the numbers given are so large or so small that arithmetic fails on them"
 
-app = typer.Typer(
-    name="lr",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-app.command(cls=Command)(query)
-app.command(cls=Command)(compare)
-app.command(cls=Command)(fit)
-app.command(cls=Command)(simulate)
-app.command(cls=Command)(tradeoff)
-app.command(cls=Command)(recipe)
-app.command(cls=Command)(sweep)
-app.command(cls=Command)(plan)
-app.command(cls=Command)(measure)
-app.command(cls=Command)(doctor)
-app.command(cls=Command)(derive)
-app.add_typer(plot_app, name="plot")
-app.add_typer(lab_app, name="lab")
+#: Commands by name, in the order in which the help lists them, and where they are.
+COMMANDS = {
+    "query": "query",
+    "compare": "compare",
+    "fit": "fit",
+    "simulate": "simulate",
+    "tradeoff": "tradeoff",
+    "recipe": "recipe",
+    "sweep": "sweep",
+    "plan": "plan",
+    "measure": "training.measure",
+    "doctor": "training.doctor",
+    "derive": "derive",
+    "plot": "plot",
+    "lab": "training.lab",
+}
+
+
+def make_app(*names: str) -> typer.Typer:
+    """Make the program with some of its commands, or all: each takes a while to build."""
+    app = typer.Typer(
+        name="lr",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(root)
+    for name in names or COMMANDS:
+        module = import_module(f".commands.{COMMANDS[name]}", __package__)
+        if hasattr(module, "app"):
+            app.add_typer(module.app, name=name)
+        else:
+            app.command(cls=Command)(getattr(module, name))
+    return app
 
 
 def _show_version(asked: bool) -> None:
@@ -56,7 +59,6 @@ def _show_version(asked: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def root(
     _: Annotated[
         bool,
@@ -81,6 +83,7 @@ def main() -> None:
 def _run() -> int:
     """Run the command; return the exit status."""
     try:
+        app = make_app(*(name for name in sys.argv[1:2] if name in COMMANDS))
         return int(app(prog_name="lr", standalone_mode=False) or 0)
     except typer.TyperException as error:
         said, status = error.format_message(), error.exit_code

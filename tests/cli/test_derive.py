@@ -6,7 +6,7 @@ import sys
 from dataclasses import replace
 
 import pytest
-from scaling.cli.main import app
+from scaling.cli.main import make_app
 from typer.testing import CliRunner
 
 import scaling.symbolic
@@ -24,21 +24,21 @@ def lr(*arguments):
 
 
 def test_one_step_as_text():
-    result = RUNNER.invoke(app, ["derive", "B9"])
+    result = RUNNER.invoke(make_app(), ["derive", "B9"])
     assert result.exit_code == 0
     assert "the law: the optimal learning rate" in result.output
     assert max(map(len, result.output.splitlines())) <= 80
 
 
 def test_an_id_may_be_given_as_it_is_cited():
-    cited = RUNNER.invoke(app, ["derive", "T-E7"])
+    cited = RUNNER.invoke(make_app(), ["derive", "T-E7"])
     assert cited.exit_code == 0
     assert "the default model" in cited.output
-    assert cited.output == RUNNER.invoke(app, ["derive", "E7"]).output
+    assert cited.output == RUNNER.invoke(make_app(), ["derive", "E7"]).output
 
 
 def test_one_step_as_latex():
-    result = RUNNER.invoke(app, ["derive", "B9", "--format", "latex"])
+    result = RUNNER.invoke(make_app(), ["derive", "B9", "--format", "latex"])
     assert result.exit_code == 0
     assert r"\beta" in result.output
     assert r"\documentclass" not in result.output
@@ -52,13 +52,13 @@ def test_one_step_as_latex():
     ],
 )
 def test_formats(form, words):
-    result = RUNNER.invoke(app, ["derive", "A4", "--format", form])
+    result = RUNNER.invoke(make_app(), ["derive", "A4", "--format", form])
     assert result.exit_code == 0
     assert words in result.output
 
 
 def test_json_checks_and_states_the_error():
-    result = RUNNER.invoke(app, ["derive", "B7", "A4", "--json"])
+    result = RUNNER.invoke(make_app(), ["derive", "B7", "A4", "--json"])
     assert result.exit_code == 0
     rows = json.loads(result.output)
     assert all(row["verified"] is True for row in rows)
@@ -67,7 +67,7 @@ def test_json_checks_and_states_the_error():
 
 
 def test_the_table_fits_80_columns():
-    result = RUNNER.invoke(app, ["derive", "A4", "B5", "--check"])
+    result = RUNNER.invoke(make_app(), ["derive", "A4", "B5", "--check"])
     assert result.exit_code == 0
     assert max(len(line.rstrip()) for line in result.output.splitlines()) <= 80
     assert "6 of 6 steps verified" in result.output
@@ -80,7 +80,7 @@ def test_a_failing_step_exits_with_1(monkeypatch):
     monkeypatch.setattr(
         scaling.symbolic.assembly, "derivation", lambda: Derivation((wrong,)), raising=True
     )
-    result = RUNNER.invoke(app, ["derive", "--check"])
+    result = RUNNER.invoke(make_app(), ["derive", "--check"])
     assert result.exit_code == 1
     assert "0 of 1 steps verified" in result.output
     assert "FAIL" in result.output
@@ -111,7 +111,7 @@ def test_a_failing_step_is_named_in_every_form(monkeypatch):
         scaling.symbolic.assembly, "derivation", lambda: Derivation((wrong,)), raising=True
     )
     for form in ("latex", "markdown"):
-        result = RUNNER.invoke(app, ["derive", "--check", "--format", form])
+        result = RUNNER.invoke(make_app(), ["derive", "--check", "--format", form])
         assert result.exit_code == 1
         assert "these steps do not hold: A4.steps" in result.stderr
 
@@ -126,7 +126,7 @@ def test_a_closed_standard_output_is_one_line():
 
 def test_help_does_not_import_sympy():
     program = (
-        "import sys\nfrom scaling.cli.main import app\n"
-        "app(['--help'], standalone_mode=False)\nassert 'sympy' not in sys.modules"
+        "import sys\nfrom scaling.cli.main import make_app\n"
+        "make_app()(['--help'], standalone_mode=False)\nassert 'sympy' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)

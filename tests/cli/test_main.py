@@ -1,7 +1,7 @@
 """`lr` itself."""
 
 import pytest
-from scaling.cli.main import app
+from scaling.cli.main import COMMANDS
 
 
 def test_no_arguments_and_help(lr):
@@ -12,9 +12,7 @@ def test_no_arguments_and_help(lr):
         assert command in ran.out + ran.err
 
 
-@pytest.mark.parametrize(
-    "command", [command.callback.__name__ for command in app.registered_commands]
-)
+@pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize("columns", [80, 120])
 def test_help_fits_the_terminal(lr, command, columns, monkeypatch):
     monkeypatch.setenv("COLUMNS", str(columns))

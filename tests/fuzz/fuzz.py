@@ -35,7 +35,7 @@ import optuna
 import typer
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
-from scaling.cli.main import app, main
+from scaling.cli.main import main, make_app
 
 from scaling import GradientPopulation, SecondMoments
 
@@ -418,7 +418,7 @@ def _wrong(arguments: list[str], status: int, out: str, err: str) -> str:
 
 def commands() -> dict[str, Any]:
     """Every command, by what one types to reach it; the figures of `plot` count as one."""
-    return {" ".join(path): one for path, one in _commands(typer.main.get_command(app), [])}
+    return {" ".join(path): one for path, one in _commands(typer.main.get_command(make_app()), [])}
 
 
 def _commands(command: Any, path: list[str]) -> Iterator[tuple[list[str], Any]]:
