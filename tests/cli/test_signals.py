@@ -55,7 +55,7 @@ main()
 """
 
 
-@pytest.mark.parametrize("module", ["warnings", "simulate", "numpy", "answer"])
+@pytest.mark.parametrize("module", ["warnings", "options", "numpy", "answer"])
 def test_an_interrupt_is_quiet_whatever_is_being_imported(module, tmp_path):
     arguments = [*SAVE, str(tmp_path / "law.json")]
     code = INTERRUPTED.format(module=module, arguments=arguments)
