@@ -39,7 +39,7 @@ _UPPER = np.array(
         0.83847, 1.00735, 1.21102, 1.47588, 1.87268, 2.75651,
     ]
 )  # fmt: skip
-_STUDENT = np.concatenate([-_UPPER[::-1], [0.0], _UPPER])
+STUDENT = np.concatenate([-_UPPER[::-1], [0.0], _UPPER])
 
 
 class Answer(NamedTuple):
@@ -225,7 +225,7 @@ class Posterior:
     def new_optimum(self, law: FloatArray) -> FloatArray:
         """What sweeps would find about draws (P, n) of the law, shape (25 P, n)."""
         scatter = np.hypot(self.family.get(self.draws, "log_scatter"), self.reading)
-        found = law[:, None, :] + scatter[:, None, None] * _STUDENT[:, None]
+        found = law[:, None, :] + scatter[:, None, None] * STUDENT[:, None]
         return np.asarray(found.reshape(-1, law.shape[1]))
 
     def parameters(self, covariates: Mapping[str, float] | None = None) -> dict[str, FloatArray]:
@@ -418,6 +418,8 @@ def infer(
     ------
     DataError
         If there are bounds only.
+    ArithmeticError
+        If the scales of the prior are absurd.
 
     Notes
     -----

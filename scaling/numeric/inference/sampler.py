@@ -130,8 +130,8 @@ def sample(
         if last:
             break
         increase = _increase(state[2], 1.0 - power)
-        if power + increase <= power:  # the likelihood is no number, of a prior without bounds
-            raise ArithmeticError
+        if power + increase <= power:
+            raise ArithmeticError("the likelihood is no number: the prior has absurd scales")
         weight = increase * state[2]
         evidence, kept = evidence + _log_mean(weight), effective(weight)
         power = 1.0 if increase == 1.0 - power else power + increase

@@ -9,21 +9,19 @@ not depend on what they say, and can be had before they are made.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 from typing import Self
 
 import numpy as np
 
 from scaling.numeric.inference.evidence.evidence import Evidence
 from scaling.numeric.inference.family import Design, matern
-from scaling.numeric.inference.likelihood import student_cdf
-from scaling.numeric.inference.posterior import Posterior
+from scaling.numeric.inference.posterior import STUDENT, Posterior
 from scaling.numeric.inputs.arrays import BoolArray, FloatArray
 
 #: Settings closer than this, in octaves, are one.
 _SAME = 1e-6
-#: Equal parts of a place's distribution, and of what lies about a draw of the law.
-_NODES, _ABOUT = 41, 25
+#: Equal parts of a place's distribution.
+_NODES = 41
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,7 +132,7 @@ def optima_at(
     """
     law = posterior.law(design)
     scatter = posterior.family.get(posterior.draws, "log_scatter")
-    value = law[:, None] + (scatter[:, None] * student())[..., None]
+    value = law[:, None] + (scatter[:, None] * STUDENT)[..., None]
     log = np.zeros_like(value)
     if evidence is not None:
         optimum, below, above = (np.log2(evidence.learning_rate), evidence.below, evidence.above)
@@ -145,13 +143,6 @@ def optima_at(
         log[..., target] = np.interp(value[..., target], *likelihood)
     weight = np.exp(log - log.max(axis=1, keepdims=True))
     return value, weight / weight.sum(axis=1, keepdims=True)
-
-
-@cache
-def student() -> FloatArray:
-    """Middles of equal parts of Student's t, by which optima leave the law."""
-    x = np.linspace(-6, 6, 1201)
-    return np.interp((np.arange(_ABOUT) + 0.5) / _ABOUT, student_cdf(x), x)
 
 
 def weighted_quantiles(value: FloatArray, weight: FloatArray, levels: FloatArray) -> FloatArray:

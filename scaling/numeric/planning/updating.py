@@ -9,9 +9,9 @@ from scaling.errors import DataError
 from scaling.numeric.inference.evidence.evidence import Evidence
 from scaling.numeric.inference.family import Design
 from scaling.numeric.inference.likelihood import Cells
-from scaling.numeric.inference.posterior import Posterior
+from scaling.numeric.inference.posterior import STUDENT, Posterior
 from scaling.numeric.inputs.arrays import FloatArray
-from scaling.numeric.planning.outlook import same_settings, student
+from scaling.numeric.planning.outlook import same_settings
 
 #: Draws that are weighed, those kept of them, and independent ones that they must be worth.
 _WEIGHED, _KEPT, _FEWEST = 9000, 1000, 20.0
@@ -47,7 +47,7 @@ def updated_here(
     """
 
     def log_likelihood(law: FloatArray, scatter: FloatArray) -> FloatArray:
-        about = law + scatter[:, None] * student()
+        about = law + scatter[:, None] * STUDENT
         return np.asarray(np.log(np.exp(np.interp(about, *likelihood)).mean(axis=1)))
 
     return _weighed(posterior, place, log_likelihood)

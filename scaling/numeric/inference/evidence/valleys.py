@@ -27,7 +27,6 @@ _MARGIN = 1.5
 #: Real valleys are nearly parabolas in log lr (tests/evidence); those of T-A1 are not.
 _ASYMMETRIES = np.arange(-0.9, 2.2, 0.3)
 USUAL_ASYMMETRY, _ASYMMETRY_SPREAD = 0.3, 0.5
-_CURVATURE_SPREAD = 1.0
 #: Noise of log losses, and error of the model as a share of the height above the floor.
 _NOISES = np.geomspace(1e-6, 0.3, 50)
 _SHARES = np.array([0.03, 0.06, 0.1, 0.15, 0.2, 0.3, 0.45])
