@@ -89,14 +89,15 @@ def fit(
             prior=read_prior(prior),
             progress=report,
         )
-    if as_json:
-        echo(json_text(document(found, level)))
-    else:
-        echo(explain(found, level))
-        print_table(score_table(found))
+    # Before anything is printed: who reads it may close the pipe.
     if save is not None:
         save_law(found.law, save)
     if plot is not None:
         from scaling.plotting import save_figure, sweep_valleys
 
         save_figure(sweep_valleys(found), plot, title="Loss valleys of a sweep")
+    if as_json:
+        echo(json_text(document(found, level)))
+    else:
+        echo(explain(found, level))
+        print_table(score_table(found))

@@ -2,6 +2,9 @@
 
 import json
 import math
+import os
+import subprocess
+import sys
 
 import pytest
 
@@ -46,6 +49,18 @@ def test_simulated_runs_go_to_standard_output(lr):
     lines = ran.out.splitlines()
     assert lines[0] == "batch_size,learning_rate,loss"
     assert len(lines) == 11
+
+
+def test_who_reads_the_answer_may_leave_before_its_end(sweep, tmp_path):
+    law, plot = tmp_path / "law.json", tmp_path / "valleys.svg"
+    reads, writes = os.pipe()
+    os.close(reads)
+    program = [sys.executable, "-m", "scaling", "fit", sweep, "--save", law, "--plot", plot]
+    with os.fdopen(writes, "w") as pipe:
+        ran = subprocess.run(program, stdout=pipe, stderr=subprocess.PIPE, text=True, check=False)
+    assert ran.stderr.count("\n") <= 1
+    assert load_law(law).learning_rate(256) > 0
+    assert plot.exists()
 
 
 def test_a_saved_law_answers_with_intervals(lr, joint, tmp_path):
