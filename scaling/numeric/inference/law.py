@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +17,9 @@ from scaling.numeric.inference.prior import Prior
 from scaling.numeric.inputs.arrays import FloatArray, Real, as_positive, non_negative, positive
 from scaling.numeric.inputs.recipe import Recipe
 from scaling.numeric.laws.law import OPTIMIZER, Law, Point, Provenance, check_level
-from scaling.numeric.population.second_moments import SecondMoments
+
+if TYPE_CHECKING:  # a query starts without them
+    from scaling.numeric.population.second_moments import SecondMoments
 
 #: Further outside what was tried than this factor, an answer carries a warning.
 _BEYOND = 2.0
@@ -90,7 +92,7 @@ class PosteriorLaw(Law):
     recipe: Recipe | None = None
     noise_scale: NoiseScale | None = None
     eps: float | None = None
-    second_moments: SecondMoments | None = None
+    second_moments: "SecondMoments | None" = None
     optima: tuple[Point, ...] = ()
     setting: tuple[tuple[str, float], ...] = ()
 
@@ -112,7 +114,7 @@ class PosteriorLaw(Law):
         *,
         prior: Prior | None = None,
         eps: float | None = None,
-        second_moments: SecondMoments | None = None,
+        second_moments: "SecondMoments | None" = None,
     ) -> Self:
         """Make the law of one tuned run.
 

@@ -8,7 +8,7 @@ what it can be asked for (covariates, the optimizer) and where its numbers come 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, Self, get_args
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,9 @@ from scaling.numeric.inputs.arrays import FloatArray, Real, as_positive, positiv
 from scaling.numeric.inputs.display import Shown
 from scaling.numeric.inputs.recipe import GradientStatistics, Recipe
 from scaling.numeric.laws.search_space import SearchSpace
-from scaling.numeric.moments.models import MomentModel
+
+if TYPE_CHECKING:  # a query starts without them
+    from scaling.numeric.moments.models import MomentModel
 
 Source = Literal["fitted", "measured", "assumed"]
 
@@ -163,7 +165,7 @@ class Law(Shown, ABC):
         return None
 
     @property
-    def model(self) -> MomentModel | None:
+    def model(self) -> "MomentModel | None":
         """Model of Adam's update, of a law that rests on one."""
         return None
 
