@@ -22,7 +22,7 @@ from scaling.numeric.tables.run_tables import read_runs
 from scaling.numeric.tables.runs import Runs
 
 #: Draws of a plan, and of one from more optima than that, which is to be made fast.
-_DRAWS, _FEW_DRAWS, _MANY = 1000, 300, 64
+_DRAWS, _FEW_DRAWS, _MANY = 1000, 200, 64
 #: A logarithm of a likelihood that varies less than that says nothing.
 _FLAT = 0.01
 #: What needs no reading.

@@ -258,7 +258,8 @@ def worlds(found, rng):
 
 
 @pytest.mark.parametrize("cost", ["runs", "examples"])
-def test_what_was_announced_comes(cost):
+@pytest.mark.parametrize("at_once", [1, 3])
+def test_what_was_announced_comes(cost, at_once):
     """Widths of the interval after each of four purchases, announced and come: within 20 %."""
     announced, came = [], []
     for seed in range(30):
@@ -266,7 +267,7 @@ def test_what_was_announced_comes(cost):
         found = plan(TUNED, 4096, cost=cost)
         optimum, curvature = worlds(found, rng)
         for batch in range(4):
-            runs = found.ask(3)
+            runs = found.ask(at_once)
             announced.append(np.log2(runs[-1].high / runs[-1].low))
             told = losses(runs, optimum, curvature, curvature / 3, batch + seed)
             found.tell(told)
