@@ -123,6 +123,17 @@ def test_bounds_at_the_edge_do_not_bend_the_law():
     assert said["bounds"]["cells"] == (~fit.valleys.known).sum()
 
 
+def test_a_cell_whose_valley_is_far_steeper_is_read_too():
+    """One run per learning rate, eleven cells alike and one 25 times as steep."""
+    batch = np.repeat(2.0 ** np.arange(12), 21)
+    away = np.tile(np.arange(-5, 5.5, 0.5) + 0.1, 12)
+    steepness = np.where(batch == 2048, 0.125, 0.005)
+    noise = 1e-4 * np.random.default_rng(0).standard_normal(batch.size)
+    runs = Runs(batch, 1e-3 * 2**away, np.exp(steepness * away**2 + noise))
+    valleys = fit_sweep(runs, scores=False).valleys
+    assert np.abs(valleys.optimum - np.log2(1e-3)).max() < 0.1
+
+
 def test_eps_is_followed_where_it_was_not_run():
     truth = known_law(
         learning_rate=1e-3,

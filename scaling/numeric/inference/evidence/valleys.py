@@ -31,6 +31,8 @@ USUAL_ASYMMETRY, _ASYMMETRY_SPREAD = 0.3, 0.5
 _NOISES = np.geomspace(1e-6, 0.3, 50)
 _SHARES = np.array([0.03, 0.06, 0.1, 0.15, 0.2, 0.3, 0.45])
 _ROUNDS = 4
+#: Spread of log k among cells of which nothing is known, and share of those unlike the others.
+_ANY, _UNLIKE = 3.0, 0.05
 #: A cell's own noise counts as if the common one came from so many runs.
 _SHRINKAGE = 8.0
 #: Rise of the misfit (twice the negative log likelihood) that ends a 90 % region, and how many
@@ -113,7 +115,7 @@ def read_valleys(cells: Cells) -> Valleys:
     span = np.where(there, rate, -np.inf).max(axis=1) - np.where(there, rate, np.inf).min(axis=1)
     rough = z.max(axis=1) / np.maximum(span / 2, 1.0) ** 2
     curvature = np.full(len(cells), max(float(np.median(rough)), 1e-6))
-    spread = 3.0
+    spread = _ANY
     asymmetry = USUAL_ASYMMETRY
     for round_ in range(_ROUNDS):
         deviation = factor[:, None] * np.sqrt(
@@ -177,15 +179,19 @@ def _fit(
     best_k = np.zeros((count, grid.size))
     best_floor = np.zeros((count, grid.size))
     chunk = max(1, _CHUNK // (grid.size * rate.shape[1]))
+    # Like the others, or unlike them at what that costs.
+    unlike = 2 * float(np.log(_ANY / spread * (1 - _UNLIKE) / _UNLIKE))
+    spreads = [(spread, 0.0), (_ANY, unlike)] if spread < _ANY else [(spread, 0.0)]
     for first in range(0, count, chunk):
         rows = slice(first, first + chunk)
         for a in _ASYMMETRIES:
             h = height(rate[rows, :, None] - grid, np.array(a))
-            found, k, floor = _least_squares(weight[rows], z[rows], h, curvature[rows], spread)
-            found = found + ((a - usual) / _ASYMMETRY_SPREAD) ** 2
-            better = found < cost[rows]
-            for array, value in ((cost, found), (best_a, a), (best_k, k), (best_floor, floor)):
-                array[rows] = np.where(better, value, array[rows])
+            for each, penalty in spreads:
+                found, k, floor = _least_squares(weight[rows], z[rows], h, curvature[rows], each)
+                found = found + ((a - usual) / _ASYMMETRY_SPREAD) ** 2 + penalty
+                better = found < cost[rows]
+                for array, value in ((cost, found), (best_a, a), (best_k, k), (best_floor, floor)):
+                    array[rows] = np.where(better, value, array[rows])
     at = np.arange(count), np.argmin(cost, axis=1)
     cost = cost - cost[at][:, None]
     a, k, optimum = best_a[at], best_k[at], grid[at[1]]
