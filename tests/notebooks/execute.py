@@ -15,6 +15,7 @@ def executed(path):
     client = NotebookClient(
         notebook,
         timeout=LIMIT,
+        coalesce_streams=True,
         kernel_name="python3",
         record_timing=False,
         resources={"metadata": {"path": str(path.parent)}},
