@@ -58,12 +58,14 @@ def load_law(path: str | os.PathLike[str]) -> Law:
     DataError
         If the file cannot be read, is malformed, or comes from a newer version.
     """
+    text = read_text(path)
+    missing = (
+        "not a law; lr fit RUNS --save FILE, or lr query --points OPTIMA --save FILE, writes one"
+    )
+    if not text.lstrip().startswith("{"):
+        raise DataError(f"{path}: {missing}")
     document, version = open_document(
-        path,
-        read_text(path),
-        form=LAW_FORMAT,
-        newest=LAW_VERSION,
-        missing="not a law; `lr query ... --save` writes one",
+        path, text, form=LAW_FORMAT, newest=LAW_VERSION, missing=missing
     )
     try:
         law = _law_of(document, version)
