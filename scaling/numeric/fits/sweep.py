@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from scaling.errors import DataError
+from scaling.errors import DataError, InputError
 from scaling.numeric.facts import Fact, fact
 from scaling.numeric.inference.evidence.evidence import Evidence
 from scaling.numeric.inference.evidence.valleys import Valleys, read_valleys, that_tell
@@ -205,6 +205,8 @@ def fit_sweep(
     >>> bool(low < truth.learning_rate(512) < high)
     True
     """
+    if isinstance(covariates, str):
+        raise InputError(f"must be a list of names, as [{covariates!r}]", "covariates")
     said: tuple[Fact, ...] = ()
     if isinstance(data, Runs):
         runs = data
@@ -259,9 +261,10 @@ def _description(runs: Runs, cells: Cells) -> str:
     where = f"{groups} groups" if groups > 1 else "one group"
     name = runs.name if runs.name.isprintable() else ascii(runs.name)
     low, high = cells.batch_size.min(), cells.batch_size.max()
+    tried = f"batch sizes {low:.10g} to {high:.10g}" if low < high else f"batch size {low:.10g}"
     return (
-        f"fitted to {len(runs)} runs in {len(cells)} cells of {where}, batch sizes {low:.10g} to "
-        f"{high:.10g}{f' {runs.unit}' if runs.unit else ''}, of {name}"
+        f"fitted to {len(runs)} runs in {len(cells)} {'cells' if len(cells) > 1 else 'cell'} of "
+        f"{where}, {tried}{f' {runs.unit}' if runs.unit else ''}, of {name}"
     )
 
 

@@ -23,6 +23,8 @@ from scaling.numeric.tables.roles import ROLES, best_candidates, candidates
 
 #: How many columns an error message lists.
 _LISTED = 20
+#: So many different learning rates at a batch size are runs; seeds and repeated sweeps give fewer.
+_RATES_OF_RUNS = 3
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -175,6 +177,11 @@ class Table(Shown):
             if whole is not None:
                 return whole
         found = self._best(role)
+        if len(set(found)) < len(found):
+            raise DataError(
+                f"{self.source}: {len(found)} columns are called {_shown(found[0])}; rename those "
+                "that are not meant"
+            )
         if len(found) == 1:
             return found[0]
         if found:
@@ -354,7 +361,8 @@ def read_optima(path: str | os.PathLike[str] | Table) -> tuple[list[float], list
     Raises
     ------
     DataError
-        Naming the file, and the row where one is at fault.
+        Naming the file, and the row where one is at fault; also if the rows are runs, three
+        learning rates or more at a typical batch size and their losses, or differ in eps.
     """
     table = as_table(path)
     try:
@@ -362,4 +370,22 @@ def read_optima(path: str | os.PathLike[str] | Table) -> tuple[list[float], list
     except InputError as error:
         problem = error.message.removeprefix(f"in {table.source} ")
         raise DataError(f"{table.source}: {problem}, by renaming the columns") from None
-    return table.batch_sizes(names[0]).tolist(), table.positive(names[1]).tolist()
+    batch, rate = table.batch_sizes(names[0]), table.positive(names[1])
+    if table.candidates("loss") and np.median(_rates_at_each(batch, rate)) >= _RATES_OF_RUNS:
+        raise DataError(
+            f"{table.source}: these are the runs of a sweep, many learning rates at one batch "
+            "size and their losses; fit them with lr fit, or keep the best run of each batch size"
+        )
+    for eps in table.candidates("eps"):
+        if len(values := set(table.texts(eps))) > 1:
+            raise DataError(
+                f"{table.source}: the optima are at {len(values)} values of {_shown(eps)}; keep "
+                "those of one, or give all runs to lr fit"
+            )
+    return batch.tolist(), rate.tolist()
+
+
+def _rates_at_each(batch: FloatArray, rate: FloatArray) -> IntArray:
+    """How many different learning rates each batch size has."""
+    pairs = np.unique(np.column_stack([batch, rate]), axis=0)
+    return np.asarray(np.unique(pairs[:, 0], return_counts=True)[1])
