@@ -9,6 +9,7 @@ from typing import Any, Self
 import numpy as np
 
 from scaling.errors import DataError, InputError
+from scaling.numeric.facts import Fact
 from scaling.numeric.inference.evidence.evidence import Evidence
 from scaling.numeric.inference.law import PosteriorLaw, measured
 from scaling.numeric.inference.posterior import Posterior, infer
@@ -32,11 +33,15 @@ COLUMNS = dict.fromkeys(("batch_size", "learning_rate", "loss", "eps", "seed"))
 
 @dataclass(frozen=True, eq=False)
 class Knowledge:
-    """What there is: optima, runs, or draws; the latter hold where no optima are with them."""
+    """What there is: optima, runs, or draws; the latter hold where no optima are with them.
+
+    What was guessed of a table, and left out of it, is said.
+    """
 
     evidence: Evidence | None = None
     runs: Runs | None = None
     draws: Posterior | None = None
+    said: tuple[Fact, ...] = ()
 
     @classmethod
     def of(cls, known: Any, covariates: tuple[str, ...]) -> Self:
@@ -56,7 +61,8 @@ class Knowledge:
             return cls(draws=draws)
         if isinstance(known, Law):
             raise InputError("the law has no draws; plan from the runs, or from the tuned run")
-        return cls(runs=read_runs(known, COLUMNS, covariates)[0])
+        runs, said = read_runs(known, COLUMNS, covariates)
+        return cls(runs=runs, said=said)
 
     def tried(self, names: tuple[str, ...]) -> tuple[list[float], list[tuple[float, ...]]]:
         """Batch sizes and settings of the covariates that were tried."""
