@@ -375,12 +375,12 @@ def _read(path: str, kind: str) -> Any:
     from scaling.numeric.inputs.files import read_text
 
     text = read_text(path)
-    with _errors_name(path):
+    with errors_name(path):
         return getattr(scaling, kind).from_json(text)
 
 
 @contextmanager
-def _errors_name(path: str) -> Iterator[None]:
+def errors_name(path: str) -> Iterator[None]:
     """Let errors about data begin with the file that they come from."""
     try:
         yield
@@ -450,7 +450,7 @@ def _transfer_of_sketch(recipe: "Recipe", chosen: dict[str, Any], known: dict[st
         if name in known:
             raise InputError("cannot be combined with a sketch, which tells it; leave it out", name)
     population = _read(path, "GradientPopulation")
-    with _errors_name(path):
+    with errors_name(path):
         return TransferLaw.from_population(recipe, population, **known, **chosen)
 
 
@@ -482,7 +482,7 @@ def _fit(given: LawOptions) -> "Law":
     table = read_table_file(path)
     columns = read_optima(table)
     prior = read_prior(given.get("prior"))
-    with _errors_name(path):
+    with errors_name(path):
         law = fit_optima(*columns, noise_scale=given.get("noise_scale"), prior=prior, name=path)
     unit = unit_of(table.guess("batch_size"))
     return replace(law, provenance=replace(law.provenance, unit=unit))
