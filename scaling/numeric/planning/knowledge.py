@@ -13,7 +13,7 @@ from scaling.numeric.facts import Fact
 from scaling.numeric.inference.evidence.evidence import Evidence
 from scaling.numeric.inference.law import PosteriorLaw, measured
 from scaling.numeric.inference.posterior import Posterior, infer
-from scaling.numeric.inputs.arrays import FloatArray
+from scaling.numeric.inputs.arrays import FloatArray, non_negative
 from scaling.numeric.inputs.recipe import Recipe
 from scaling.numeric.laws.law import Law
 from scaling.numeric.planning.readings import Place, read_careful
@@ -154,8 +154,12 @@ def eps_of(known: Knowledge, eps: float | None) -> float:
     """Epsilon that is meant: the only one tried, unless several were."""
     columns = [source.eps for source in (known.runs, known.evidence) if source is not None]
     tried = sorted({x for column in columns if column is not None for x in column.tolist()})
+    if eps is not None:
+        non_negative(eps, "eps")
     if known.draws is not None and known.draws.family.eps:
-        return 0.0 if eps is None else eps
+        if eps is None:
+            raise InputError("missing; the law was fitted to runs at several", "eps")
+        return eps
     if eps is None and len(tried) > 1:
         listed = ", ".join(f"{x:g}" for x in tried)
         raise InputError(f"missing; the runs have {listed}", "eps")
