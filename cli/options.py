@@ -478,12 +478,13 @@ def _fit(given: LawOptions) -> "Law":
     from scaling.numeric.tables import read_optima, read_table_file
     from scaling.numeric.tables.roles import unit_of
 
-    path = given["points"]
-    table = read_table_file(path)
+    table = read_table_file(given["points"])
     columns = read_optima(table)
     prior = read_prior(given.get("prior"))
-    with errors_name(path):
-        law = fit_optima(*columns, noise_scale=given.get("noise_scale"), prior=prior, name=path)
+    with errors_name(table.source):
+        law = fit_optima(
+            *columns, noise_scale=given.get("noise_scale"), prior=prior, name=table.source
+        )
     unit = unit_of(table.guess("batch_size"))
     return replace(law, provenance=replace(law.provenance, unit=unit))
 

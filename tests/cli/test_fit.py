@@ -193,6 +193,14 @@ def test_bad_files_are_one_line(lr, sweep, tmp_path, change, says, status):
     assert ran.err.count("\n") == 1
 
 
+def test_standard_input_is_called_so():
+    program = [sys.executable, "-m", "scaling", "fit", "-"]
+    table = "batch_size,lr,loss\n0,1e-3,3\n"
+    ran = subprocess.run(program, input=table, capture_output=True, text=True, check=False)
+    assert ran.returncode == 1
+    assert ran.stderr.startswith("lr: standard input: row 1 (line 2): batch_size must be")
+
+
 def test_studies_and_products(lr, tmp_path):
     """A study is named where there are several, and a batch size may be a product of columns."""
     optuna = pytest.importorskip("optuna", reason="needs the extra sweeps")

@@ -223,6 +223,12 @@ def fit_sweep(
     if runs.eps is not None and np.unique(runs.eps).size == 1:
         said = (*said, fact("one eps", eps=float(runs.eps[0])))
         runs = replace(runs, eps=None)
+    losses = runs.loss[~runs.diverged]
+    if losses.size > 1 and np.ptp(losses) == 0:
+        raise DataError(
+            f"{runs.name}: every loss is {losses[0]:.10g}, so no learning rate is better than "
+            "another; write the losses with more digits"
+        )
     cells = that_tell(cells_of(runs))
     _check_covariates(runs, cells)
     report("optima", 0, 1)

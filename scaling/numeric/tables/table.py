@@ -297,7 +297,8 @@ def read_table_file(path: str | os.PathLike[str], study: str | None = None) -> T
     """
     found = read_source(path, study)
     if found is None:
-        return _table(str(path), read_columns(path), in_file=True)
+        source = "standard input" if path == "-" else str(path)
+        return _table(source, read_columns(path), in_file=True)
     name = without_password(str(path))
     table = _table(name, columns_of_records(found.records), in_file=False)
     return replace(table, labels=found.labels, kind=found.kind)

@@ -205,6 +205,7 @@ RUNS = simulate_sweep(plain(6.0), BATCH[::3], seed=1)
             "the covariates N, D vary together",
         ),
         ({"loss": np.full(len(RUNS), np.nan)}, {}, "every one of the .* runs diverged"),
+        ({"loss": np.full(len(RUNS), 2.5)}, {}, "every loss is 2.5"),
         ({"lr": np.full(len(RUNS), 1e-3)}, {}, "no batch size has runs at two learning rates"),
         ({"N": RUNS.batch_size}, {"covariates": ["N", "N"]}, "N is given twice"),
         ({}, {"covariates": ["lr"]}, "lr is already another column's role"),
