@@ -1,7 +1,7 @@
 """Options that several commands share: those from which a law is made."""
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import wraps
@@ -293,8 +293,8 @@ def flag(parameter: str) -> str:
     return "--" + parameter.replace("_", "-")
 
 
-def make_law(given: LawOptions) -> "Law":
-    """Make the law from the options that were given."""
+def make_law(given: LawOptions, **needed: float) -> "Law":
+    """Make the law from the options that were given, and what else a saved one may need."""
     source = next((name for name in ("points", "law", "ref_lr") if name in given), None)
     if source is None:
         missing = "--ref-lr is missing" if given else "nothing to answer from"
@@ -311,7 +311,7 @@ def make_law(given: LawOptions) -> "Law":
             raise InputError(f"cannot be combined with {flag(source)}; leave one out", name)
     if not given.get(source):
         raise InputError("needs the name of a file", source)
-    return _fit(given) if from_table else _load(given)
+    return _fit(given) if from_table else _load(given, needed)
 
 
 def _transfer(given: LawOptions) -> "Law":
@@ -375,12 +375,12 @@ def _read(path: str, kind: str) -> Any:
     from scaling.numeric.inputs.files import read_text
 
     text = read_text(path)
-    with _errors_name(path):
+    with errors_name(path):
         return getattr(scaling, kind).from_json(text)
 
 
 @contextmanager
-def _errors_name(path: str) -> Iterator[None]:
+def errors_name(path: str) -> Iterator[None]:
     """Let errors about data begin with the file that they come from."""
     try:
         yield
@@ -450,7 +450,7 @@ def _transfer_of_sketch(recipe: "Recipe", chosen: dict[str, Any], known: dict[st
         if name in known:
             raise InputError("cannot be combined with a sketch, which tells it; leave it out", name)
     population = _read(path, "GradientPopulation")
-    with _errors_name(path):
+    with errors_name(path):
         return TransferLaw.from_population(recipe, population, **known, **chosen)
 
 
@@ -478,22 +478,24 @@ def _fit(given: LawOptions) -> "Law":
     from scaling.numeric.tables import read_optima, read_table_file
     from scaling.numeric.tables.roles import unit_of
 
-    path = given["points"]
-    table = read_table_file(path)
+    table = read_table_file(given["points"])
     columns = read_optima(table)
     prior = read_prior(given.get("prior"))
-    with _errors_name(path):
-        law = fit_optima(*columns, noise_scale=given.get("noise_scale"), prior=prior, name=path)
+    with errors_name(table.source):
+        law = fit_optima(
+            *columns, noise_scale=given.get("noise_scale"), prior=prior, name=table.source
+        )
     unit = unit_of(table.guess("batch_size"))
     return replace(law, provenance=replace(law.provenance, unit=unit))
 
 
-def _load(given: LawOptions) -> "Law":
+def _load(given: LawOptions, needed: Mapping[str, float]) -> "Law":
     """Read a law, and ask it for the covariates and the optimizer given."""
     from scaling import load_law
     from scaling.numeric.inputs.text import parse_settings
 
     law = load_law(given["law"])
-    setting = parse_settings(given.get("covariate", []), "covariate")
+    setting = {name: value for name, value in needed.items() if name in law.needs}
+    setting |= parse_settings(given.get("covariate", []), "covariate")
     setting |= _pick(given, *_OPTIMIZER)
     return law.at(**setting) if setting or not law.setting else law

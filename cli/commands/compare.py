@@ -102,7 +102,7 @@ def _print_table(law: "Law", rows: list[dict[str, Any]], alpha: float) -> None:
         box=box.SIMPLE,
         title=f"Learning rate by {law.provenance.source} law and by rules of thumb",
         caption=(
-            f"All pass through {reference.learning_rate:.3g} at batch size "
+            f"The rules pass through {reference.learning_rate:.3g} at batch size "
             f"{in_unit(reference.batch_size, law.provenance.unit)}. OpenAI: "
             f"alpha = {alpha:g}; it and SGD {level}."
         ),

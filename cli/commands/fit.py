@@ -11,6 +11,7 @@ from ..options import (
     PRIOR,
     check_outputs,
     column,
+    errors_name,
     read_prior,
     takes,
 )
@@ -79,14 +80,15 @@ def fit(
     check_outputs(save, plot)
     names: dict[str, Any] = {**columns}
     covariates = names.pop("covariate", [])
-    with progress() as report:
+    table, believed = as_table(runs, study=study), read_prior(prior)
+    with progress() as report, errors_name(table.source):
         found = fit_sweep(
-            as_table(runs, study=study),
+            table,
             **names,
             covariates=covariates,
             where=where,
             noise_scale=noise_scale,
-            prior=read_prior(prior),
+            prior=believed,
             progress=report,
         )
     # Before anything is printed: who reads it may close the pipe.
@@ -100,4 +102,5 @@ def fit(
         echo(json_text(document(found, level)))
     else:
         echo(explain(found, level))
-        print_table(score_table(found))
+        if found.scores:
+            print_table(score_table(found))

@@ -116,7 +116,7 @@ def _left_out(known: "Recipe", eps: float | None) -> dict[str, str]:
 def _law(given: LawOptions, known: "Recipe", eps: float | None) -> "Law":
     """Make the law: from a file, or through the recipe itself."""
     if "points" in given or "law" in given:
-        return make_law(given)
+        return make_law(given, eps=known.eps)
     from scaling.numeric.moments.models import DEFAULT_MODEL, moment_model
 
     run: LawOptions = {

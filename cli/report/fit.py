@@ -91,7 +91,7 @@ def _varies(found: SweepFit) -> Iterator[str]:
 
 
 def score_table(found: SweepFit) -> Any:
-    """Errors of the law and of the rules of thumb on what was left out, as a table for rich."""
+    """Errors of the law and of the rules of thumb on what was left out, if anything was."""
     from rich import box
     from rich.table import Table
 
@@ -108,8 +108,7 @@ def score_table(found: SweepFit) -> Any:
     table.add_column("", no_wrap=True)
     for by in found.scores:
         table.add_column(_TITLES[by], justify="right", no_wrap=True)
-    names = next(iter(found.scores.values())).rmse if found.scores else {}
-    for name in names:
+    for name in next(iter(found.scores.values())).rmse:
         cells = [
             f"{score.rmse[name]:.2f} {percent(score.excess[name], 2):>6}"
             for score in found.scores.values()

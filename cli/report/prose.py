@@ -17,7 +17,7 @@ _REGIMES = {
     "sqrt": "the rate grows {} the square root of the batch",
     "linear": "the rate grows about in proportion to the batch",
     "flat": "the rate hardly changes with the batch",
-    "falling": "beyond the peak, a larger batch wants a smaller rate",
+    "falling": "a larger batch wants a smaller rate",
 }
 
 _ROUTES = {
@@ -112,8 +112,9 @@ def _eps(law: Law, result: dict[str, Any]) -> list[str]:
 def _regime(result: dict[str, Any]) -> list[str]:
     regime, exponent = result["regime"], result["exponent"]
     pace = "more slowly than" if exponent < 0.4 else "faster than" if exponent > 0.6 else "about as"
-    said = _REGIMES[regime].format(pace)
-    return field("regime", f"{regime}, locally lr ~ B^{exponent:+.2f}: {said}")
+    slope = f"{exponent:+.2f}"
+    said = _REGIMES["flat" if slope == "-0.00" else regime].format(pace)
+    return field("regime", f"{regime}, locally lr ~ B^{slope}: {said}")
 
 
 def _rules(result: dict[str, Any]) -> list[str]:

@@ -217,6 +217,10 @@ _SENTENCES: dict[str, str | Callable[..., str]] = {
     "not evaluated": "{runs} of {total} runs left out: no {loss!r}, but {other!r}",
     "no experiments": "{rows} of {total} rows left out: no finished experiments",
     "last rows": "of {rows} rows the last of each of {runs} runs is kept",
+    "not used": lambda columns: (
+        f"not used, though varied at one batch size: {', '.join(map(repr, columns))}; if the best "
+        "rate depends on one, name it (--covariate), or keep the rows of one value"
+    ),
     "one eps": "eps is {eps:g} in every run: not varied",
     # What steps to a target do not tell.
     "never reached": (
@@ -257,7 +261,7 @@ _SENTENCES: dict[str, str | Callable[..., str]] = {
     # Where the numbers of a plan come from.
     "valleys of others": (
         "how losses rise ({curvature:.2g} % per octave squared) and scatter ({noise:.2g} %) is "
-        "as in seven other sweeps, for no cell has two learning rates yet"
+        "as in seven other sweeps, for there are no losses at two learning rates of one cell"
     ),
     "valleys seen": (
         "how losses rise ({curvature:.2g} % per octave squared) and scatter ({noise:.2g} %) is "

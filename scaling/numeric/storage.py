@@ -3,6 +3,7 @@
 import json
 import os
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any, Literal, TypedDict
 
 import numpy as np
@@ -15,6 +16,8 @@ from scaling.numeric.inputs.recipe import GradientStatistics, Recipe
 from scaling.numeric.laws.law import Law, Point, Provenance
 
 LAW_FORMAT = "adam-lr-scaling law"
+#: Of a file, in which it says its format.
+_BEGINNING = 200
 LAW_VERSION = 4
 #: Kinds of files of older versions, which are read as others.
 _OF_BEFORE = ("fitted", "sweep")
@@ -58,12 +61,14 @@ def load_law(path: str | os.PathLike[str]) -> Law:
     DataError
         If the file cannot be read, is malformed, or comes from a newer version.
     """
+    text = read_text(path)
+    missing = (
+        "not a law; lr fit RUNS --save FILE, or lr query --points OPTIMA --save FILE, writes one"
+    )
+    if not text.lstrip().startswith("{"):
+        raise DataError(f"{path}: {missing}")
     document, version = open_document(
-        path,
-        read_text(path),
-        form=LAW_FORMAT,
-        newest=LAW_VERSION,
-        missing="not a law; `lr query ... --save` writes one",
+        path, text, form=LAW_FORMAT, newest=LAW_VERSION, missing=missing
     )
     try:
         law = _law_of(document, version)
@@ -76,13 +81,13 @@ def load_law(path: str | os.PathLike[str]) -> Law:
 
 def is_law(path: str | os.PathLike[str]) -> bool:
     """Whether a file claims to be a law, rather than a table of runs."""
-    if not os.fspath(path).lower().endswith(".json"):
-        return False
     try:
-        document = json.loads(read_text(path))
-    except (ValueError, RecursionError):
+        if not Path(path).is_file():
+            return False
+        with Path(path).open("rb") as file:
+            return LAW_FORMAT.encode() in file.read(_BEGINNING)
+    except OSError:
         return False
-    return isinstance(document, dict) and document.get("format") == LAW_FORMAT
 
 
 def _document_of(law: Law) -> dict[str, Any]:

@@ -181,6 +181,7 @@ def spoilt(path, change):
         (lambda head, rows: [head, *rows[:3], "16,1e-3"], "row 4 (line 5)", 1),
         (lambda head, _: [head], "no row", 1),
         (lambda head, rows: [head.replace("loss", "cost"), *rows], "--loss-column: ", 2),
+        (lambda head, rows: [head, rows[0]], "bad.csv: no batch size has runs at two", 1),
     ],
 )
 def test_bad_files_are_one_line(lr, sweep, tmp_path, change, says, status):
@@ -190,6 +191,14 @@ def test_bad_files_are_one_line(lr, sweep, tmp_path, change, says, status):
     assert (ran.status, ran.out) == (status, "")
     assert says in ran.err
     assert ran.err.count("\n") == 1
+
+
+def test_standard_input_is_called_so():
+    program = [sys.executable, "-m", "scaling", "fit", "-"]
+    table = "batch_size,lr,loss\n0,1e-3,3\n"
+    ran = subprocess.run(program, input=table, capture_output=True, text=True, check=False)
+    assert ran.returncode == 1
+    assert ran.stderr.startswith("lr: standard input: row 1 (line 2): batch_size must be")
 
 
 def test_studies_and_products(lr, tmp_path):
@@ -229,6 +238,27 @@ def test_semicolons_and_byte_order_marks_are_fine(lr, sweep, tmp_path):
     assert one["optima"] == two["optima"]
 
 
+def test_one_batch_size_has_nothing_to_leave_out(lr, sweep):
+    ran = lr("fit", sweep, "--where", "batch_size == 64")
+    assert ran.status == 0
+    assert "one batch size only" in ran.out
+    assert "octaves" not in ran.out
+    assert ran.out.rstrip().endswith("that it rests on")
+
+
+def test_settings_that_nothing_names_are_named(lr, joint):
+    text = "not used, though varied at one batch size: 'N'"
+    rows = [line.rsplit(",", 2) for line in joint.read_text().splitlines()]
+    unseeded = joint.with_name("unseeded.csv")  # seeds would show the contradiction
+    unseeded.write_text("".join(f"{settings},{loss}\n" for settings, _, loss in rows))
+    for call, named in (
+        (("fit", unseeded), "N"),
+        (("plan", "--law", unseeded, "--target-batch-size", 512), "N=1B"),
+    ):
+        assert text in " ".join(lr(*call).out.split())
+        assert text not in " ".join(lr(*call, "--covariate", named).out.split())
+
+
 def test_bad_plans(lr):
     for options, says in (
         (("--lr-exponent", "N=1"), "--lr-exponent: must be NAME=NUMBER with NAME one of"),
@@ -265,7 +295,9 @@ def test_the_unit_of_batch_sizes_goes_with_the_law(lr, tmp_path):
     assert "at batch size 128 tokens" in fit.out
     assert load_law(law).provenance.unit == "tokens"
     ask = ["--target-batch-size", 512, "--budget", 1]
-    for source in (["--law", law], ["--points", table]):
+    optima = tmp_path / "optima.csv"
+    optima.write_text("\n".join(["tokens_per_step,lr,loss", *rows[1::3]]))
+    for source in (["--law", law], ["--points", optima]):
         query = lr("query", *source, "--batch-size", 512).out
         assert "at batch size 512 tokens" in query
         assert "at batch size 128 tokens" in " ".join(lr("compare", *source).out.split())

@@ -46,6 +46,7 @@ def test_from_runs_with_covariates_and_a_column_of_costs(lr, tmp_path):
     size = run["covariates"]["N"] / 1e9
     assert run["cost"] == pytest.approx(size**3 * run["batch_size"] / 256, rel=1e-3)
     assert any("'hours'" in text for text in found["facts"])
+    assert any("guessed: batch size from column 'bs'" in text for text in found["facts"])
 
 
 def test_from_a_law_and_from_optima(lr, tmp_path, marek):

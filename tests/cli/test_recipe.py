@@ -5,7 +5,7 @@ import json
 import pytest
 from scaling.cli.report.sentences import say_all
 
-from scaling import GradientStatistics, Recipe, TransferLaw, recipe
+from scaling import GradientStatistics, Recipe, TransferLaw, load_law, recipe
 from scaling.numeric.inference.law import PosteriorLaw
 
 TUNED = "lr=3e-4,batch_size=32x8,beta1=0.9,beta2=0.95,weight_decay=0.1"
@@ -55,6 +55,27 @@ def test_laws_from_files(lr, marek, tmp_path):
     path = tmp_path / "law.json"
     assert lr("query", "--points", marek, "--batch-size", 1, "--save", path).status == 0
     assert answer(lr, *ask, "--law", path) == by_table
+
+
+def test_laws_of_several_sizes_and_eps(lr, tmp_path):
+    """What a law needs is taken from the recipe, or given; the change of eps enters."""
+    table, path = tmp_path / "runs.csv", tmp_path / "law.txt"
+    rows = [
+        f"{bs},{rate:.6g},{n:g},{eps:g},{3 + u * u / 50:g}"
+        for bs in (64, 256)
+        for n, eps, shift in ((1e7, 1e-8, 1), (1e7, 1e-4, 4), (1e8, 1e-8, 0.5), (1e8, 1e-4, 2))
+        for u, rate in ((u, shift * 1e-3 * (bs / 64) ** 0.5 * 2**u) for u in (-1, 0, 1))
+    ]
+    table.write_text("\n".join(["bs,lr,N,eps,loss", *rows]))
+    assert lr("fit", table, "--covariate", "N", "--save", path).status == 0
+    ask = ("--law", path, "--covariate", "N=1e7", "--batch-size", 256, "--rule", "law")
+    (row,) = answer(lr, *ask, "--eps", "1e-4", tuned="lr=1e-3,batch_size=64")["results"]
+    law = load_law(path)
+    ratio = law.at(N=1e7, eps=1e-4).learning_rate(256) / law.at(N=1e7, eps=1e-8).learning_rate(64)
+    assert row["learning_rate"] == pytest.approx(1e-3 * ratio)
+    assert row["warnings"] == []
+    asked = ("--covariate", "N=1e7", "--eps", "1e-8", "--target-batch-size", 256, "--budget", 1)
+    assert lr("plan", "--law", path, *asked).status == 0
 
 
 def test_which_eps_is_meant(lr):

@@ -441,13 +441,13 @@ has one run each, the least of them is the truth by definition. `firm` are the t
 truth at the largest batch size hangs on a single run (without one of the three that it is read
 from it moves by more than 0.25 octave), for the largest batch size where it does not.
 
-What to take from it. The plan needs about as many runs as the grid in the mean (3.1 and 3.6; by
-firm truths 3.9 and 3.5), 0.6 of GP's and half of random's, and does not fail where the square-root
+What to take from it. The plan needs about as many runs as the grid in the mean (2.9 and 3.6; by
+firm truths 4.3 and 3.5), 0.54 of GP's and 0.44 of random's, and does not fail where the square-root
 rule does. A third of the best rival's 1.5 to 5 runs would be 0.5 to 1.7, and one run tells nothing
 by itself: that much only the guess before any run could do, which is good from 0 to 0.7 of the
 starts. Two runs tell a side, and the answer may move away before the third brings it back. On
-DeepSeek, one noisy run each, it is worse than random, by the truth of its largest batch size and of
-a firm one. The prior, and what valleys are taken to be, were learned from these sweeps.
+DeepSeek, one noisy run each, it is no better than random at its largest batch size, and worse by a
+firm truth. The prior, and what valleys are taken to be, were learned from these sweeps.
 """
 
 

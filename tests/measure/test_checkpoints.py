@@ -278,7 +278,7 @@ def bad_files(folder):
         "zeros": (archive("z.pt", state(exp_avg_sq=0 * v, step=1)), "no second moment is positive"),
         "nan": (archive("nan.pt", state(exp_avg_sq=v * float("nan"), step=1)), "is positive"),
         "shard": (shard, "this shard is missing"),
-        "folder": (folder, r"\.metadata: there is no such file"),
+        "folder": (folder, r"not a folder of torch.distributed.checkpoint, which has a \.metadata"),
         "safetensors": (
             file("c.safetensors", struct.pack("<Q", len(header)) + header.encode() + b"\0" * 9),
             r"not a whole \.safetensors",

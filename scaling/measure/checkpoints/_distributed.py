@@ -36,7 +36,13 @@ def read_folder(folder: Path) -> dict[str, Any]:
 
 def _entries(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """Return names, each with a place where (a part of) it is stored."""
-    path = regular_file(folder / ".metadata")
+    path = folder / ".metadata"
+    if not path.exists():
+        raise DataError(
+            f"{folder}: not a folder of torch.distributed.checkpoint, which has a .metadata; give "
+            "the file in it that holds the optimizer, such as optimizer.pt"
+        )
+    regular_file(path)
     if path.stat().st_size > _MOST_METADATA:
         raise DataError(f"{path}: takes {path.stat().st_size / 1e6:.0f} MB; not read")
     try:

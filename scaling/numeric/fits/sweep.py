@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from scaling.errors import DataError
+from scaling.errors import DataError, InputError
 from scaling.numeric.facts import Fact, fact
 from scaling.numeric.inference.evidence.evidence import Evidence
 from scaling.numeric.inference.evidence.valleys import Valleys, read_valleys, that_tell
@@ -205,6 +205,8 @@ def fit_sweep(
     >>> bool(low < truth.learning_rate(512) < high)
     True
     """
+    if isinstance(covariates, str):
+        raise InputError(f"must be a list of names, as [{covariates!r}]", "covariates")
     said: tuple[Fact, ...] = ()
     if isinstance(data, Runs):
         runs = data
@@ -221,6 +223,12 @@ def fit_sweep(
     if runs.eps is not None and np.unique(runs.eps).size == 1:
         said = (*said, fact("one eps", eps=float(runs.eps[0])))
         runs = replace(runs, eps=None)
+    losses = runs.loss[~runs.diverged]
+    if losses.size > 1 and np.ptp(losses) == 0:
+        raise DataError(
+            f"{runs.name}: every loss is {losses[0]:.10g}, so no learning rate is better than "
+            "another; write the losses with more digits"
+        )
     cells = that_tell(cells_of(runs))
     _check_covariates(runs, cells)
     report("optima", 0, 1)
@@ -259,9 +267,10 @@ def _description(runs: Runs, cells: Cells) -> str:
     where = f"{groups} groups" if groups > 1 else "one group"
     name = runs.name if runs.name.isprintable() else ascii(runs.name)
     low, high = cells.batch_size.min(), cells.batch_size.max()
+    tried = f"batch sizes {low:.10g} to {high:.10g}" if low < high else f"batch size {low:.10g}"
     return (
-        f"fitted to {len(runs)} runs in {len(cells)} cells of {where}, batch sizes {low:.10g} to "
-        f"{high:.10g}{f' {runs.unit}' if runs.unit else ''}, of {name}"
+        f"fitted to {len(runs)} runs in {len(cells)} {'cells' if len(cells) > 1 else 'cell'} of "
+        f"{where}, {tried}{f' {runs.unit}' if runs.unit else ''}, of {name}"
     )
 
 

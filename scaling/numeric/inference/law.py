@@ -426,6 +426,11 @@ class PosteriorLaw(Law):
         values = {"batch_size": batch, **self._covariates}
         beyond = self.posterior.beyond(**values)
         ranges = dict(zip(values, self.posterior.ranges.tolist(), strict=True))
+        tried = np.exp2(self.posterior.groups[:, -1])
+        if "eps" in self.needs and tried.size:
+            # A smaller eps acts less and less (T-J1); a larger one as nothing tried does.
+            values["eps"], ranges["eps"] = self._asked["eps"], [tried.min(), tried.max()]
+            beyond["eps"] = values["eps"] / float(tried.max())
         return tuple(
             fact("extrapolated", quantity=name, value=values[name], times=times, low=low, high=high)
             for name, times in beyond.items()

@@ -226,7 +226,7 @@ class Posterior:
         """What sweeps would find about draws (P, n) of the law, shape (25 P, n)."""
         scatter = np.hypot(self.family.get(self.draws, "log_scatter"), self.reading)
         found = law[:, None, :] + scatter[:, None, None] * STUDENT[:, None]
-        return np.asarray(found.reshape(-1, law.shape[1]))
+        return np.asarray(found.reshape(len(law) * len(STUDENT), law.shape[1]))
 
     def parameters(self, covariates: Mapping[str, float] | None = None) -> dict[str, FloatArray]:
         """Draws of what describes the law (T-I4) at some covariates, each of shape (P,).

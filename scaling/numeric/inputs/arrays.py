@@ -47,7 +47,7 @@ def as_non_negative(values: npt.ArrayLike, name: str) -> FloatArray:
 
 def positive(value: float, name: str) -> float:
     """Return a positive finite number, or raise an error that names it."""
-    number = _number(value, name)
+    number = as_number(value, name)
     if not 0 < number < np.inf:
         raise InputError(f"must be positive and finite, got {value!r}", name)
     return number
@@ -55,7 +55,7 @@ def positive(value: float, name: str) -> float:
 
 def non_negative(value: float, name: str) -> float:
     """Return a finite number that is at least zero, or raise an error that names it."""
-    number = _number(value, name)
+    number = as_number(value, name)
     if not 0 <= number < np.inf:
         raise InputError(f"must be at least 0 and finite, got {value!r}", name)
     return number
@@ -63,7 +63,7 @@ def non_negative(value: float, name: str) -> float:
 
 def shift(value: float, name: str) -> float:
     """Return a number from 0 to infinity, both included, or raise an error that names it."""
-    number = _number(value, name)
+    number = as_number(value, name)
     if not number >= 0:
         raise InputError(f"must be between 0 and infinity, got {value!r}", name)
     return number
@@ -71,7 +71,7 @@ def shift(value: float, name: str) -> float:
 
 def decay_rate(value: float, name: str) -> float:
     """Return a number in [0, 1), or raise an error that names it."""
-    number = _number(value, name)
+    number = as_number(value, name)
     if not 0 <= number < 1:
         raise InputError(f"must be at least 0 and less than 1, got {value!r}", name)
     return number
@@ -79,7 +79,7 @@ def decay_rate(value: float, name: str) -> float:
 
 def step_number(value: float, name: str) -> float:
     """Return a whole number from 1, or infinity, or raise an error that names it."""
-    number = _number(value, name)
+    number = as_number(value, name)
     if not (number >= 1 and (number == np.inf or number.is_integer())):
         raise InputError(f"must be a whole number from 1, or infinity, got {value!r}", name)
     return number
@@ -91,7 +91,8 @@ def store(record: object, check: Callable[[float, str], float], *names: str) -> 
         object.__setattr__(record, name, check(getattr(record, name), name))
 
 
-def _number(value: object, name: str) -> float:
+def as_number(value: object, name: str) -> float:
+    """Return a number of whatever kind as a float, or raise an error that names it."""
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise InputError(f"must be a number, got {value!r}", name)
     try:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from scaling.errors import DataError, InputError
 from scaling.numeric.facts import Fact, extrapolation
-from scaling.numeric.inputs.arrays import FloatArray, Real, as_positive, positive
+from scaling.numeric.inputs.arrays import FloatArray, Real, as_number, as_positive, positive
 from scaling.numeric.inputs.display import Shown
 from scaling.numeric.inputs.recipe import GradientStatistics, Recipe
 from scaling.numeric.laws.search_space import SearchSpace
@@ -436,6 +436,6 @@ def is_close(value: float, other: float) -> bool:
 
 def check_level(level: float) -> float:
     """Return a confidence level between 0 and 1, or raise an error."""
-    if not 0 < level < 1:
+    if not 0 < as_number(level, "level") < 1:
         raise InputError(f"must be between 0 and 1, got {level!r}", "level")
     return level

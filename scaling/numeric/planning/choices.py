@@ -1,7 +1,7 @@
 """Where runs may be made, and what they cost there: in any unit, only ratios matter."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -75,12 +75,11 @@ def sort_out(
         return Knowledge.of(known, covariates), cost, "paid"
     if cost in POWERS or cost in covariates or isinstance(known, READY):
         return Knowledge.of(known, covariates), cost, cost
-    runs, _ = read_runs(known, COLUMNS, (*covariates, cost))
+    runs, said = read_runs(known, COLUMNS, (*covariates, cost))
     paid = runs.covariates[cost]
     kept = {name: runs.covariates[name] for name in covariates}
     # Without what a run did cost, which is no setting of it.
-    settings = runs.batch_size, runs.learning_rate
-    return Knowledge(runs=Runs(*settings, runs.loss, eps=runs.eps, covariates=kept)), paid, cost
+    return Knowledge(runs=replace(runs, seed=None, covariates=kept), said=said), paid, cost
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,10 +9,11 @@ from typing import Any, Self
 import numpy as np
 
 from scaling.errors import DataError, InputError
+from scaling.numeric.facts import Fact
 from scaling.numeric.inference.evidence.evidence import Evidence
 from scaling.numeric.inference.law import PosteriorLaw, measured
 from scaling.numeric.inference.posterior import Posterior, infer
-from scaling.numeric.inputs.arrays import FloatArray
+from scaling.numeric.inputs.arrays import FloatArray, non_negative
 from scaling.numeric.inputs.recipe import Recipe
 from scaling.numeric.laws.law import Law
 from scaling.numeric.planning.readings import Place, read_careful
@@ -32,11 +33,15 @@ COLUMNS = dict.fromkeys(("batch_size", "learning_rate", "loss", "eps", "seed"))
 
 @dataclass(frozen=True, eq=False)
 class Knowledge:
-    """What there is: optima, runs, or draws; the latter hold where no optima are with them."""
+    """What there is: optima, runs, or draws; the latter hold where no optima are with them.
+
+    What was guessed of a table, and left out of it, is said.
+    """
 
     evidence: Evidence | None = None
     runs: Runs | None = None
     draws: Posterior | None = None
+    said: tuple[Fact, ...] = ()
 
     @classmethod
     def of(cls, known: Any, covariates: tuple[str, ...]) -> Self:
@@ -56,7 +61,8 @@ class Knowledge:
             return cls(draws=draws)
         if isinstance(known, Law):
             raise InputError("the law has no draws; plan from the runs, or from the tuned run")
-        return cls(runs=read_runs(known, COLUMNS, covariates)[0])
+        runs, said = read_runs(known, COLUMNS, covariates)
+        return cls(runs=runs, said=said)
 
     def tried(self, names: tuple[str, ...]) -> tuple[list[float], list[tuple[float, ...]]]:
         """Batch sizes and settings of the covariates that were tried."""
@@ -148,8 +154,12 @@ def eps_of(known: Knowledge, eps: float | None) -> float:
     """Epsilon that is meant: the only one tried, unless several were."""
     columns = [source.eps for source in (known.runs, known.evidence) if source is not None]
     tried = sorted({x for column in columns if column is not None for x in column.tolist()})
+    if eps is not None:
+        non_negative(eps, "eps")
     if known.draws is not None and known.draws.family.eps:
-        return 0.0 if eps is None else eps
+        if eps is None:
+            raise InputError("missing; the law was fitted to runs at several", "eps")
+        return eps
     if eps is None and len(tried) > 1:
         listed = ", ".join(f"{x:g}" for x in tried)
         raise InputError(f"missing; the runs have {listed}", "eps")

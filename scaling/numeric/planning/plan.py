@@ -267,6 +267,7 @@ class Plan(Shown):
         known = {"curvature": 100 * valley.curvature, "noise": 100 * valley.noise}
         seen = fact("valleys seen", cells=valley.cells, **known)
         return (
+            *self._known.said,
             seen if valley.cells else fact("valleys of others", **known),
             fact("cost", **self._choices.price),
             fact("least gain", share=100 * self.least),

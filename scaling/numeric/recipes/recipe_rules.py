@@ -195,7 +195,7 @@ def recipe(
     for name, apply in _STEPS.items():
         if RECIPE_RULES[name] in rules:
             found = apply(known, found, law)
-    knows = law.knows if law and RECIPE_RULES["law"] in rules else ()
+    knows = (*law.knows, *law.needs) if law and RECIPE_RULES["law"] in rules else ()
     if eps != known.eps and "eps" not in knows:
         found = replace(found, warnings=(*found.warnings, fact("change left out", name="eps")))
     _check_range(found)
@@ -301,8 +301,9 @@ def _by_law(known: Recipe, found: RuledRecipe, law: Law | None) -> RuledRecipe:
     """T-E6 for a whole recipe: lr_new = lr_old law(new)/law(old)."""
     if law is None:
         raise InputError("missing; the rule 'law' needs one", "law")
-    before = _rate(law, known)
-    factor = _rate(law, found) / before
+    old, new = _law_at(law, known), _law_at(law, found)
+    before = float(old.learning_rate(known.batch_size))
+    factor = float(new.learning_rate(found.batch_size)) / before
     warnings = [
         fact("change left out", name=name)
         for name in ("beta1", "beta2")
@@ -314,14 +315,16 @@ def _by_law(known: Recipe, found: RuledRecipe, law: Law | None) -> RuledRecipe:
     return replace(
         found,
         learning_rate=found.learning_rate * factor,
-        warnings=(*found.warnings, *warnings, *law.warnings(found.batch_size)),
+        warnings=(*found.warnings, *warnings, *new.warnings(found.batch_size)),
     )
 
 
-def _rate(law: Law, at: Recipe | RuledRecipe) -> float:
-    """The law's learning rate for the part of a recipe that it knows."""
-    known = law.at(**{name: getattr(at, name) for name in law.knows})
-    return float(known.learning_rate(at.batch_size))
+def _law_at(law: Law, at: Recipe | RuledRecipe) -> Law:
+    """The law for the part of a recipe that it knows, or needs; covariates stay as they are."""
+    asked = {name: getattr(at, name) for name in law.knows}
+    if "eps" in law.needs:
+        asked = dict(law.setting) | {"eps": at.eps}
+    return law.at(**asked) if asked else law
 
 
 def _weight_decay(known: Recipe, found: RuledRecipe, _law: Law | None) -> RuledRecipe:

@@ -3,6 +3,8 @@
 import csv
 import io
 import os
+import re
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -23,6 +25,9 @@ _UNFINISHED = (
 )  # fmt: skip
 _BROKEN = ("crashed", "failed", "fail", "killed", "error", "aborted", "canceled", "cancelled")
 _STATES = ("state", "status", "run_state", "trial_status")
+_BETTER_HIGHER = re.compile(r"(?!.*(loss|err))(.*[^a-z])?(acc(uracy)?|auc|reward)([^a-z]|$)").match
+#: So many runs at each of its values tell a setting from a result.
+_RUNS_OF_A_SETTING = 3
 #: Roles whose column may be absent.
 _OPTIONAL = ("eps", "seed")
 
@@ -70,6 +75,7 @@ def read_runs(
     if "loss" in guesses:
         table = _drop_unevaluated(table, names["loss"], facts)
     _state_lengths(table, facts)
+    _state_unused(table, names, covariates, facts)
     runs = Runs(
         table.batch_sizes(names["batch_size"]),
         table.positive(names["learning_rate"]),
@@ -109,7 +115,13 @@ def _guess(table: Table, columns: Mapping[str, str | None], taken: set[str]) -> 
 
 
 def _check_roles(names: Mapping[str, str], covariates: tuple[str, ...]) -> None:
-    """Refuse a column that has two roles."""
+    """Refuse a column that has two roles, and a loss that is none by its name."""
+    if _BETTER_HIGHER(names["loss"].lower()):
+        raise InputError(
+            f"{names['loss']!r} is the better the higher, by its name; give a loss, or an error "
+            "rate, in a column of its own",
+            "loss_column",
+        )
     seen: dict[str, str] = {}
     for role, name in sorted(names.items()):
         if name in seen:
@@ -155,6 +167,29 @@ def _state_lengths(table: Table, facts: list[Fact]) -> None:
     lengths = set(table.texts(name)) - {""} if name in table.names else set()
     if len(lengths) > 1:
         facts.append(fact("several lengths", column=name, values=tuple(sorted(lengths)[:5])))
+
+
+def _state_unused(
+    table: Table, names: Mapping[str, str], covariates: tuple[str, ...], facts: list[Fact]
+) -> None:
+    """State which columns vary among runs that otherwise differ only in what is looked for.
+
+    A setting, as model size, has several runs at each value; a result hardly has two alike.
+    """
+    apart = [names[role] for role in ("batch_size", "eps") if role in names]
+    cells = list(zip(*(table.texts(name) for name in (*apart, *covariates)), strict=True))
+    roles = set(ROLES) - {"steps", "group"}
+    known = {*covariates, *names.values()}.union(*map(table.candidates, roles))
+    found = []
+    for name in dict.fromkeys(table.names):
+        if name in known or table.names.count(name) > 1:
+            continue
+        values = table.texts(name)
+        several = min(Counter(values).values(), default=0) >= _RUNS_OF_A_SETTING
+        if several and len(set(zip(cells, values, strict=True))) > len(set(cells)):
+            found.append(name)
+    if found:
+        facts.append(fact("not used", columns=tuple(found)))
 
 
 def _is_not_finite(text: str) -> bool:

@@ -23,6 +23,9 @@ from scaling.numeric.tables.roles import ROLES, best_candidates, candidates
 
 #: How many columns an error message lists.
 _LISTED = 20
+#: So many different learning rates at a batch size, over so many octaves, are runs: optima of
+#: several seeds lie closer together.
+_RATES_OF_RUNS, _OCTAVES_OF_RUNS = 3, 2.0
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -175,6 +178,11 @@ class Table(Shown):
             if whole is not None:
                 return whole
         found = self._best(role)
+        if len(set(found)) < len(found):
+            raise DataError(
+                f"{self.source}: {len(found)} columns are called {_shown(found[0])}; rename those "
+                "that are not meant"
+            )
         if len(found) == 1:
             return found[0]
         if found:
@@ -290,7 +298,8 @@ def read_table_file(path: str | os.PathLike[str], study: str | None = None) -> T
     """
     found = read_source(path, study)
     if found is None:
-        return _table(str(path), read_columns(path), in_file=True)
+        source = "standard input" if path == "-" else str(path)
+        return _table(source, read_columns(path), in_file=True)
     name = without_password(str(path))
     table = _table(name, columns_of_records(found.records), in_file=False)
     return replace(table, labels=found.labels, kind=found.kind)
@@ -354,7 +363,8 @@ def read_optima(path: str | os.PathLike[str] | Table) -> tuple[list[float], list
     Raises
     ------
     DataError
-        Naming the file, and the row where one is at fault.
+        Naming the file, and the row where one is at fault; also if the rows are runs, three
+        learning rates or more at a typical batch size and their losses, or differ in eps.
     """
     table = as_table(path)
     try:
@@ -362,4 +372,24 @@ def read_optima(path: str | os.PathLike[str] | Table) -> tuple[list[float], list
     except InputError as error:
         problem = error.message.removeprefix(f"in {table.source} ")
         raise DataError(f"{table.source}: {problem}, by renaming the columns") from None
-    return table.batch_sizes(names[0]).tolist(), table.positive(names[1]).tolist()
+    batch, rate = table.batch_sizes(names[0]), table.positive(names[1])
+    if table.candidates("loss") and _are_runs(batch, rate):
+        raise DataError(
+            f"{table.source}: these are the runs of a sweep, many learning rates at one batch "
+            "size and their losses; fit them with lr fit, or keep the best run of each batch size"
+        )
+    for eps in table.candidates("eps"):
+        if len(values := set(table.texts(eps))) > 1:
+            raise DataError(
+                f"{table.source}: the optima are at {len(values)} values of {_shown(eps)}; keep "
+                "those of one, or give all runs to lr fit"
+            )
+    return batch.tolist(), rate.tolist()
+
+
+def _are_runs(batch: FloatArray, rate: FloatArray) -> bool:
+    """Whether a typical batch size has many learning rates, far apart."""
+    pairs = np.unique(np.column_stack([batch, rate]), axis=0)
+    _, first, count = np.unique(pairs[:, 0], return_index=True, return_counts=True)
+    octaves = np.log2(pairs[first + count - 1, 1] / pairs[first, 1])
+    return bool(np.median(count) >= _RATES_OF_RUNS and np.median(octaves) >= _OCTAVES_OF_RUNS)

@@ -151,6 +151,9 @@ def test_eps_is_followed_where_it_was_not_run():
     with pytest.raises(InputError, match="the law needs eps"):
         fit.law.at()
     assert fit.middle.effective_eps == 1e-8
+    (beyond,) = fit.law.at(eps=1.0).warnings(64)
+    assert (beyond["quantity"], beyond["high"]) == ("eps", pytest.approx(max(tried)))
+    assert not fit.law.at(eps=0.0).warnings(64)
 
 
 @pytest.mark.parametrize(
@@ -213,6 +216,7 @@ RUNS = simulate_sweep(plain(6.0), BATCH[::3], seed=1)
             "the covariates N, D vary together",
         ),
         ({"loss": np.full(len(RUNS), np.nan)}, {}, "every one of the .* runs diverged"),
+        ({"loss": np.full(len(RUNS), 2.5)}, {}, "every loss is 2.5"),
         ({"lr": np.full(len(RUNS), 1e-3)}, {}, "no batch size has runs at two learning rates"),
         ({"N": RUNS.batch_size}, {"covariates": ["N", "N"]}, "N is given twice"),
         ({}, {"covariates": ["lr"]}, "lr is already another column's role"),
@@ -225,6 +229,12 @@ RUNS = simulate_sweep(plain(6.0), BATCH[::3], seed=1)
             "val_loss, eval_loss may all be meant",
         ),
         ({}, {"where": "bs > 1e9"}, "no row satisfies"),
+        ({}, {"covariates": "ND"}, r"must be a list of names, as \['ND'\]"),
+        (
+            {"eval/accuracy": RUNS.loss},
+            {"loss_column": "eval/accuracy"},
+            "'eval/accuracy' is the better the higher",
+        ),
     ],
 )
 def test_bad_sweeps_are_refused_in_one_line(more, options, says):

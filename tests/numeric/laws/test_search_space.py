@@ -106,7 +106,7 @@ def test_batch_sizes_are_checked(law, batch_size):
         law.search_space(batch_size)
 
 
-@pytest.mark.parametrize("level", [0, 1, -0.5, 90, np.nan])
+@pytest.mark.parametrize("level", [0, 1, -0.5, 90, np.nan, "0.9", None])
 def test_levels_are_checked(law, level):
     with pytest.raises(InputError, match="level"):
         law.search_space(512, level)

@@ -9,6 +9,7 @@ from scipy.stats import multivariate_normal
 from scaling import DataError, InputError, Recipe, plan
 from scaling.numeric.inference.evidence.evidence import Evidence
 from scaling.numeric.inference.family import matern
+from scaling.numeric.inference.posterior import infer
 from scaling.numeric.planning.outlook import Outlook, design_at
 from scaling.numeric.planning.valley import Valley
 from scaling.numeric.tables.runs import Runs
@@ -131,6 +132,18 @@ def test_a_pool_is_bought_once():
 def test_bad_calls_are_refused(call, said):
     with pytest.raises(InputError, match=said):
         call()
+
+
+def test_eps_that_was_varied_is_asked_for():
+    batch, rate, eps = np.array(
+        [[64, 256, 64, 256], [1e-3, 2e-3, 2e-3, 4e-3], [1e-8] * 2 + [1e-4] * 2]
+    )
+    draws = infer(Evidence(batch, rate, eps=eps), draws=100)
+    with pytest.raises(InputError, match="eps: missing"):
+        plan(draws, 512)
+    with pytest.raises(InputError, match="eps: must be at least 0"):
+        plan(draws, 512, eps=-1)
+    assert plan(draws, 512, eps=1e-4).learning_rate > plan(draws, 512, eps=0).learning_rate
 
 
 def test_nothing_to_begin_from():

@@ -47,7 +47,12 @@ def test_tables_are_read(text, tmp_path):
             "batch_size,rate\n1,2\n",
             "no column has a usual name of a learning rate; .* batch_size, rate",
         ),
-        ("batch_size,learning_rate,batch_size\n1,2,3\n", "batch_size, batch_size may all be meant"),
+        ("batch_size,learning_rate,batch_size\n1,2,3\n", "2 columns are called batch_size; rename"),
+        (
+            "bs,lr,loss\n" + "".join(f"{b},{r},2.5\n" for b in (32, 64) for r in (1, 2, 4)),
+            "the runs of a sweep, .* lr fit",
+        ),
+        ("bs,lr,eps\n32,1e-3,1e-8\n32,2e-3,1e-5\n", "the optima are at 2 values of eps"),
         (GOOD + "1024,fast\n", r"row 3 \(line 4\): learning_rate must be .*'fast'"),
         (GOOD + "\n1024,nan\n", r"row 3 \(line 5\): learning_rate .*'nan'"),
         (GOOD + "32x,1e-3\n", r"row 3 \(line 4\): batch_size .*'32x'"),
