@@ -113,7 +113,7 @@ _LAWS = [
     [*_TUNED, "--noise-scale", "1k..8k", "--prior", "FILE:prior.json"],
     [*_TUNED, "--eps", "1e-6", "--ref-eps", "1e-7", "--second-moments", "FILE:moments.json"],
     ["--points", "FILE:marek_adam_1d.csv"],
-    ["--points", "FILE:small.csv", "--noise-scale", "4k"],
+    ["--points", "FILE:marek_adam_1d.csv", "--noise-scale", "4k"],
     ["--law", "FILE:optima.json"],
     ["--law", "FILE:joint.json", "--covariate", "N=1e9"],
 ]
