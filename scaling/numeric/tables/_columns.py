@@ -137,6 +137,15 @@ def are_missing(column: Column, rows: IntArray) -> BoolArray:
     return np.array([not text for text in column.distinct])[column.codes[rows]]
 
 
+def number_cells(column: Column, rows: IntArray, least: int) -> IntArray | None:
+    """Number the different cells among some rows; None if one is there fewer times than that."""
+    values = (column.codes if isinstance(column, Texts) else column)[rows]
+    counts = np.unique(values, return_counts=True)[1]  # without the inverse, which takes longer
+    if not counts.size or counts.min() < least:
+        return None
+    return np.unique(values, return_inverse=True)[1].reshape(-1)
+
+
 def read_texts(column: Column, rows: IntArray) -> list[str]:
     """Return some rows of a column as texts."""
     if isinstance(column, Texts):

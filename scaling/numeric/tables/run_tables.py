@@ -4,7 +4,6 @@ import csv
 import io
 import os
 import re
-from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,7 +14,7 @@ from scaling.numeric.facts import Fact, fact
 from scaling.numeric.inputs.files import write_text
 from scaling.numeric.inputs.text import csv_cell
 from scaling.numeric.tables.roles import ROLES, unit_of
-from scaling.numeric.tables.runs import Runs
+from scaling.numeric.tables.runs import Runs, number_rows
 from scaling.numeric.tables.table import Table, as_table
 
 #: States, as trackers write them, of runs that are not at their end, and that broke off.
@@ -176,17 +175,16 @@ def _state_unused(
 
     A setting, as model size, has several runs at each value; a result hardly has two alike.
     """
-    apart = [names[role] for role in ("batch_size", "eps") if role in names]
-    cells = list(zip(*(table.texts(name) for name in (*apart, *covariates)), strict=True))
+    apart = [table.batch_sizes(names["batch_size"]), *map(table.sizes, covariates)]
+    cells = number_rows([*apart, *([table.numbers(names["eps"])] if "eps" in names else [])])
     roles = set(ROLES) - {"steps", "group"}
     known = {*covariates, *names.values()}.union(*map(table.candidates, roles))
     found = []
     for name in dict.fromkeys(table.names):
         if name in known or table.names.count(name) > 1:
             continue
-        values = table.texts(name)
-        several = min(Counter(values).values(), default=0) >= _RUNS_OF_A_SETTING
-        if several and len(set(zip(cells, values, strict=True))) > len(set(cells)):
+        values = table.numbered(name, _RUNS_OF_A_SETTING)
+        if values is not None and number_rows([cells, values]).max() > cells.max():
             found.append(name)
     if found:
         facts.append(fact("not used", columns=tuple(found)))

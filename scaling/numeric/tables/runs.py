@@ -1,6 +1,6 @@
 """The runs of a sweep, validated once, and the cells that they fall into."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Any, Self
@@ -107,7 +107,7 @@ class Runs(Shown):
     def cell(self) -> IntArray:
         """Number of the cell, covariates x eps x batch size, that each run belongs to."""
         keys = [*self.covariates.values(), *([] if self.eps is None else [self.eps])]
-        return _labels([*keys, self.batch_size])
+        return number_rows([*keys, self.batch_size])
 
     @cached_property
     def diverged(self) -> BoolArray:
@@ -137,7 +137,9 @@ class Runs(Shown):
         """Refuse rows that contradict each other; drop rows that are there twice."""
         if self.seed is None:
             return
-        settings = _labels([self.cell.astype(float), self.learning_rate, self.seed.astype(float)])
+        settings = number_rows(
+            [self.cell.astype(float), self.learning_rate, self.seed.astype(float)]
+        )
         order = np.argsort(settings, kind="stable")
         first, second = order[:-1], order[1:]
         repeated = settings[first] == settings[second]
@@ -227,13 +229,13 @@ def cells_of(runs: Runs) -> Cells:
     rate, loss = np.log(runs.learning_rate[alive]), np.log(runs.loss[alive])
     nearby = _bins(cell, rate)
     block = _blocks(runs, alive, cell, nearby)
-    settings = _labels([cell.astype(float), nearby, block.astype(float)])
+    settings = number_rows([cell.astype(float), nearby, block.astype(float)])
     _, first, inverse, count = np.unique(
         settings, return_index=True, return_inverse=True, return_counts=True
     )
     mean = np.bincount(inverse, loss) / count
     # The middle of a bin, by all that fell into it, whatever the block.
-    places = _labels([cell.astype(float), nearby])
+    places = number_rows([cell.astype(float), nearby])
     middle = np.bincount(places, rate) / np.bincount(places)
     exact = nearby == rate
     rate = np.where(exact, rate, middle[places])
@@ -258,7 +260,7 @@ def cells_of(runs: Runs) -> Cells:
         runs.batch_size[example],
         eps[example],
         table,
-        _labels([*table.T, eps[example]]),
+        number_rows([*table.T, eps[example]]),
         pad(rate, np.nan),
         pad(mean[order], np.nan),
         pad(count[order].astype(float), 0.0),
@@ -269,7 +271,7 @@ def cells_of(runs: Runs) -> Cells:
 
 def _bins(cell: IntArray, rate: FloatArray) -> FloatArray:
     """Round log learning rates where a cell has so many that no two need be told apart."""
-    _, first = np.unique(_labels([cell.astype(float), rate]), return_index=True)
+    _, first = np.unique(number_rows([cell.astype(float), rate]), return_index=True)
     crowded = np.bincount(cell[first], minlength=cell.max() + 1) > _MOST_RATES
     return np.where(crowded[cell], np.round(rate / _BIN) * _BIN, rate)
 
@@ -279,7 +281,7 @@ def _blocks(runs: Runs, alive: BoolArray, cell: IntArray, rate: FloatArray) -> I
     if runs.seed is not None:
         labels: IntArray = runs.seed[alive]
     else:
-        settings = _labels([cell.astype(float), rate])
+        settings = number_rows([cell.astype(float), rate])
         order = np.argsort(settings, kind="stable")
         counts = np.bincount(settings)
         labels = np.empty_like(settings)
@@ -298,7 +300,7 @@ def _ceilings(runs: Runs, kept: IntArray) -> FloatArray:
     return ceiling[kept]
 
 
-def _labels(columns: list[FloatArray]) -> IntArray:
+def number_rows(columns: Sequence[npt.NDArray[Any]]) -> IntArray:
     """Number the different rows of some columns; rows sort as their columns do."""
     size = columns[0].size if columns else 0
     result = np.zeros(size, dtype=np.intp)

@@ -120,6 +120,10 @@ class Table(Shown):
             return _columns.read_texts(self.positive(name), np.arange(len(self)))
         return _columns.read_texts(self._column(name), self.rows)
 
+    def numbered(self, name: str, least: int) -> IntArray | None:
+        """Number the different cells of a column; None if one is there fewer times than that."""
+        return _columns.number_cells(self._column(name), self.rows, least)
+
     def missing(self, name: str) -> BoolArray:
         """Say which cells of a column are missing."""
         return _columns.are_missing(self._column(name), self.rows)
