@@ -109,8 +109,8 @@ class Belief:
             parts = [*parts, *([] if found.here is None else [found.here])]
             if not parts:
                 raise DataError(
-                    "no batch size has two learning rates with a loss, nor is there an optimum; "
-                    "run two learning rates at one, or begin from a tuned run"
+                    "no batch size has different losses at two learning rates, nor is there an "
+                    "optimum; run two learning rates at one, or begin from a tuned run"
                 )
             whole = reduce(add, parts)
             return cls(_inferred(whole), found.valley, whole, found.likelihood)

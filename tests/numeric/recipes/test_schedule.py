@@ -68,8 +68,7 @@ def test_leaving_the_range_is_refused_unless_told(marek):
     with pytest.raises(DataError, match=r"at step 20: batch size 65536 is outside 1 to 4096"):
         schedule(law, ramp)
     rate = schedule(law, ramp, extrapolate=True)
-    # Evaluated among others, which may round the last digit otherwise.
-    assert rate(20) == pytest.approx(law.learning_rate(65536), rel=1e-13)
+    assert rate(20) == law.learning_rate([*ramp.values()])[2]
     assert rate.warnings[0].key == "extrapolated"
     assert schedule(law, {0: 1, 5: 4096}).warnings == ()
     with pytest.raises(DataError, match="at step 0"):

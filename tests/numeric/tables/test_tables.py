@@ -75,6 +75,13 @@ def test_what_is_wrong_is_named(text, says, tmp_path):
     assert "\n" not in str(caught.value)
 
 
+def test_optima_of_several_seeds_are_no_runs(tmp_path):
+    path = tmp_path / "optima.csv"
+    rows = [f"{b},{1e-3 * 2**u},2.5" for b in (32, 64) for u in (-0.5, 0, 0.5, 1)]
+    path.write_text("\n".join(["bs,lr,loss", *rows]))
+    assert len(read_optima(path)[1]) == 8
+
+
 def test_separators_of_records_about_a_number_are_blanks(tmp_path):
     path = tmp_path / "optima.csv"
     path.write_text(GOOD + "64,1e-3\x1e\n")
