@@ -51,7 +51,7 @@ def answers(law: Law, batch_sizes: list[float], level: float) -> list[dict[str, 
             "eps": law.effective_eps,
             "learning_rate": positive(rates[i]),
             **{
-                name: [finite_or_none(bound[i]) for bound in bounds] if bounds else None
+                name: [finite(bound[i]) for bound in bounds] if bounds else None
                 for name, bounds in intervals.items()
             },
             "level": level,

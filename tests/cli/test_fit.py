@@ -193,6 +193,19 @@ def test_bad_files_are_one_line(lr, sweep, tmp_path, change, says, status):
     assert ran.err.count("\n") == 1
 
 
+def test_draws_beyond_all_numbers_are_one_line(lr, marek, tmp_path):
+    law = tmp_path / "law.json"
+    assert lr("query", "--points", marek, "--batch-size", 512, "--save", law).status == 0
+    document = json.loads(law.read_text())
+    for draw in document["posterior"]["draws"][:100]:
+        draw[0] = 1e4
+    law.write_text(json.dumps(document))
+    for form in ([], ["--json"]):
+        ran = lr("query", "--law", law, "--batch-size", 512, *form)
+        assert (ran.status, ran.out) == (2, "")
+        assert ran.err.startswith("lr: the numbers given are so large or so small")
+
+
 def test_standard_input_is_called_so():
     program = [sys.executable, "-m", "scaling", "fit", "-"]
     table = "batch_size,lr,loss\n0,1e-3,3\n"
